@@ -1,0 +1,32 @@
+/**
+ * How long to wait before trying again.
+ *
+ * @module
+ */
+import type { Chance } from "./random.ts"
+
+/** Doubles from `firstMs` to `mostMs`, each wait shortened by up to half by chance. */
+export interface Backoff {
+  /** Milliseconds to wait before the next try; each call doubles the bound. */
+  next(): number
+  /** It worked: begin again with `firstMs`. */
+  reset(): void
+}
+
+/**
+ * @param options.firstMs - Bound of the first wait.
+ * @param options.mostMs - Bound that is never passed.
+ * @param options.chance - Source of the jitter, so that peers do not knock in step.
+ */
+export function openBackoff(options: { firstMs: number; mostMs: number; chance: Chance }): Backoff {
+  let tries = 0
+  return {
+    next() {
+      const boundMs = Math.min(options.mostMs, options.firstMs * 2 ** Math.min(tries++, 30))
+      return boundMs * (1 - options.chance() / 2)
+    },
+    reset() {
+      tries = 0
+    },
+  }
+}

@@ -1,0 +1,26 @@
+/**
+ * The door for plugin authors: both ends of what a plugin speaks run Allium.
+ *
+ * @module
+ */
+export { z } from "zod"
+export { type Backoff, openBackoff } from "./base/backoff.ts"
+export type { Clock } from "./base/clock.ts"
+export { AlliumError, isAlliumError, toAlliumError } from "./base/errors.ts"
+export type { Log } from "./base/log.ts"
+export { Queue } from "./base/queue.ts"
+export { relay } from "./base/relay.ts"
+export { Scope } from "./base/scope.ts"
+export type { Contact } from "./identity/contacts.ts"
+export type { Identity } from "./identity/identity.ts"
+export type { Channel } from "./link/link.ts"
+export { type Offer, type OfferCall, offer, type Progress } from "./router/offer.ts"
+export {
+  definePlugin,
+  type OwnSessionOptions,
+  type PeerChannel,
+  type Plugin,
+  type PluginContext,
+} from "./router/plugin.ts"
+export type { SamStream, Session, SessionState } from "./sam/session.ts"
+export type { Journal, StoreRoom, Table } from "./store/store.ts"

@@ -1,0 +1,91 @@
+/**
+ * What a plugin is and what it is given. Re-exported by the door `allium/plugin`.
+ *
+ * @module
+ */
+import type { Clock } from "../base/clock.ts"
+import type { Log } from "../base/log.ts"
+import type { Contact } from "../identity/contacts.ts"
+import type { Identity } from "../identity/identity.ts"
+import type { Channel } from "../link/link.ts"
+import type { Session } from "../sam/session.ts"
+import type { StoreRoom } from "../store/store.ts"
+import type { Offer, OfferRun } from "./offer.ts"
+
+/** A channel together with who is at its ends. */
+export interface PeerChannel {
+  /** Ours. */
+  readonly identity: Identity
+  /** Theirs; always in state `accepted`. */
+  readonly contact: Contact
+  readonly channel: Channel
+}
+
+/** Keys of a session of a plugin's own, apart from every identity. */
+export interface OwnSessionOptions {
+  /** Names the session within the plugin or tunnel, in status and for its keys. */
+  readonly name: string
+  /** `persistent`: the same address after a restart. `transient`: a new one each time. */
+  readonly keys: "persistent" | "transient"
+}
+
+/** The door a plugin is handed at start. Everything it opens here ends with the plugin. */
+export interface PluginContext {
+  /** Aborts when the plugin is to end. */
+  readonly signal: AbortSignal
+  readonly log: Log
+  readonly clock: Clock
+  /** The plugin's own part of the store. */
+  readonly store: StoreRoom
+  /** A folder of the plugin's own, mode 0700; absolute. Its files are not encrypted. */
+  readonly folder: string
+  /** Identities of this router. */
+  readonly identities: {
+    list(): readonly Identity[]
+    /** By name; the first identity when none is given. @throws {AlliumError} `NO_IDENTITY`, `NOT_FOUND`. */
+    find(name?: string): Identity
+  }
+  /** Contacts of one identity. */
+  readonly contacts: {
+    list(identity: Identity): readonly Contact[]
+    /** By name or key. @throws {AlliumError} `NO_CONTACT`. */
+    find(identity: Identity, nameOrKey: string): Contact
+  }
+  /** Gives a declared offer its runner; every declared offer needs one before `start` resolves. */
+  answer<O extends Offer>(offer: O, run: OfferRun<O>): void
+  /** Tells the router's event stream; `data` must survive JSON. The event is named `<plugin>.<event>`. */
+  emit(event: string, data: Readonly<Record<string, unknown>>): void
+  /** Answers channels of this protocol from accepted contacts, to any identity. The handler owns the channel. */
+  serve(protocol: string, handle: (peer: PeerChannel) => Promise<void>): void
+  /**
+   * Opens a channel to an accepted contact, over the link that stands or a new one.
+   * @throws {AlliumError} `PEER_UNREACHABLE`, `NO_CONTACT`, `LINK_LOST`, `ABORTED`.
+   */
+  open(
+    to: { identity: Identity; contact: Contact },
+    protocol: string,
+    call: { signal: AbortSignal },
+  ): Promise<Channel>
+  /** Calls `listener` each time a link to a contact comes up, whoever dialled: the moment to send what waits. */
+  onReachable(listener: (peer: { identity: Identity; contact: Contact }) => void): void
+  /** Opens a supervised session that belongs to the plugin alone. */
+  session(options: OwnSessionOptions): Promise<Session>
+}
+
+/** A plugin: both ends of what it speaks run Allium. */
+export interface Plugin {
+  /** Unique, lower-case letters, digits and dashes. */
+  readonly name: string
+  readonly offers: readonly Offer[]
+  /** Starts; what it returns is closed last. Must resolve within 30 s. */
+  start(context: PluginContext): Promise<AsyncDisposable | undefined>
+}
+
+/** Declares a plugin. */
+export function definePlugin(plugin: Plugin): Plugin {
+  if (!/^[a-z][a-z0-9-]{0,31}$/.test(plugin.name))
+    throw new TypeError(
+      `Cannot define plugin: name is "${plugin.name}", expected a-z, 0-9 and dashes`,
+    )
+  return plugin
+}

@@ -1,0 +1,74 @@
+/**
+ * What a tunnel kind is and what it is given. Re-exported by the door `allium/tunnel`.
+ *
+ * @module
+ */
+import type { z } from "zod"
+import type { Clock } from "../base/clock.ts"
+import type { Log } from "../base/log.ts"
+import type { SamStream, Session } from "../sam/session.ts"
+
+/** The door an instance of a tunnel kind is handed. What it opens here ends with the instance. */
+export interface TunnelContext {
+  /** Aborts when the tunnel is to end. */
+  readonly signal: AbortSignal
+  readonly log: Log
+  readonly clock: Clock
+  /** A folder of this tunnel's own, mode 0700, for spool files; emptied at start. */
+  readonly folder: string
+  /**
+   * The tunnel's session, shared with no identity and no other tunnel; opened at the first call, the
+   * same one afterwards. `persistent` keeps the address over restarts.
+   */
+  session(options: { keys: "persistent" | "transient" }): Promise<Session>
+  /**
+   * Resolves a host name by petnames, contacts, then the router: a destination in base64 or a
+   * `.b32.i2p` name, ready for {@linkcode Session.connect}.
+   * @throws {AlliumError} `NAME_NOT_FOUND`, `BAD_NAME`.
+   */
+  resolve(host: string, call: { signal: AbortSignal }): Promise<string>
+  /**
+   * Resolves and connects, with a few tries while the LeaseSet is being found (up to `waitMs`,
+   * default 60,000).
+   * @throws {AlliumError} `NAME_NOT_FOUND`, `PEER_UNREACHABLE`, `BRIDGE_UNREACHABLE`.
+   */
+  dial(
+    session: Session,
+    host: string,
+    call: { signal: AbortSignal; waitMs?: number; toPort?: number },
+  ): Promise<SamStream>
+}
+
+/** A tunnel that stands; closing ends its connections and listeners. */
+export interface OpenTunnel extends AsyncDisposable {
+  /** `127.0.0.1:4444`, when programs of this machine connect to it. */
+  readonly listens?: string
+  /** Our own `.b32.i2p` name, when others connect to it. */
+  readonly address?: string
+  /** Numbers for `tunnel show`. */
+  counters(): Readonly<Record<string, number>>
+}
+
+/** A kind of tunnel: the other end knows nothing of Allium. */
+export interface TunnelKind<Options extends z.ZodObject = z.ZodObject> {
+  /** Unique, lower-case with dashes: `http-proxy`. Becomes the command `tunnel add http-proxy`. */
+  readonly kind: string
+  readonly summary: string
+  readonly options: Options
+  readonly positional: readonly (keyof Options["shape"] & string)[]
+  readonly examples: readonly string[]
+  /** Resolves when the listener stands, without waiting for the session to be up. */
+  open(context: TunnelContext, options: z.output<Options>): Promise<OpenTunnel>
+}
+
+/** Declares a tunnel kind. */
+export function defineTunnel<Options extends z.ZodObject>(kind: {
+  kind: string
+  summary: string
+  options: Options
+  positional?: readonly (keyof Options["shape"] & string)[]
+  examples?: readonly string[]
+  open(context: TunnelContext, options: z.output<Options>): Promise<OpenTunnel>
+}): TunnelKind<Options> {
+  return { positional: [], examples: [], ...kind }
+}

@@ -1,0 +1,47 @@
+import { defineConfig } from "vitest/config"
+
+/** Import conditions that make `allium/plugin` mean `src/plugin.ts`: no build is needed before a test. */
+const conditions = ["source"]
+const resolve = { conditions }
+const ssr = { resolve: { conditions, externalConditions: conditions } }
+
+export default defineConfig({
+  resolve,
+  ssr,
+  test: {
+    projects: [
+      {
+        resolve,
+        ssr,
+        test: {
+          name: "fast",
+          include: ["test/*.test.ts", "test/unit/**/*.test.ts", "test/contract/**/*.test.ts"],
+          exclude: ["test/contract/**/*.live.test.ts"],
+          isolate: false,
+          testTimeout: 10_000,
+        },
+      },
+      {
+        resolve,
+        ssr,
+        test: {
+          name: "scenario",
+          include: ["test/scenario/**/*.test.ts"],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        resolve,
+        ssr,
+        test: {
+          name: "live",
+          include: ["test/live/**/*.test.ts", "test/contract/**/*.live.test.ts"],
+          pool: "forks",
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
+        },
+      },
+    ],
+  },
+})
