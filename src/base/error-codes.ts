@@ -23,6 +23,26 @@ const catalogue = {
   ALREADY_EXISTS: { status: 409, exit: 1 },
   TOO_LARGE: { status: 413, exit: 2 },
   BUSY: { status: 503, exit: 1, next: "Try again in a moment." },
+  BAD_OUTPUT: { status: 500, exit: 1, next: "Please report this to the author of the plugin." },
+  UNKNOWN_VERB: { status: 404, exit: 2, next: "See allium --help." },
+  NO_ROUTER: {
+    status: 503,
+    exit: 3,
+    next: 'Start one with "allium run", or try it out with "allium try".',
+  },
+  ALREADY_RUNNING: { status: 409, exit: 1, next: "Use the router that runs, or stop it first." },
+  BAD_SOCKET: { status: 500, exit: 1, next: "Choose another home with --home." },
+  BAD_REQUEST: { status: 400, exit: 2 },
+  METHOD_NOT_ALLOWED: { status: 405, exit: 2 },
+  NOT_JSON: { status: 415, exit: 2, next: "Send Content-Type: application/json." },
+  WRONG_HOST: { status: 421, exit: 5, next: "Use the address the router printed." },
+  WRONG_ORIGIN: { status: 403, exit: 5 },
+  UNAUTHORIZED: {
+    status: 401,
+    exit: 5,
+    next: "Send Authorization: Bearer and the router's token.",
+  },
+  TOO_MANY_ATTEMPTS: { status: 429, exit: 5, next: "Wait a minute, or use the Unix socket." },
   BAD_PACK: { status: 400, exit: 1 },
   STORE_CLOSED: { status: 503, exit: 1 },
   STORE_DAMAGED: {
@@ -100,6 +120,25 @@ const catalogue = {
   CHANNEL_RESET: { status: 502, exit: 4 },
   CHANNEL_LIMIT: { status: 503, exit: 1, next: "Wait until other transfers have ended." },
   BAD_PROTOCOL: { status: 502, exit: 4, next: "Update Allium on both sides." },
+  BAD_RECORD: { status: 502, exit: 1 },
+  OUTBOX_FULL: {
+    status: 507,
+    exit: 1,
+    next: "Wait until the contact has been reached: what waits is sent by itself.",
+  },
+  MESSAGE_FAILED: { status: 409, exit: 5 },
+  FILE_STATE: { status: 409, exit: 1, next: "See how it stands: allium file list." },
+  FILE_LIMIT: { status: 429, exit: 1, next: "Cancel or finish some transfers first." },
+  FILE_REFUSED: { status: 409, exit: 5 },
+  FILE_CANCELLED: { status: 409, exit: 1 },
+  FILE_CHANGED: { status: 409, exit: 1, next: "Send the file again as it is now." },
+  FILE_GONE: { status: 404, exit: 1, next: "Put the file back and send it again." },
+  FILE_CORRUPT: { status: 502, exit: 1, next: "Ask for the file to be sent again." },
+  DISK_FULL: {
+    status: 507,
+    exit: 1,
+    next: "Free some disk space; the transfer goes on by itself.",
+  },
 } as const satisfies Record<string, Outcome>
 
 /** Name of one expected failure. */
