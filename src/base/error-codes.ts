@@ -139,6 +139,18 @@ const catalogue = {
     exit: 1,
     next: "Free some disk space; the transfer goes on by itself.",
   },
+  SPOOL_FULL: { status: 503, exit: 1, next: "Read faster, or allow more with --spool-mib." },
+  STREAM_LOST: { status: 502, exit: 4, next: "Try again: the connection broke on the way." },
+  PORT_TAKEN: { status: 409, exit: 1, next: "Choose another port with --listen, or 0 for a free one." },
+  PROXY_REFUSED: {
+    status: 403,
+    exit: 5,
+    next: "This proxy opens I2P sites only; use another way for everything else.",
+  },
+  BAD_REQUEST: { status: 400, exit: 2 },
+  BAD_ANSWER: { status: 502, exit: 4, next: "The site answers wrongly: tell its owner, try later." },
+  NO_ANSWER: { status: 504, exit: 4, next: "The site is slow or away: try again later." },
+  BACKEND_DOWN: { status: 503, exit: 4, next: "Try again later." },
 } as const satisfies Record<string, Outcome>
 
 /** Name of one expected failure. */

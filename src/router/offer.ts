@@ -36,7 +36,7 @@ export interface Offer<
   /** One line, imperative, no full stop. */
   readonly summary: string
   /** Fields given by position, in order; the last may be an array (`PATH…`). */
-  readonly positional: readonly (keyof Input["shape"] & string)[]
+  readonly positional: readonly string[]
   /** Whole command lines without the program's name: `message send ann "hi"`. */
   readonly examples: readonly string[]
   readonly input: Input

@@ -55,7 +55,7 @@ export interface TunnelKind<Options extends z.ZodObject = z.ZodObject> {
   readonly kind: string
   readonly summary: string
   readonly options: Options
-  readonly positional: readonly (keyof Options["shape"] & string)[]
+  readonly positional: readonly string[]
   readonly examples: readonly string[]
   /** Resolves when the listener stands, without waiting for the session to be up. */
   open(context: TunnelContext, options: z.output<Options>): Promise<OpenTunnel>
