@@ -4,13 +4,17 @@
  * @module
  */
 export { z } from "zod"
+export { Alarm } from "./base/alarm.ts"
 export { type Backoff, openBackoff } from "./base/backoff.ts"
 export type { Clock } from "./base/clock.ts"
 export { AlliumError, isAlliumError, toAlliumError } from "./base/errors.ts"
+export { type KeepTryingOptions, keepTrying } from "./base/keep-trying.ts"
 export type { Log } from "./base/log.ts"
 export { Queue } from "./base/queue.ts"
+export { readRecords, writeRecord } from "./base/records.ts"
 export { relay } from "./base/relay.ts"
 export { Scope } from "./base/scope.ts"
+export { Slots, Turns } from "./base/turns.ts"
 export type { Contact } from "./identity/contacts.ts"
 export type { Identity } from "./identity/identity.ts"
 export type { Channel } from "./link/link.ts"

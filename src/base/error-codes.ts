@@ -147,10 +147,32 @@ const catalogue = {
     exit: 5,
     next: "This proxy opens I2P sites only; use another way for everything else.",
   },
-  BAD_REQUEST: { status: 400, exit: 2 },
   BAD_ANSWER: { status: 502, exit: 4, next: "The site answers wrongly: tell its owner, try later." },
   NO_ANSWER: { status: 504, exit: 4, next: "The site is slow or away: try again later." },
   BACKEND_DOWN: { status: 503, exit: 4, next: "Try again later." },
+  HOME_UNUSABLE: { status: 500, exit: 1, next: "Choose another folder with --home." },
+  HOME_EXPOSED: { status: 500, exit: 5, next: "Take it back: chmod 700 on the home folder." },
+  I2PD_FAILED: { status: 500, exit: 4, next: "Start i2pd by hand once to see what it says." },
+  I2PD_MISSING: {
+    status: 503,
+    exit: 4,
+    next: "Install i2pd (Debian: apt install i2pd), or name a SAM bridge with --sam HOST:PORT.",
+  },
+  NO_NETWORK: {
+    status: 503,
+    exit: 4,
+    next: "Install i2pd, or start your I2P router with SAM switched on; to try without I2P: allium try.",
+  },
+  EMBEDDED_NOT_ASKED: {
+    status: 409,
+    exit: 5,
+    next: "Name a real I2P router with --sam HOST:PORT, or say --network embedded to try it out.",
+  },
+  NOT_ACCEPTED: { status: 409, exit: 5, next: "Wait until they accept, see: allium contact list." },
+  CHANNEL_REFUSED: { status: 403, exit: 5 },
+  LIMIT_REACHED: { status: 429, exit: 5, next: "Remove one first." },
+  NO_TUNNEL: { status: 404, exit: 1, next: "See your tunnels: allium tunnel list." },
+  PLUGIN_FAILED: { status: 500, exit: 1, next: "Look at it with: allium status." },
 } as const satisfies Record<string, Outcome>
 
 /** Name of one expected failure. */
