@@ -10,6 +10,12 @@ export type { Clock } from "./base/clock.ts"
 export { AlliumError, isAlliumError, toAlliumError } from "./base/errors.ts"
 export { type KeepTryingOptions, keepTrying } from "./base/keep-trying.ts"
 export type { Log } from "./base/log.ts"
+export {
+  PACK_LIMITS,
+  type PackLimits,
+  packValue as pack,
+  unpackValue as unpack,
+} from "./base/pack.ts"
 export { Queue } from "./base/queue.ts"
 export { readRecords, writeRecord } from "./base/records.ts"
 export { relay } from "./base/relay.ts"
