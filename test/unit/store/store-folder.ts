@@ -1,0 +1,32 @@
+/** A folder for one test, and stores opened in it with everything decided by the test. */
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { onTestFinished } from "vitest"
+import { systemClock } from "../../../src/base/clock.ts"
+import { silentLog } from "../../../src/base/log.ts"
+import { openStore, type StoreOptions } from "../../../src/store/open-store.ts"
+import type { Store } from "../../../src/store/store.ts"
+
+export const KEY: Uint8Array = new Uint8Array(32).fill(7)
+
+/** Gone when the test is over. */
+export async function freshFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "allium-store-"))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** Closed when the test is over, if not before. */
+export async function openIn(folder: string, more: Partial<StoreOptions> = {}): Promise<Store> {
+  const store = await openStore({ folder, key: KEY, clock: systemClock, log: silentLog, ...more })
+  onTestFinished(() => store[Symbol.asyncDispose]())
+  return store
+}
+
+/** Everything an async iterable gives. */
+export async function gather<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = []
+  for await (const item of items) all.push(item)
+  return all
+}
