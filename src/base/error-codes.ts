@@ -32,6 +32,7 @@ const catalogue = {
   },
   ALREADY_RUNNING: { status: 409, exit: 1, next: "Use the router that runs, or stop it first." },
   BAD_SOCKET: { status: 500, exit: 1, next: "Choose another home with --home." },
+  BAD_REQUEST: { status: 400, exit: 2 },
   METHOD_NOT_ALLOWED: { status: 405, exit: 2 },
   NOT_JSON: { status: 415, exit: 2, next: "Send Content-Type: application/json." },
   WRONG_HOST: { status: 421, exit: 5, next: "Use the address the router printed." },
@@ -169,6 +170,11 @@ const catalogue = {
     status: 503,
     exit: 4,
     next: "Install i2pd, or start your I2P router with SAM switched on; to try without I2P: allium try.",
+  },
+  EMBEDDED_PORT_TAKEN: {
+    status: 409,
+    exit: 1,
+    next: "Choose another port, or stop the program that uses this one.",
   },
   EMBEDDED_NOT_ASKED: {
     status: 409,
