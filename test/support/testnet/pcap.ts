@@ -1,0 +1,109 @@
+/**
+ * Reads what `tcpdump -w -` writes: the classic capture format over Ethernet.
+ *
+ * Pure: bytes in, packet heads out. What it cannot read it still names, so that every packet counts.
+ *
+ * @see https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap-05.html
+ * @module
+ */
+import { SocketAddress } from "node:net"
+
+/** Who wanted to send what to whom. */
+export interface PacketHead {
+  /** `udp 198.51.100.7:53`, `tcp [2001:db8::7]:443`, `protocol 1 198.51.100.7`, `frame 0806`. */
+  readonly to: string
+  /** `203.0.113.1:40000`, or empty where there is no such thing. */
+  readonly from: string
+}
+
+const FILE_HEADER_BYTES = 24
+const RECORD_HEADER_BYTES = 16
+const ETHERNET_BYTES = 14
+/** tcpdump cuts at `-s`; a record beyond its largest is a broken file. */
+const RECORD_BYTES_MAX = 262_144
+/** Microsecond and nanosecond files as a little-endian machine writes them, then a big-endian one. */
+const MAGIC = { little: [0xa1b2c3d4, 0xa1b23c4d], big: [0xd4c3b2a1, 0x4d3cb2a1] }
+const PROTOCOLS: Readonly<Record<number, string>> = { 6: "tcp", 17: "udp" }
+/** Hop-by-hop, routing, destination options: a next-header byte, then a length in 8 bytes less one. */
+const IPV6_EXTENSIONS = [0, 43, 60]
+
+/** Takes a capture apart as it arrives; keeps at most one unfinished record. */
+export class PcapReader {
+  #rest: Buffer = Buffer.alloc(0)
+  #littleEndian: boolean | undefined
+
+  /**
+   * @returns The packets that are whole now, in order.
+   * @throws {RangeError} When this is no such capture.
+   */
+  push(chunk: Uint8Array): PacketHead[] {
+    this.#rest = Buffer.concat([this.#rest, chunk])
+    if (this.#littleEndian === undefined && !this.#readFileHeader()) return []
+    const heads: PacketHead[] = []
+    for (let frame = this.#nextFrame(); frame !== undefined; frame = this.#nextFrame())
+      heads.push(readFrame(frame))
+    return heads
+  }
+
+  #readFileHeader(): boolean {
+    if (this.#rest.length < FILE_HEADER_BYTES) return false
+    const magic = this.#rest.readUInt32LE(0)
+    if (!MAGIC.little.includes(magic) && !MAGIC.big.includes(magic))
+      throw new RangeError(`Cannot read capture: begins with ${magic.toString(16)}`)
+    this.#littleEndian = MAGIC.little.includes(magic)
+    this.#rest = this.#rest.subarray(FILE_HEADER_BYTES)
+    return true
+  }
+
+  #nextFrame(): Buffer | undefined {
+    if (this.#rest.length < RECORD_HEADER_BYTES) return undefined
+    const byteCount = this.#littleEndian ? this.#rest.readUInt32LE(8) : this.#rest.readUInt32BE(8)
+    if (byteCount > RECORD_BYTES_MAX)
+      throw new RangeError(`Cannot read capture: record of ${byteCount} bytes`)
+    const end = RECORD_HEADER_BYTES + byteCount
+    if (this.#rest.length < end) return undefined
+    const frame = this.#rest.subarray(RECORD_HEADER_BYTES, end)
+    this.#rest = this.#rest.subarray(end)
+    return frame
+  }
+}
+
+/** Names the two ends of one Ethernet frame, cut short or not. */
+export function readFrame(frame: Buffer): PacketHead {
+  if (frame.length < ETHERNET_BYTES) return { to: "frame too short", from: "" }
+  const type = frame.readUInt16BE(12)
+  const packet = frame.subarray(ETHERNET_BYTES)
+  if (type === 0x0800 && packet.length >= 20) return readIpv4(packet)
+  if (type === 0x86dd && packet.length >= 40) return readIpv6(packet)
+  return { to: `frame ${type.toString(16).padStart(4, "0")}`, from: "" }
+}
+
+function readIpv4(packet: Buffer): PacketHead {
+  const address = (offset: number) => packet.subarray(offset, offset + 4).join(".")
+  const isFirstFragment = (packet.readUInt16BE(6) & 0x1fff) === 0
+  const payload = packet.subarray(isFirstFragment ? (packet[0]! & 0x0f) * 4 : packet.length)
+  return head(packet[9]!, payload, address(12), address(16))
+}
+
+function readIpv6(packet: Buffer): PacketHead {
+  let [protocol, offset] = [packet[6]!, 40]
+  while (IPV6_EXTENSIONS.includes(protocol) && offset + 2 <= packet.length)
+    [protocol, offset] = [packet[offset]!, offset + (packet[offset + 1]! + 1) * 8]
+  return head(protocol, packet.subarray(offset), ipv6Text(packet, 8), ipv6Text(packet, 24))
+}
+
+function ipv6Text(packet: Buffer, offset: number): string {
+  const groups = packet
+    .subarray(offset, offset + 16)
+    .toString("hex")
+    .match(/.{4}/g)!
+  return `[${new SocketAddress({ address: groups.join(":"), family: "ipv6" }).address}]`
+}
+
+function head(protocol: number, payload: Buffer, source: string, target: string): PacketHead {
+  const name = PROTOCOLS[protocol]
+  if (name === undefined || payload.length < 4)
+    return { to: `${name ?? `protocol ${protocol}`} ${target}`, from: source }
+  const [from, to] = [payload.readUInt16BE(0), payload.readUInt16BE(2)]
+  return { to: `${name} ${target}:${to}`, from: `${source}:${from}` }
+}
