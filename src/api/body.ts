@@ -23,20 +23,24 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
   }
 }
 
-async function readBytes(request: IncomingMessage): Promise<Buffer> {
-  if (Number(request.headers["content-length"] ?? 0) > BODY_BYTES_MAX) throw tooLarge()
+/** Listens, rather than iterates: what comes after a refusal must still be read, and forgotten. */
+function readBytes(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = []
   let byteCount = 0
-  // The connection must live on, to carry the refusal.
-  for await (const chunk of request.iterator({ destroyOnReturn: false })) {
-    byteCount += (chunk as Buffer).length
-    if (byteCount > BODY_BYTES_MAX) {
-      request.resume() // read on and forget, or the end of the connection goes unnoticed
-      throw tooLarge()
-    }
-    chunks.push(chunk as Buffer)
-  }
-  return Buffer.concat(chunks, byteCount)
+  return new Promise((resolve, reject) => {
+    if (Number(request.headers["content-length"] ?? 0) > BODY_BYTES_MAX) reject(tooLarge())
+    request.on("data", (chunk: Buffer) => {
+      byteCount += chunk.length
+      if (byteCount <= BODY_BYTES_MAX) chunks.push(chunk)
+      else reject(tooLarge())
+    })
+    request.once("end", () => resolve(Buffer.concat(chunks)))
+    request.once("error", (cause) => reject(cutOff(cause)))
+  })
+}
+
+function cutOff(cause: Error): AlliumError {
+  return new AlliumError("ABORTED", "Cannot read request: the caller went away", { cause })
 }
 
 function tooLarge(): AlliumError {
