@@ -109,9 +109,21 @@ export async function* readRecords(
   reader.finish()
 }
 
-/** Writes one record; resolves when the stream has taken it, which is how back-pressure reaches the caller. */
+/**
+ * Writes one record; resolves when the stream has taken it, which is how back-pressure reaches the caller.
+ * Rejects when the stream breaks before.
+ */
 export function writeRecord(stream: Writable, value: unknown): Promise<void> {
+  const framed = frameRecord(value)
   return new Promise((resolve, reject) => {
-    stream.write(frameRecord(value), (error) => (error ? reject(error) : resolve()))
+    const closed = () =>
+      reject(new AlliumError("CHANNEL_RESET", "Cannot write record: the stream has closed"))
+    if (stream.destroyed) return closed()
+    stream.once("close", closed) // a write under way when a stream is destroyed may never be called back
+    stream.write(framed, (error) => {
+      stream.off("close", closed)
+      if (error) reject(error)
+      else resolve()
+    })
   })
 }

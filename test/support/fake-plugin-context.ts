@@ -1,0 +1,250 @@
+/**
+ * Two routers' worth of plugin context, joined in memory: contacts of each other, a link that can be cut, processes that
+ * can crash at any write and be started again.
+ */
+import { AlliumError } from "../../src/base/errors.ts"
+import { silentLog } from "../../src/base/log.ts"
+import type { Contact, ContactState } from "../../src/identity/contacts.ts"
+import type { Identity } from "../../src/identity/identity.ts"
+import type { Channel } from "../../src/link/link.ts"
+import type { Offer, OfferCall, Progress } from "../../src/router/offer.ts"
+import type { PeerChannel, Plugin, PluginContext } from "../../src/router/plugin.ts"
+import type { StoreRoom } from "../../src/store/store.ts"
+import { type Chop, type FakeChannel, joinChannels } from "./fake-channel.ts"
+import { FakeWorld } from "./fake-world.ts"
+import { MemoryDisk, MemoryLife } from "./memory-store.ts"
+
+/** An event as the router's stream would carry it. */
+export interface FakeEvent {
+  readonly name: string
+  readonly data: Readonly<Record<string, unknown>>
+}
+
+/** How a peer is set up. */
+export interface FakePeerOptions {
+  /** Folder of the plugin; a test that needs one makes it. */
+  readonly folder?: string
+  /** Store to use in place of the memory's; it then survives crashes as it is. */
+  readonly store?: StoreRoom
+}
+
+/** One running process of a peer. */
+interface Life {
+  readonly memory: MemoryLife
+  readonly abort: AbortController
+  readonly runners: Map<string, (input: never, call: OfferCall) => unknown>
+  readonly handlers: Map<string, (peer: PeerChannel) => Promise<void>>
+  readonly listeners: ((peer: { identity: Identity; contact: Contact }) => void)[]
+  readonly closers: AsyncDisposable[]
+}
+
+/** One side of the pair. */
+export class FakePeer {
+  readonly name: string
+  readonly disk = new MemoryDisk()
+  readonly events: FakeEvent[] = []
+  readonly identity: Identity
+  readonly folder: string
+  /** Faults of handlers that should have dealt with them. */
+  readonly faults: unknown[] = []
+  contacts: Contact[] = []
+  life: Life | undefined
+  readonly #pair: FakePair
+  readonly #store: StoreRoom | undefined
+
+  constructor(pair: FakePair, name: string, options: FakePeerOptions) {
+    this.#pair = pair
+    this.name = name
+    this.identity = makeIdentity(name)
+    this.folder = options.folder ?? "/nowhere"
+    this.#store = options.store
+  }
+
+  /** The other side. */
+  get other(): FakePeer {
+    return this.#pair.left === this ? this.#pair.right : this.#pair.left
+  }
+
+  /** Starts the plugin on what is on disk; resolves when it stands, never when it crashes on the way. */
+  async start(plugin: Plugin): Promise<void> {
+    const { world } = this.#pair
+    let crashed = () => {}
+    const crash = new Promise<undefined>((resolve) => {
+      crashed = () => resolve(undefined)
+    })
+    const onCrash = () => {
+      this.#ended()
+      crashed()
+    }
+    const life: Life = {
+      memory: new MemoryLife(this.disk, world, onCrash),
+      ...{ abort: new AbortController(), runners: new Map(), handlers: new Map() },
+      ...{ listeners: [], closers: [] },
+    }
+    this.life = life
+    const started = world.track(Promise.race([plugin.start(this.#context(life)), crash]))
+    const resource = await started
+    if (resource !== undefined) life.closers.push(resource)
+  }
+
+  /** Stops in good order. */
+  async stop(): Promise<void> {
+    const life = this.life
+    if (life === undefined) return
+    life.abort.abort()
+    for (const closer of life.closers) await closer[Symbol.asyncDispose]()
+    await this.#pair.world.settle()
+    life.memory.crash()
+    await this.#pair.world.settle()
+  }
+
+  /** Kill -9: nothing of this process ever happens again. */
+  crash(): void {
+    this.life?.memory.crash()
+  }
+
+  /** Runs an offer, its input passed through its shape as the router does. */
+  run<O extends Offer>(offer: O, input: Record<string, unknown>, call: Partial<OfferCall> = {}) {
+    const run = this.life?.runners.get(offer.verb)
+    if (run === undefined) throw new Error(`Nobody answers "${offer.verb}" at ${this.name}`)
+    const whole: OfferCall = { signal: new AbortController().signal, progress: () => {}, ...call }
+    return run(offer.input.parse(input) as never, whole) as Promise<never>
+  }
+
+  /** Events of this name, their data only. */
+  told(name: string): Readonly<Record<string, unknown>>[] {
+    return this.events.filter((event) => event.name === name).map(({ data }) => data)
+  }
+
+  /** How this side sees the other. */
+  setContact(state: ContactState | undefined): void {
+    this.contacts = state === undefined ? [] : [makeContact(this.other, state)]
+  }
+
+  #ended(): void {
+    this.life = undefined
+    this.#pair.cut()
+  }
+
+  #context(life: Life): PluginContext {
+    const { world } = this.#pair
+    return {
+      signal: life.abort.signal,
+      log: silentLog,
+      clock: world.clock,
+      store: this.#store ?? life.memory.room("/"),
+      folder: this.folder,
+      identities: { list: () => [this.identity], find: () => this.identity },
+      contacts: {
+        list: () => this.contacts,
+        find: (_, nameOrKey) => this.#findContact(nameOrKey),
+      },
+      answer: (offer, run) => void life.runners.set(offer.verb, run as never),
+      emit: (name, data) => {
+        if (!life.memory.dead) this.events.push({ name, data: JSON.parse(JSON.stringify(data)) })
+      },
+      serve: (protocol, handle) => void life.handlers.set(protocol, handle),
+      open: async ({ contact }, protocol, { signal }) => {
+        await life.memory.alive()
+        signal.throwIfAborted()
+        this.#findContact(contact.key)
+        return this.#pair.open(this, protocol)
+      },
+      onReachable: (listener) => void life.listeners.push(listener),
+      session: () => Promise.reject(new Error("No session of its own in this test")),
+    }
+  }
+
+  #findContact(nameOrKey: string): Contact {
+    const found = this.contacts.find(({ name, key }) => name === nameOrKey || key === nameOrKey)
+    if (found) return found
+    throw new AlliumError("NO_CONTACT", "Cannot find contact")
+  }
+}
+
+/** Two peers, Ann (left) and Bob (right), accepted contacts of each other; the link is down at first. */
+export class FakePair {
+  readonly world = new FakeWorld()
+  readonly left: FakePeer
+  readonly right: FakePeer
+  /** How bytes are cut into pieces on the way. */
+  chop: Chop = (byteCount) => byteCount
+  /** Channels that were ever opened. */
+  openCount = 0
+  #up = false
+  #channels = new Set<FakeChannel>()
+
+  constructor(options: { left?: FakePeerOptions; right?: FakePeerOptions } = {}) {
+    this.left = new FakePeer(this, "ann", options.left ?? {})
+    this.right = new FakePeer(this, "bob", options.right ?? {})
+    this.left.setContact("accepted")
+    this.right.setContact("accepted")
+  }
+
+  /** The link comes up, if both run. */
+  connect(): void {
+    if (!this.left.life || !this.right.life) return
+    this.#up = true
+    for (const peer of [this.left, this.right])
+      for (const listener of peer.life?.listeners ?? [])
+        if (peer.contacts[0]) listener({ identity: peer.identity, contact: peer.contacts[0] })
+  }
+
+  /** The link is lost, with everything on it. */
+  cut(): void {
+    this.#up = false
+    for (const channel of this.#channels)
+      channel.destroy(new AlliumError("LINK_LOST", "Cannot go on: the link was lost"))
+    this.#channels.clear()
+  }
+
+  /** What `context.open` does. */
+  open(from: FakePeer, protocol: string): Channel {
+    const to = from.other
+    const contact = to.contacts[0]
+    if (!this.#up || to.life === undefined || contact?.state !== "accepted")
+      throw new AlliumError("PEER_UNREACHABLE", "Cannot reach contact")
+    const [mine, theirs] = joinChannels(protocol, this.world, (byteCount) => this.chop(byteCount))
+    this.openCount++
+    for (const channel of [mine, theirs]) {
+      channel.on("error", () => {})
+      this.#channels.add(channel)
+      channel.once("close", () => this.#channels.delete(channel))
+    }
+    const handle = to.life.handlers.get(protocol)
+    if (handle === undefined) theirs.destroy()
+    else
+      void this.world.hop().then(() =>
+        handle({ identity: to.identity, contact, channel: theirs }).catch((fault: unknown) => {
+          to.faults.push(fault)
+        }),
+      )
+    return mine
+  }
+}
+
+/** Collects what a run says of its progress. */
+export function collectProgress(): { list: Progress[]; progress: (progress: Progress) => void } {
+  const list: Progress[] = []
+  return { list, progress: (progress) => void list.push(progress) }
+}
+
+function makeIdentity(name: string): Identity {
+  const publicKey = new Uint8Array(32).fill(name.charCodeAt(0))
+  const nothing = () => {
+    throw new Error("No keys in this test")
+  }
+  return {
+    ...{ name: `${name}-self`, publicKey, index: 0, destinationKeys: nothing, sign: nothing },
+    key: Buffer.from(publicKey).toString("base64url"),
+    destination: { b32: `${name}.b32.i2p` } as Identity["destination"],
+  }
+}
+
+function makeContact(peer: FakePeer, state: ContactState): Contact {
+  const { identity, name } = peer
+  return {
+    ...{ name, key: identity.key, address: `${name}.b32.i2p`, state },
+    ...{ verified: false, greeting: "", since: 0 },
+  }
+}
