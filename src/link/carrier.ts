@@ -1,0 +1,70 @@
+/**
+ * The stream a link rides on just now: bytes in, frames out with back-pressure, lost once.
+ *
+ * @module
+ */
+import type { Duplex } from "node:stream"
+
+/** Told what happens on the stream. */
+export interface CarrierOwner {
+  arrive(chunk: Buffer): void
+  /** There is room again. */
+  drain(): void
+  /** It ended or failed; never told after {@linkcode Carrier.drop}. */
+  lost(cause: Error | undefined): void
+}
+
+/** One stream in use. */
+export interface Carrier {
+  /** The stream's own buffer has room. */
+  readonly writable: boolean
+  write(frame: Buffer): void
+  /** Holds back small writes made within `fill`, to send them as one. */
+  batch(fill: () => void): void
+  /** Destroys the stream; its owner hears no more. */
+  drop(): void
+  /** Lets what is written go out with one last frame, without waiting for anybody. */
+  finish(frame: Buffer): void
+}
+
+/** Takes `stream` over. SAM knows no half-close: the end of one direction is the end. */
+export function carry(stream: Duplex, owner: CarrierOwner): Carrier {
+  let lost = false
+  const lose = (cause?: Error) => {
+    if (lost) return
+    lost = true
+    stream.destroy()
+    owner.lost(cause)
+  }
+  const drop = () => {
+    lost = true
+    stream.destroy()
+  }
+  stream.on("data", (chunk: Buffer) => {
+    if (!lost) owner.arrive(chunk)
+  })
+  stream.on("drain", () => {
+    if (!lost) owner.drain()
+  })
+  stream.on("error", lose)
+  stream.on("end", () => lose())
+  stream.on("close", () => lose())
+  stream.resume()
+  if (stream.destroyed || stream.readableEnded) queueMicrotask(() => lose())
+  return {
+    get writable() {
+      return !lost && !stream.writableNeedDrain
+    },
+    write: (frame) => void stream.write(frame),
+    batch(fill) {
+      stream.cork()
+      fill()
+      stream.uncork()
+    },
+    drop,
+    finish(frame) {
+      lost = true
+      stream.end(frame, () => stream.destroy())
+    },
+  }
+}
