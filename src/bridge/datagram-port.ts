@@ -8,6 +8,7 @@ import { once } from "node:events"
 import { isIPv6 } from "node:net"
 import { receiveUdp } from "./command-datagram.ts"
 import type { BridgeContext } from "./context.ts"
+import { portProblem } from "./server.ts"
 
 /** An open UDP port. */
 export interface DatagramPort extends AsyncDisposable {
@@ -15,7 +16,7 @@ export interface DatagramPort extends AsyncDisposable {
   readonly send: BridgeContext["sendUdp"]
 }
 
-/** Opens the port; 0 takes a free one. */
+/** Opens the port; 0 takes a free one. @throws {AlliumError} `EMBEDDED_PORT_TAKEN`. */
 export async function openDatagramPort(
   context: BridgeContext,
   host: string,
@@ -23,7 +24,10 @@ export async function openDatagramPort(
 ): Promise<DatagramPort> {
   const socket = createSocket(isIPv6(host) ? "udp6" : "udp4")
   socket.bind(port, host)
-  await once(socket, "listening")
+  await once(socket, "listening").catch((error) => {
+    socket.close()
+    throw portProblem(error, port)
+  })
   socket.on("error", () => context.log.warn("udp.failed"))
   socket.on("message", (message) => {
     if (context.knobs.faults.has("hang")) return

@@ -73,16 +73,16 @@ export async function openServer(
 
 async function startListening(server: Server, host: string, port: number): Promise<void> {
   server.listen({ host, port })
-  try {
-    await once(server, "listening")
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error
-    throw new AlliumError(
-      "EMBEDDED_PORT_TAKEN",
-      `Cannot open the embedded network: port ${port} is in use, expected a free port`,
-      { cause: error },
-    )
-  }
+  await once(server, "listening").catch((error) => {
+    throw portProblem(error, port)
+  })
+}
+
+/** What to throw when a port cannot be opened: `EMBEDDED_PORT_TAKEN` when somebody has it. */
+export function portProblem(error: NodeJS.ErrnoException, port: number): Error {
+  if (error.code !== "EADDRINUSE") return error
+  const message = `Cannot open the embedded network: port ${port} is in use, expected a free port`
+  return new AlliumError("EMBEDDED_PORT_TAKEN", message, { cause: error })
 }
 
 /** Ends when the signal aborts. */
