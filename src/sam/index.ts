@@ -11,6 +11,9 @@ export {
   parseAddress,
 } from "./address.ts"
 export { decodeBase64, encodeBase64 } from "./base64.ts"
+export { type BridgeAddress, type BridgeTls, parseBridgeAddress } from "./bridge-address.ts"
+export type { SamContext, SamOptions } from "./context.ts"
+export type { AskCall, Conversation, TakePayload } from "./conversation.ts"
 export { deriveDestinationKeys } from "./derive.ts"
 export {
   type Destination,
@@ -21,6 +24,15 @@ export {
   signingKey,
   toB32,
 } from "./destination.ts"
+export { generateDestination } from "./generate.ts"
+export {
+  COOL_DOWN_MS,
+  type KeyGuard,
+  type KeyHold,
+  type KeyMemory,
+  type KeyUse,
+  openKeyGuard,
+} from "./key-guard.ts"
 export { LINE_BYTES_MAX, LineReader } from "./line-reader.ts"
 export {
   formatPing,
@@ -30,6 +42,8 @@ export {
   type SamLineFormat,
   SENT_LINE_BYTES_MAX,
 } from "./message.ts"
+export { lookupName } from "./names.ts"
+export { type OpenedSession, type OpenSessionOptions, openSession } from "./open-session.ts"
 export {
   type DestinationKeys,
   type OfflineSignature,
@@ -37,5 +51,10 @@ export {
   signedPart,
   writeDestinationKeys,
 } from "./private-keys.ts"
+export type { RouterProfile } from "./profile.ts"
 export { redactSamLine } from "./redact.ts"
+export type { Arrival, SamRequest } from "./requests.ts"
 export type { ConnectCall, SamStream, Session, SessionState } from "./session.ts"
+export type { I2cpOptions, SessionStyle } from "./session-options.ts"
+export { acceptStream, connectStream, type StreamSession } from "./stream.ts"
+export { openSupervisedSession, type SupervisedSessionOptions } from "./supervised-session.ts"

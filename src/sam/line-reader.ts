@@ -70,6 +70,15 @@ export class LineReader {
     return line.endsWith("\r") ? line.slice(0, -1) : line
   }
 
+  /** Exactly the next `byteCount` bytes, untouched; `undefined` until all are there. */
+  take(byteCount: number): Uint8Array | undefined {
+    if (this.#pending.length < byteCount) return undefined
+    const taken = this.#pending.subarray(0, byteCount)
+    this.#pending = this.#pending.subarray(byteCount)
+    this.#scannedCount = 0
+    return taken
+  }
+
   /** Everything after the last line taken, untouched; the reader is empty afterwards. */
   rest(): Uint8Array {
     const rest = this.#pending
