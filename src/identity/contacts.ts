@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Change } from "../store/store.ts"
 
 /**
  * `requested`: we asked, no answer yet. `asking`: they ask, we have not answered. `accepted`: both agreed.
@@ -25,4 +26,57 @@ export interface Contact {
   readonly greeting: string
   /** Milliseconds since 1970. */
   readonly since: number
+}
+
+/** Someone who asks, or whom we ask. */
+export interface ContactRequest {
+  /** Base64url, 43 characters; pinned: a contact's key never changes. */
+  readonly key: string
+  /** `.b32.i2p` name. */
+  readonly address: string
+  /** For our own request: must be free. For theirs: what their card says, made into a free name. */
+  readonly name?: string
+  readonly greeting?: string
+}
+
+/**
+ * Contacts of one identity, at most 10,000, in memory and in the store. What a call changes is on disk when it
+ * resolves; `also` are changes to be made in the same batch. Calls run one after another.
+ *
+ * Contacts are named by name or key. Errors: `NO_CONTACT`; `CONTACT_STATE` when the state does not allow it;
+ * `ALREADY_EXISTS` when a name is taken; `TOO_MANY_CONTACTS`; what `commit` says.
+ */
+export interface ContactBook {
+  /** In order of meeting. */
+  list(): readonly Contact[]
+  /** @throws {AlliumError} `NO_CONTACT`. */
+  find(nameOrKey: string): Contact
+  byKey(key: string): Contact | undefined
+  /** We ask: `requested`, or `accepted` when they asked before. */
+  request(contact: ContactRequest, also?: readonly Change[]): Promise<Contact>
+  /**
+   * They ask, over a link that proved key and address: see `contact-states.ts`. At most 256 may be asking.
+   * A blocked contact comes back unchanged.
+   */
+  receiveRequest(contact: ContactRequest, also?: readonly Change[]): Promise<Contact>
+  /** They said yes; `undefined` for a stranger, otherwise the contact as it now is. */
+  receiveAccept(from: ContactRequest, also?: readonly Change[]): Promise<Contact | undefined>
+  /** They said no; `undefined` for a stranger, otherwise the contact as it now is. */
+  receiveRefusal(key: string, also?: readonly Change[]): Promise<Contact | undefined>
+  accept(nameOrKey: string, also?: readonly Change[]): Promise<Contact>
+  /** The contact as it was; it is gone. */
+  refuse(nameOrKey: string, also?: readonly Change[]): Promise<Contact>
+  block(nameOrKey: string, also?: readonly Change[]): Promise<Contact>
+  /** Back to what it was when it was blocked. */
+  unblock(nameOrKey: string, also?: readonly Change[]): Promise<Contact>
+  /** The contact as it was; it is gone. */
+  remove(nameOrKey: string, also?: readonly Change[]): Promise<Contact>
+  rename(nameOrKey: string, name: string): Promise<Contact>
+  /** Sixty digits in 12 groups, the same on both sides. */
+  safetyNumber(nameOrKey: string): Promise<string>
+  /**
+   * The user has compared the digits. With `digits`, they are compared here.
+   * @throws {AlliumError} `BAD_INPUT` when they differ.
+   */
+  verify(nameOrKey: string, digits?: string): Promise<Contact>
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Destination } from "../sam/destination.ts"
+import type { ContactBook } from "./contacts.ts"
 
 /** One identity, unlocked. Its private halves never leave this object but for the two uses below. */
 export interface Identity {
@@ -20,4 +21,28 @@ export interface Identity {
   destinationKeys(): Uint8Array
   /** Ed25519 signature, 64 bytes (RFC 8032), over `domain`, a zero byte, and `message`. */
   sign(domain: string, message: Uint8Array): Uint8Array
+}
+
+/** All identities of a home. They come from one phrase, and nothing public ties them together. */
+export interface IdentityBook {
+  /** In order of making; the first one is the default. */
+  list(): readonly Identity[]
+  /** By name; the first one when none is given. @throws {AlliumError} `NO_IDENTITY` when there is none, `NOT_FOUND`. */
+  find(name?: string): Identity
+  /**
+   * Makes the next identity of the phrase; the first one makes the phrase too, in a file of its own.
+   * @throws {AlliumError} `ALREADY_EXISTS`, `BAD_INPUT`, `LIMIT_REACHED` beyond 100 identities.
+   */
+  create(name: string): Promise<Identity>
+  /** 24 words, to be shown to the user only. @throws {AlliumError} `NO_IDENTITY` when there is none yet. */
+  phrase(): string
+  /**
+   * Makes the first identities of a phrase again, one for each name, in order.
+   * @throws {AlliumError} `BAD_PHRASE`, `BAD_INPUT`, `ALREADY_EXISTS` when there are identities or another phrase.
+   */
+  restore(phrase: string, names: readonly string[]): Promise<void>
+  /** The same book for the same identity. */
+  contacts(identity: Identity): ContactBook
+  /** A signed card, see `docs/protocol/card.md`. @param options.name - What strangers may call us; none by default. */
+  card(identity: Identity, options?: { name?: string; door?: string }): Promise<string>
 }

@@ -1,0 +1,106 @@
+/**
+ * Contacts in memory: found by name and by key, names unique, numbers bounded.
+ *
+ * @module
+ */
+import { z } from "zod"
+import { AlliumError } from "../base/errors.ts"
+import type { Contact, ContactState } from "./contacts.ts"
+import { checkPersonName, freeName, nameShape, tameName } from "./names.ts"
+
+/** All in memory, about 1 kB each. */
+const CONTACTS_MAX = 10_000
+/** Strangers who wait for an answer: more is a flood. */
+const ASKING_MAX = 256
+/** In characters; `docs/protocol/contact.md`. */
+const GREETING_LENGTH_MAX = 500
+/** What a contact is called when nobody gave a name. */
+const NAMELESS = "contact"
+
+const stateShape = z.enum(["requested", "asking", "accepted", "refused", "blocked"])
+
+/** A contact as the store holds it. */
+export const recordShape: z.ZodType<ContactRecord> = z.strictObject({
+  name: nameShape,
+  key: z.string().regex(/^[A-Za-z0-9_-]{43}$/),
+  address: z.string().regex(/^[a-z2-7]{51}[aq]\.b32\.i2p$/),
+  state: stateShape,
+  verified: z.boolean(),
+  greeting: z.string().max(2 * GREETING_LENGTH_MAX),
+  since: z.number().nonnegative(),
+  before: stateShape.optional(),
+})
+
+/** See {@linkcode recordShape}. */
+export interface ContactRecord extends Contact {
+  /** What it was when it was blocked. */
+  readonly before?: ContactState | undefined
+}
+
+/** What others get to see. */
+export function toContact({ before: _before, ...contact }: ContactRecord): Contact {
+  return contact
+}
+
+/** As much of a greeting as is kept. */
+export function cutGreeting(greeting: string): string {
+  return [...greeting.slice(0, 2 * GREETING_LENGTH_MAX)].slice(0, GREETING_LENGTH_MAX).join("")
+}
+
+/** See the module; knows nothing of the store. */
+export class ContactList {
+  readonly #byKey = new Map<string, ContactRecord>()
+  readonly #keyByName = new Map<string, string>()
+
+  all(): readonly ContactRecord[] {
+    return [...this.#byKey.values()]
+  }
+
+  byKey(key: string): ContactRecord | undefined {
+    return this.#byKey.get(key)
+  }
+
+  /** @throws {AlliumError} `NO_CONTACT`; does not repeat what was asked for. */
+  find(nameOrKey: string): ContactRecord {
+    const key = this.#keyByName.get(nameOrKey.normalize("NFC")) ?? nameOrKey
+    const record = this.#byKey.get(key)
+    if (record !== undefined) return record
+    throw new AlliumError("NO_CONTACT", "Cannot find contact: nobody has that name or key")
+  }
+
+  /** In place of the record with the same key. */
+  set(record: ContactRecord): void {
+    this.#forgetName(record.key)
+    this.#byKey.set(record.key, record)
+    this.#keyByName.set(record.name, record.key)
+  }
+
+  delete(key: string): void {
+    this.#forgetName(key)
+    this.#byKey.delete(key)
+  }
+
+  /** A name the user chose. @throws {AlliumError} `BAD_INPUT`, `ALREADY_EXISTS`. */
+  requireFree(name: string): string {
+    const normal = checkPersonName(name)
+    if (!this.#keyByName.has(normal)) return normal
+    throw new AlliumError("ALREADY_EXISTS", "Cannot name contact: another contact has that name")
+  }
+
+  /** A name somebody else suggests, made harmless and free. */
+  freeNameFor(suggestion = ""): string {
+    return freeName(tameName(suggestion, NAMELESS), (name) => this.#keyByName.has(name))
+  }
+
+  /** @throws {AlliumError} `TOO_MANY_CONTACTS`. */
+  requireRoom(state: ContactState): void {
+    const asking = state === "asking" ? this.all().filter((record) => record.state === state) : []
+    if (this.#byKey.size < CONTACTS_MAX && asking.length < ASKING_MAX) return
+    throw new AlliumError("TOO_MANY_CONTACTS", "Cannot add contact: there are as many as can be")
+  }
+
+  #forgetName(key: string): void {
+    const known = this.#byKey.get(key)
+    if (known !== undefined) this.#keyByName.delete(known.name)
+  }
+}
