@@ -4,6 +4,7 @@
  * @module
  */
 import type { Duplex } from "node:stream"
+import { FRAME_BYTES_MAX } from "./limits.ts"
 
 /** Told what happens on the stream. */
 export interface CarrierOwner {
@@ -26,6 +27,12 @@ export interface Carrier {
   /** Lets what is written go out with one last frame, without waiting for anybody. */
   finish(frame: Buffer): void
 }
+
+/**
+ * What may wait in the stream's own buffer: two frames, so that one is always ready when the socket
+ * asks, and a message still overtakes a file.
+ */
+const BATCH_BYTES = 2 * FRAME_BYTES_MAX
 
 /** Takes `stream` over. SAM knows no half-close: the end of one direction is the end. */
 export function carry(stream: Duplex, owner: CarrierOwner): Carrier {
@@ -53,7 +60,7 @@ export function carry(stream: Duplex, owner: CarrierOwner): Carrier {
   if (stream.destroyed || stream.readableEnded) queueMicrotask(() => lose())
   return {
     get writable() {
-      return !lost && !stream.writableNeedDrain
+      return !lost && (!stream.writableNeedDrain || stream.writableLength < BATCH_BYTES)
     },
     write: (frame) => void stream.write(frame),
     batch(fill) {

@@ -8,6 +8,7 @@
  * @see docs/protocol/link.md#resumption
  * @module
  */
+import { setMaxListeners } from "node:events"
 import { addAbortSignal, type Duplex } from "node:stream"
 import type { Clock } from "../base/clock.ts"
 import { type AlliumError, isAlliumError, toAlliumError } from "../base/errors.ts"
@@ -111,6 +112,8 @@ export class StandingLink implements Link, ChannelsOwner, CarrierOwner {
   open(protocol: string, call: { signal: AbortSignal }): Channel {
     if (this.over) throw cannotOpen("LINK_LOST", "the link is over, expected a standing one")
     if (call.signal.aborted) throw toAlliumError(call.signal.reason)
+    // One signal may well end a hundred channels: no leak to warn of.
+    setMaxListeners(0, call.signal)
     return addAbortSignal(call.signal, this.#channels.open(protocol))
   }
 
