@@ -4,15 +4,23 @@
  * @module
  */
 export { z } from "zod"
+export type { Clock } from "./base/clock.ts"
+export { Counters } from "./base/counters.ts"
 export { AlliumError, isAlliumError, toAlliumError } from "./base/errors.ts"
+export { formatHostPort, type HostPort, isLoopback, parseHostPort } from "./base/host-port.ts"
+export * from "./base/http/index.ts"
+export { listen } from "./base/listen.ts"
 export type { Log } from "./base/log.ts"
 export { Queue } from "./base/queue.ts"
 export { relay } from "./base/relay.ts"
 export { Scope } from "./base/scope.ts"
+export { SpoolPlace } from "./base/spool.ts"
+export { type RelayReport, spoolRelay } from "./base/spool-relay.ts"
 export {
   defineTunnel,
   type OpenTunnel,
   type TunnelContext,
   type TunnelKind,
 } from "./router/tunnel.ts"
+export { type Destination, parseDestination } from "./sam/destination.ts"
 export type { SamStream, Session } from "./sam/session.ts"

@@ -146,6 +146,10 @@ const catalogue = {
     exit: 1,
     next: "Choose another port with --listen, or 0 for a free one.",
   },
+  LISTEN_FAILED: { status: 409, exit: 1, next: "Choose another address with --listen." },
+  HEAD_TOO_LARGE: { status: 431, exit: 2 },
+  TOO_SLOW: { status: 408, exit: 1, next: "Try again." },
+  TOO_MANY_REQUESTS: { status: 429, exit: 5, next: "Wait a little, then try again." },
   PROXY_REFUSED: {
     status: 403,
     exit: 5,

@@ -1,0 +1,212 @@
+/**
+ * One request passed on, and its answer passed back: read and written anew, never copied blindly.
+ *
+ * Bodies flow with back-pressure; an answer that ends too early destroys the asker's connection, so that
+ * it is never taken for whole; an answer that stalls is ended.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc9110#section-7.6
+ * @module
+ */
+import type { Agent, ClientRequest, IncomingMessage, ServerResponse } from "node:http"
+import { request as openRequest } from "node:http"
+import { pipeline } from "node:stream/promises"
+import { AlliumError } from "../errors.ts"
+import { type Field, HTTP_FIELDS_MAX, readFields, withoutHopByHop, writeFields } from "./fields.ts"
+import { identifiesSender } from "./privacy.ts"
+import { hasBody } from "./server.ts"
+
+/** Head of an answer: status line and fields together, in bytes. */
+const ANSWER_HEAD_BYTES_MAX = 64 * 1024
+/** Interim answers (1xx) to one request. */
+const INTERIM_MAX = 16
+/** A body that lives by being quiet: server-sent events. */
+const EVENT_STREAM_IDLE_MS = 3_600_000
+
+/** Time limits of an exchange. */
+export interface ExchangeLimits {
+  /** Until the head of the answer, counted anew with each piece of the request's body. */
+  readonly answerMs: number
+  /** Longest pause within the answer's body. */
+  readonly idleMs: number
+  /** Whether a reader who takes nothing for `idleMs` is waited for. */
+  readonly waitForReader: boolean
+}
+
+/** Where a request goes, and how it looks there. */
+export interface ExchangeTarget {
+  readonly agent: Agent
+  readonly host: string
+  readonly port: number
+  /** Path and query. */
+  readonly path: string
+  /** All fields except framing and `Connection`; `Host` is among them. */
+  readonly fields: readonly Field[]
+}
+
+/** One request and what to make of it. */
+export interface Exchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly target: ExchangeTarget
+  readonly limits: ExchangeLimits
+  /** Fields of the answer, without those of one hop, as the asker may see them. */
+  readonly answerFields: (fields: Field[]) => Field[]
+}
+
+/**
+ * Asks, and answers. Resolves when the answer is whole.
+ *
+ * @throws {AlliumError} `NO_ANSWER`, `BAD_ANSWER`, `BACKEND_DOWN` or what the agent's dial said: nothing was
+ * answered then. After the head was sent: the response is destroyed, and it throws all the same.
+ */
+export async function exchange(call: Exchange): Promise<void> {
+  const answer = await askTwice(call)
+  await giveBack(answer, call)
+}
+
+/** A kept connection may have been closed while the request was on its way: once more, on a new one. */
+async function askTwice(call: Exchange): Promise<IncomingMessage> {
+  const first = openAsk(call)
+  try {
+    return await awaitAnswer(first, call)
+  } catch (error) {
+    const again = first.reusedSocket && (error as AlliumError).code === "BAD_ANSWER"
+    if (!again || hasBody(call.request) || !isSafe(call.request) || call.response.destroyed)
+      throw error
+    return await awaitAnswer(openAsk(call), call)
+  }
+}
+
+function isSafe({ method }: IncomingMessage): boolean {
+  return method === "GET" || method === "HEAD" || method === "OPTIONS"
+}
+
+/** Opens the request towards the target; framing follows what the asker sent. */
+export function openAsk(
+  { request, target }: Pick<Exchange, "request" | "target">,
+  more: readonly Field[] = [["Connection", "keep-alive"]],
+): ClientRequest {
+  const { agent, host, port, path } = target
+  const headers = writeFields([...target.fields, ...more, ...framing(request)])
+  const { method = "GET" } = request
+  const options = { agent, host, port, path, method, maxHeaderSize: ANSWER_HEAD_BYTES_MAX }
+  const ask = openRequest({ ...options, headers, insecureHTTPParser: false, setHost: false })
+  ask.maxHeadersCount = 0 // counted in giveBack(), where it is an error
+  return ask
+}
+
+function framing(request: IncomingMessage): Field[] {
+  if (request.headers["transfer-encoding"] !== undefined) return [["Transfer-Encoding", "chunked"]]
+  const { "content-length": length } = request.headers
+  if (length !== undefined) return [["Content-Length", length]]
+  return isSafe(request) || request.method === "DELETE" ? [] : [["Content-Length", "0"]]
+}
+
+function awaitAnswer(ask: ClientRequest, call: Exchange): Promise<IncomingMessage> {
+  const { request, response, limits } = call
+  return new Promise<IncomingMessage>((resolve, reject) => {
+    const watch = setTimeout(() => ask.destroy(noAnswer(limits.answerMs)), limits.answerMs).unref()
+    const refresh = () => void watch.refresh()
+    const leave = () => ask.destroy(new AlliumError("ABORTED", "Cannot ask: the reader went away"))
+    const done = () => {
+      clearTimeout(watch)
+      request.off("data", refresh)
+    }
+    response.once("close", leave)
+    ask.once("close", () => response.off("close", leave))
+    passInterim(ask, call)
+    ask.once("response", (answer) => resolve(answer))
+    ask.on("error", (error) => reject(answerFault(error)))
+    ask.once("response", done)
+    ask.once("close", done)
+    sendBody(ask, request)
+    if (hasBody(request)) request.on("data", refresh)
+  })
+}
+
+/** "Go on" is passed to an asker who waits for it; other interim answers end here. */
+function passInterim(ask: ClientRequest, { request, response }: Exchange): void {
+  let interimCount = 0
+  if (request.headers.expect !== undefined) ask.on("continue", () => response.writeContinue())
+  ask.on("information", () => {
+    if (++interimCount > INTERIM_MAX) ask.destroy(badAnswer("it never comes to an end"))
+  })
+}
+
+function sendBody(ask: ClientRequest, request: IncomingMessage): void {
+  if (!hasBody(request)) return void ask.end()
+  ask.flushHeaders()
+  request.once("end", () => ask.addTrailers(trailers(request)))
+  request.once("aborted", () => ask.destroy())
+  ask.once("close", () => request.unpipe(ask).resume())
+  request.pipe(ask)
+}
+
+/** Names that change what a message means must not come late, nor those that were refused at its head. */
+const NOT_IN_TRAILERS =
+  /^(?:content-.*|transfer-encoding|host|trailer|te|authorization|cookie|set-cookie|connection|location|range)$/i
+
+function trailers({ rawTrailers }: IncomingMessage): [string, string][] {
+  return readFields(rawTrailers)
+    .filter(([name]) => !NOT_IN_TRAILERS.test(name) && !identifiesSender(name))
+    .slice(0, HTTP_FIELDS_MAX)
+    .map(([name, value]) => [name, value])
+}
+
+/** Passes the answer on; resolves when its last byte was handed to the asker's connection. */
+export async function giveBack(answer: IncomingMessage, call: Exchange): Promise<void> {
+  const { response, limits } = call
+  const fields = readFields(answer.rawHeaders)
+  if (fields.length > HTTP_FIELDS_MAX) {
+    answer.destroy()
+    throw badAnswer(`it has more than ${HTTP_FIELDS_MAX} fields`)
+  }
+  response.sendDate = false
+  response.writeHead(answer.statusCode!, writeFields(call.answerFields(withoutHopByHop(fields))))
+  answer.once("end", () => response.addTrailers(trailers(answer)))
+  const stop = watchForStall(answer, response, limits)
+  try {
+    await pipeline(answer, response)
+  } catch (error) {
+    throw answerFault(error as Error)
+  } finally {
+    stop()
+  }
+}
+
+/** Destroys an answer that brings nothing for too long; a slow reader is not the answer's fault. */
+function watchForStall(
+  answer: IncomingMessage,
+  response: ServerResponse,
+  limits: ExchangeLimits,
+): () => void {
+  const isEventStream = answer.headers["content-type"]?.startsWith("text/event-stream") === true
+  const idleMs = isEventStream ? Math.max(EVENT_STREAM_IDLE_MS, limits.idleMs) : limits.idleMs
+  const timer = setTimeout(() => {
+    if (limits.waitForReader && response.writableNeedDrain) timer.refresh()
+    else answer.destroy(noAnswer(idleMs))
+  }, idleMs).unref()
+  answer.on("data", () => void timer.refresh())
+  return () => clearTimeout(timer)
+}
+
+function noAnswer(waitedMs: number): AlliumError {
+  const message = `Cannot read answer: nothing came for ${waitedMs / 1_000} s`
+  return new AlliumError("NO_ANSWER", message)
+}
+
+function badAnswer(found: string, cause?: unknown): AlliumError {
+  return new AlliumError("BAD_ANSWER", `Cannot read answer: ${found}`, { cause })
+}
+
+const NOBODY_LISTENS = ["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT"]
+
+/** Gives what `node:http` says a code of ours. */
+export function answerFault(error: Error): AlliumError {
+  if (error instanceof AlliumError) return error
+  const { code = "" } = error as NodeJS.ErrnoException
+  if (NOBODY_LISTENS.includes(code))
+    return new AlliumError("BACKEND_DOWN", "Cannot ask: the server does not run", { cause: error })
+  const broken = code.startsWith("HPE_")
+  return badAnswer(broken ? "it is not valid HTTP/1.1" : "the connection broke off", error)
+}

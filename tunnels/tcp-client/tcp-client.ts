@@ -1,0 +1,78 @@
+/**
+ * The listener of a `tcp-client` and what becomes of each connection.
+ *
+ * @module
+ */
+import { createServer, type Socket } from "node:net"
+import {
+  Counters,
+  type HostPort,
+  listen,
+  type OpenTunnel,
+  Scope,
+  SpoolPlace,
+  spoolRelay,
+  type TunnelContext,
+} from "allium/tunnel"
+import { dialInTurn } from "./dial-in-turn.ts"
+
+/** What {@linkcode openTcpClient} needs; units are in the names. */
+export interface TcpClientSettings extends HostPort {
+  readonly targets: readonly string[]
+  readonly toPort: number
+  readonly keys: "transient" | "persistent"
+  readonly waitMs: number
+  readonly lingerMs: number
+  readonly connectionsMax: number
+  readonly spoolBytesMax: number
+}
+
+/**
+ * Listens; every connection is led to the first target that answers.
+ *
+ * @throws {AlliumError} `PORT_TAKEN`, `LISTEN_FAILED`.
+ */
+export async function openTcpClient(
+  context: TunnelContext,
+  settings: TcpClientSettings,
+): Promise<OpenTunnel> {
+  await using scope = new Scope()
+  const counters = new Counters(["connections", "refused", "bytesIn", "bytesOut"])
+  const place = new SpoolPlace(context.folder, settings.spoolBytesMax)
+  const dial = dialInTurn(context, settings)
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true })
+  server.maxConnections = settings.connectionsMax
+  server.on("drop", () => counters.add("refused"))
+
+  const serve = async (local: Socket, signal: AbortSignal) => {
+    try {
+      local.setKeepAlive(true)
+      const stream = await dial(signal)
+      const { lingerMs } = settings
+      const { bytesIn, bytesOut } = await spoolRelay(stream, local, { place, lingerMs, signal })
+      counters.add("bytesIn", bytesIn)
+      counters.add("bytesOut", bytesOut)
+    } catch (error) {
+      local.destroy()
+      if (!signal.aborted) context.log.info("connection.failed", { code: counters.fail(error) })
+    }
+  }
+
+  const listens = await listen(server, settings)
+  const owned = scope.move()
+  owned.defer(() => server.close())
+  server.on("connection", (local) => {
+    counters.add("connections")
+    local.on("error", () => {}) // told by the relay; before that, its close says enough
+    void serve(local, owned.signal)
+  })
+  server.on("error", () => counters.add("refused"))
+  void context.session(settings).catch((error) => {
+    context.log.warn("session.failed", { code: counters.fail(error) })
+  })
+  return {
+    listens,
+    counters: () => counters.read(),
+    [Symbol.asyncDispose]: () => owned.close(),
+  }
+}
