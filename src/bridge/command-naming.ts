@@ -52,7 +52,7 @@ function resolveName(
   const b32 = resolveTarget(name, context)
   if (b32 === undefined) return /^[^.\s]+(\.[^.\s]+)*\.i2p$/.test(name) ? unknown : "INVALID_KEY"
   const registered = network.names.get(name)
-  if (registered !== undefined) return parseDestination(registered)
+  if (registered !== undefined) return asDestination(registered, context) ?? unknown
   return network.find(b32)?.destination ?? asDestination(name, context) ?? unknown
 }
 
@@ -64,7 +64,7 @@ function resolveName(
  */
 export function resolveTarget(target: string, context: BridgeContext): string | undefined {
   const registered = context.network.names.get(target)
-  if (registered !== undefined) return parseDestination(registered).b32
+  if (registered !== undefined) return asDestination(registered, context)?.b32
   if (!target.toLowerCase().endsWith(".b32.i2p")) return asDestination(target, context)?.b32
   try {
     parseAddress(target)

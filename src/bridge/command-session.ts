@@ -152,9 +152,7 @@ function addRefusal(
     return { RESULT: "I2P_ERROR", MESSAGE: "not a PRIMARY session" }
   if (line.values.has("DESTINATION"))
     return { RESULT: "I2P_ERROR", MESSAGE: "a subsession has no DESTINATION of its own" }
-  const tooMany = context.sessions.reserve("") // Only asks; given back at once.
-  tooMany?.()
-  if (tooMany === undefined) return { RESULT: "I2P_ERROR", MESSAGE: "too many sessions" }
+  if (context.sessions.full) return { RESULT: "I2P_ERROR", MESSAGE: "too many sessions" }
   return idProblem(line.values.get("ID") ?? "", context)
 }
 

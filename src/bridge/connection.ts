@@ -31,6 +31,8 @@ export class Connection implements Caller {
   /** Monotonic time of the last line, and of the PING we sent after it. */
   heardAtMs: number
   pingedAtMs: number | undefined
+  /** Since when we wait for the client to close its half. */
+  closingSinceMs: number | undefined
   readonly #socket: Socket
   readonly #context: BridgeContext
   readonly #reader = new LineReader(LINE_BYTES_MAX)
@@ -116,6 +118,7 @@ export class Connection implements Caller {
   }
 
   close(): void {
+    this.closingSinceMs ??= this.#context.clock.monotonicMs()
     this.#silent = true
     this.#socket.end()
     this.#socket.resume()

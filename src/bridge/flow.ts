@@ -12,6 +12,8 @@ import type { Road } from "./road.ts"
 /** Bytes that may wait for a slow reader before its sender is stopped. */
 export const WINDOW_BYTES = 256 * 1024
 
+const NOTHING = new Uint8Array(0)
+
 interface Piece {
   readonly dueMs: number
   readonly bytes: Uint8Array
@@ -33,6 +35,7 @@ export class Flow {
   #state: "open" | "finished" | "over" = "open"
   #pumping = false
   #paused = false
+  #awaitsRoom = false
   #cutInBytes: number
 
   /**
@@ -55,7 +58,7 @@ export class Flow {
   open(sink: Duplex): void {
     if (this.#state === "over") return
     this.#sink = sink
-    sink.on("drain", () => this.#onDrain())
+    sink.on("drain", () => this.#pump())
     this.#pump()
   }
 
@@ -110,7 +113,10 @@ export class Flow {
     if (this.#pumping || this.#sink === undefined || this.#state === "over") return
     let taken = 0
     for (const piece of this.#pieces) {
-      if (this.#sinkIsFull()) break
+      if (this.#sinkIsFull()) {
+        this.#awaitRoom(this.#sink)
+        break
+      }
       const waitMs = piece.dueMs - this.#road.nowMs()
       if (waitMs > 0) {
         this.#wake(waitMs)
@@ -130,6 +136,16 @@ export class Flow {
     return (this.#sink?.writableLength ?? 0) > roomBytes
   }
 
+  /** Goes on when everything before was handed to the system; `drain` does not always come. */
+  #awaitRoom(sink: Duplex): void {
+    if (this.#awaitsRoom) return
+    this.#awaitsRoom = true
+    sink.write(NOTHING, () => {
+      this.#awaitsRoom = false
+      this.#pump()
+    })
+  }
+
   #wake(waitMs: number): void {
     this.#pumping = true
     this.#road.sleep(waitMs).then(
@@ -144,10 +160,6 @@ export class Flow {
   #complete(): void {
     this.#state = "over"
     this.#done()
-  }
-
-  #onDrain(): void {
-    this.#pump()
   }
 
   #pause(): void {

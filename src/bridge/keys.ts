@@ -60,9 +60,9 @@ function assemble(type: number, publicKey: Uint8Array, block: Uint8Array): Uint8
   const inField = publicKey.subarray(0, SIGNING_FIELD_BYTES)
   head.set(inField, head.length - inField.length)
   const excess = publicKey.subarray(SIGNING_FIELD_BYTES)
-  if (type === 0) return Buffer.concat([head, Uint8Array.of(0, 0, 0)])
+  if (type === 0) return new Uint8Array([...head, 0, 0, 0])
   const certificate = [KEY_CERTIFICATE, 0, 4 + excess.length, 0, type, 0, 0]
-  return Buffer.concat([head, Uint8Array.from(certificate), excess])
+  return new Uint8Array([...head, ...certificate, ...excess])
 }
 
 /**

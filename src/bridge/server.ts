@@ -9,7 +9,7 @@ import { AlliumError } from "../base/errors.ts"
 import { Connection } from "./connection.ts"
 import type { BridgeContext } from "./context.ts"
 
-/** Java's own limit for a HELLO. */
+/** Java's own limit for a HELLO; and for a client that was hung up on to hang up too. */
 const HELLO_MS = 60_000
 /** Java sends PING after this long without a line, and hangs up as long after that. */
 const IDLE_MS = 180_000
@@ -99,9 +99,11 @@ async function sweepForEver(
 }
 
 function sweep(connection: Connection, nowMs: number, { traits, knobs }: BridgeContext): void {
-  if (connection.agreedVersion === undefined) {
-    if (nowMs - connection.sinceMs > HELLO_MS && !knobs.faults.has("hang")) connection.destroy()
-  } else if (traits.serverPing && connection.version >= 2 && connection.session)
+  const { agreedVersion, sinceMs, closingSinceMs = nowMs } = connection
+  const isMute = agreedVersion === undefined && !knobs.faults.has("hang")
+  if (isMute && nowMs - sinceMs > HELLO_MS) connection.destroy()
+  else if (nowMs - closingSinceMs > HELLO_MS) connection.destroy()
+  else if (traits.serverPing && connection.version >= 2 && connection.session)
     keepAlive(connection, nowMs)
 }
 

@@ -44,6 +44,10 @@ export class Sessions {
     return this.#byId.size
   }
 
+  get full(): boolean {
+    return this.#byId.size + this.#reserved.size >= this.#countMax
+  }
+
   find(id: string | undefined): BridgeSession | undefined {
     return id === undefined ? undefined : this.#byId.get(id)
   }
@@ -54,7 +58,7 @@ export class Sessions {
 
   /** Keeps an ID while its session is made; `undefined` when there are too many, else how to give it back. */
   reserve(id: string): (() => void) | undefined {
-    if (this.#byId.size + this.#reserved.size >= this.#countMax) return undefined
+    if (this.full) return undefined
     this.#reserved.add(id)
     return () => this.#reserved.delete(id)
   }

@@ -59,6 +59,7 @@ export class EmbeddedStream {
     const flow = new Flow(socket, this.#road, () => this.#end())
     this.#sides.push({ socket, flow })
     socket.on("data", (bytes: Uint8Array) => flow.push(bytes))
+    socket.on("error", () => {}) // `close` follows, and that is what counts.
     socket.once("end", () => this.#sourceEnded(flow))
     socket.once("close", () => this.#sourceEnded(flow))
     if (surplus.length > 0) flow.push(surplus)
