@@ -1,4 +1,3 @@
-import { createPublicKey, generateKeyPairSync, sign } from "node:crypto"
 import { describe, expect, it } from "vitest"
 import { systemRandom } from "../../../src/base/random.ts"
 import { checkKeys, generateKeys, parseSignatureType } from "../../../src/bridge/keys.ts"
@@ -10,31 +9,9 @@ import {
   keyTypes,
   readDestinationKeys,
 } from "../../../src/sam/index.ts"
+import { offlineFile } from "./offline-file.ts"
 
 const { privateKeyFile, destination } = deriveDestinationKeys(new Uint8Array(32).fill(7))
-
-/** An Ed25519 pair as raw bytes. */
-function rawPair() {
-  const { privateKey } = generateKeyPairSync("ed25519")
-  const seed = privateKey.export({ format: "der", type: "pkcs8" }).subarray(16)
-  const key = createPublicKey(privateKey).export({ format: "der", type: "spki" }).subarray(12)
-  return { privateKey, seed, key }
-}
-
-/** The offline form of a key file: the layout that was accepted by i2pd, 813 bytes. */
-function offlineFile(damage: (block: Buffer) => void = () => {}): Buffer {
-  const owner = rawPair()
-  const transient = rawPair()
-  const head = Buffer.concat([
-    destination.bytes.subarray(0, 352),
-    owner.key,
-    destination.bytes.subarray(384),
-  ])
-  const signed = Buffer.concat([Buffer.from([0x70, 0, 0, 0, 0, 7]), transient.key])
-  const block = Buffer.concat([signed, sign(null, signed, owner.privateKey), transient.seed])
-  damage(block)
-  return Buffer.concat([head, Buffer.alloc(256 + 32), block])
-}
 
 describe("generateKeys()", () => {
   it("makes Ed25519 files that the SAM client's own reader proves", () => {
