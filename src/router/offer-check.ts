@@ -58,7 +58,10 @@ function positionalFault({ positional, input }: Form): string | undefined {
  *
  * @throws {AlliumError} `BAD_INPUT`; names the first bad field, never its value.
  */
-export function readInput(offer: Offer, input: unknown): Record<string, unknown> {
+export function readInput(
+  offer: Pick<Offer, "verb" | "input">,
+  input: unknown,
+): Record<string, unknown> {
   const result = closed(offer.input).safeParse(input)
   if (result.success) return result.data
   throw new AlliumError("BAD_INPUT", `Cannot run ${offer.verb}: ${sentence(result.error, "input")}`)

@@ -1,0 +1,86 @@
+/**
+ * Documents as people read them, by the hints of their offer. Whatever comes out of a document has
+ * been made printable; only the offer's own words are taken as they are.
+ *
+ * @module
+ */
+import type { Display } from "../router/offer.ts"
+import { printable, printableJson } from "./printable.ts"
+import { writeBytes, writeTime } from "./quantity.ts"
+import { alignColumns } from "./table.ts"
+
+/**
+ * Lines of a document: by `display.line`; as a table when it is a list; else `field: value`.
+ *
+ * @param bold - Marks the head of a table.
+ */
+export function writeDocument(
+  document: unknown,
+  display: Display,
+  bold: (text: string) => string = (text) => text,
+): string[] {
+  if (Array.isArray(document)) return writeList(document, display, bold)
+  if (document === null || document === undefined) return []
+  if (display.line !== undefined) return fill(display.line, document).split("\n")
+  if (display.columns !== undefined) return [writeRow(document, display.columns).join("  ")]
+  if (typeof document !== "object") return [writeValue(document)]
+  const pairs = Object.entries(document).filter(([, value]) => value !== undefined)
+  return alignColumns(pairs.map(([name, value]) => [`${name}:`, writeValue(value)]))
+}
+
+function writeList(
+  documents: readonly unknown[],
+  display: Display,
+  bold: (text: string) => string,
+): string[] {
+  if (documents.length === 0) return display.empty === undefined ? [] : [display.empty]
+  const { line } = display
+  if (line !== undefined && display.columns === undefined)
+    return documents.flatMap((document) => fill(line, document).split("\n"))
+  const columns = display.columns ?? columnsOf(documents)
+  if (columns.length === 0) return documents.map((document) => writeValue(document))
+  const head = columns.map((column) => printable(column.split("|")[0] ?? ""))
+  const rows = documents.map((document) => writeRow(document, columns))
+  const [first = "", ...rest] = alignColumns([head, ...rows])
+  return [bold(first), ...rest]
+}
+
+function columnsOf(documents: readonly unknown[]): string[] {
+  const names = new Set<string>()
+  for (const document of documents)
+    if (typeof document === "object" && document !== null)
+      for (const name of Object.keys(document)) names.add(name)
+  return [...names]
+}
+
+function writeRow(document: unknown, columns: readonly string[]): string[] {
+  return columns.map((column) => place(document, column))
+}
+
+/** Fills `{field}`, `{field.inner}` and `{field|format}` places. */
+function fill(template: string, document: unknown): string {
+  return template.replace(/\{([\w.]+(?:\|\w+)?)\}/g, (_, where: string) => place(document, where))
+}
+
+function place(document: unknown, where: string): string {
+  const [path = "", format] = where.split("|")
+  let value = document
+  for (const name of path.split("."))
+    value = Object.hasOwn(Object(value), name)
+      ? (value as Record<string, unknown>)[name]
+      : undefined
+  return writeValue(value, format)
+}
+
+/** Formats: `bytes`, `time` (of milliseconds since 1970), `lines` (a list of texts, one a line). */
+function writeValue(value: unknown, format?: string): string {
+  if (value === undefined || value === null) return ""
+  if (format === "bytes" && typeof value === "number") return writeBytes(value)
+  if (format === "time" && typeof value === "number") return writeTime(value)
+  if (format === "lines" && Array.isArray(value))
+    return value.map((line) => writeValue(line)).join("\n")
+  if (typeof value === "string") return printable(value)
+  if (Array.isArray(value) && value.every((item) => typeof item !== "object"))
+    return value.map((item) => writeValue(item)).join(", ")
+  return printableJson(value)
+}
