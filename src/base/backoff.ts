@@ -5,9 +5,9 @@
  */
 import type { Chance } from "./random.ts"
 
-/** Doubles from `firstMs` to `mostMs`, each wait shortened by up to half by chance. */
+/** Grows from `firstMs` to `mostMs`, each wait shortened by up to half by chance. */
 export interface Backoff {
-  /** Milliseconds to wait before the next try; each call doubles the bound. */
+  /** Milliseconds to wait before the next try; each call raises the bound. */
   next(): number
   /** It worked: begin again with `firstMs`. */
   reset(): void
@@ -16,13 +16,20 @@ export interface Backoff {
 /**
  * @param options.firstMs - Bound of the first wait.
  * @param options.mostMs - Bound that is never passed.
+ * @param options.factor - By how much the bound grows each time; doubles by default.
  * @param options.chance - Source of the jitter, so that peers do not knock in step.
  */
-export function openBackoff(options: { firstMs: number; mostMs: number; chance: Chance }): Backoff {
+export function openBackoff(options: {
+  firstMs: number
+  mostMs: number
+  factor?: number
+  chance: Chance
+}): Backoff {
+  const { factor = 2 } = options
   let tries = 0
   return {
     next() {
-      const boundMs = Math.min(options.mostMs, options.firstMs * 2 ** Math.min(tries++, 30))
+      const boundMs = Math.min(options.mostMs, options.firstMs * factor ** Math.min(tries++, 30))
       return boundMs * (1 - options.chance() / 2)
     },
     reset() {

@@ -1,0 +1,188 @@
+/**
+ * `allium contact …`: whom an identity knows.
+ *
+ * @module
+ */
+import { z } from "zod"
+import { contactQr, formatContactUri } from "../../identity/contact-uri.ts"
+import type { Contact } from "../../identity/contacts.ts"
+import type { Identity, IdentityBook } from "../../identity/identity.ts"
+import type { ContactDesk } from "../contact-desk.ts"
+import { GREETING_CHARACTERS_MAX } from "../contact-wire.ts"
+import type { Links } from "../links.ts"
+import { type Offer, offer } from "../offer.ts"
+import type { OfferBook } from "../offers.ts"
+import { contactField, doneShape, identityField } from "./fields.ts"
+
+const contactShape = z.object({
+  name: z.string(),
+  state: z.enum(["requested", "asking", "accepted", "refused", "blocked"]),
+  verified: z.boolean(),
+  reachable: z.boolean(),
+  address: z.string(),
+  key: z.string(),
+  greeting: z.string(),
+  since: z.number(),
+})
+const one = z.object({ contact: contactField, identity: identityField })
+
+const card = offer({
+  verb: "contact card",
+  summary: "Show your own card, for others to add you",
+  input: z.object({
+    identity: identityField,
+    qr: z.boolean().default(false).meta({ description: "Draw it as a QR code too" }),
+  }),
+  output: z.object({ identity: z.string(), uri: z.string(), qr: z.string().optional() }),
+  examples: ["contact card", "contact card --qr"],
+  display: { line: "{uri}\n{qr}" },
+})
+
+const add = offer({
+  verb: "contact add",
+  summary: "Ask somebody to become your contact",
+  input: z.object({
+    uri: z.string().max(200).meta({ description: "Their card: allium:…" }),
+    name: z.string().min(1).max(64).meta({ description: "What you call them" }),
+    greeting: z
+      .string()
+      .max(GREETING_CHARACTERS_MAX)
+      .default("")
+      .meta({ description: "Words they see with your request" }),
+    identity: identityField,
+  }),
+  output: contactShape,
+  positional: ["uri", "name"],
+  examples: ['contact add allium:… ann --greeting "We met at the fair"'],
+  display: { line: "Asked {name}. You can write once they accept: allium contact list" },
+})
+
+const list = offer({
+  verb: "contact list",
+  summary: "List your contacts and who asks to become one",
+  input: z.object({ identity: identityField }),
+  output: z.array(contactShape),
+  display: {
+    columns: ["name", "state", "verified", "reachable", "greeting"],
+    empty: "No contacts yet; show your card: allium contact card",
+  },
+})
+
+const accept = offer({
+  verb: "contact accept",
+  summary: "Accept somebody who asks",
+  input: one,
+  output: contactShape,
+  positional: ["contact"],
+  examples: ["contact accept ann"],
+  display: { line: "{name} is your contact now." },
+})
+
+const refuse = offer({
+  verb: "contact refuse",
+  summary: "Say no to somebody who asks",
+  input: one,
+  output: contactShape,
+  positional: ["contact"],
+  display: { line: "{name} is told no." },
+})
+
+const block = offer({
+  verb: "contact block",
+  summary: "Hear nothing from somebody any more; they are not told",
+  input: one,
+  output: contactShape,
+  positional: ["contact"],
+  display: { line: "{name} is blocked." },
+})
+
+const unblock = offer({
+  verb: "contact unblock",
+  summary: "Let somebody you blocked reach you again",
+  input: one,
+  output: contactShape,
+  positional: ["contact"],
+  display: { line: "{name} is {state} again." },
+})
+
+const remove = offer({
+  verb: "contact remove",
+  summary: "Forget a contact",
+  input: one,
+  output: doneShape,
+  positional: ["contact"],
+  display: { line: "{name} is removed." },
+})
+
+const verify = offer({
+  verb: "contact verify",
+  summary: "Compare 60 digits with a contact over another way, then confirm",
+  input: one.extend({
+    confirm: z.boolean().default(false).meta({ description: "The digits were the same" }),
+  }),
+  output: z.object({ name: z.string(), digits: z.string(), verified: z.boolean() }),
+  positional: ["contact"],
+  examples: ["contact verify ann", "contact verify ann --confirm"],
+  display: { line: "{digits}\nVerified: {verified}" },
+})
+
+/** Every offer of this file. */
+export const contactOffers: readonly Offer[] = [
+  card,
+  add,
+  list,
+  accept,
+  refuse,
+  block,
+  unblock,
+  remove,
+  verify,
+]
+
+/** Gives the offers their runners. */
+export function answerContactOffers(
+  book: OfferBook,
+  parts: { identities: IdentityBook; desk: ContactDesk; links: Links },
+): void {
+  const { identities, desk, links } = parts
+  const report = (identity: Identity, contact: Contact) => ({
+    ...contact,
+    reachable: links.reachable(identity).includes(contact.key),
+  })
+  book.register(card, async ({ identity: name, qr }) => {
+    const identity = identities.find(name)
+    const uri = formatContactUri({ key: identity.key, address: identity.destination.b32 })
+    return { identity: identity.name, uri, ...(qr && { qr: contactQr(uri) }) }
+  })
+  book.register(add, async ({ identity: name, uri, ...words }) => {
+    const identity = identities.find(name)
+    return report(identity, await desk.request(identity, uri, words))
+  })
+  book.register(list, async ({ identity: name }) => {
+    const identity = identities.find(name)
+    const contacts = identities.contacts(identity).list()
+    return contacts.map((contact) => report(identity, contact))
+  })
+  for (const [deed, run] of [
+    [accept, desk.accept.bind(desk)],
+    [refuse, desk.refuse.bind(desk)],
+    [block, desk.block.bind(desk)],
+    [unblock, desk.unblock.bind(desk)],
+  ] as const)
+    book.register(deed, async ({ identity: name, contact }) => {
+      const identity = identities.find(name)
+      return report(identity, await run(identity, contact))
+    })
+  book.register(remove, async ({ identity: name, contact }) => {
+    const removed = await desk.remove(identities.find(name), contact)
+    return { name: removed.name }
+  })
+  book.register(verify, async ({ identity: own, contact: nameOrKey, confirm }) => {
+    const identity = identities.find(own)
+    const contacts = identities.contacts(identity)
+    const contact = contacts.find(nameOrKey)
+    const digits = await contacts.safetyNumber(contact.key)
+    const after = confirm ? await contacts.verify(contact.key) : contact
+    return { name: after.name, digits, verified: after.verified }
+  })
+}

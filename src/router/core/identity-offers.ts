@@ -1,0 +1,103 @@
+/**
+ * `allium identity …`: who the user is, and how to come back after a loss.
+ *
+ * @module
+ */
+import { z } from "zod"
+import type { Identity, IdentityBook } from "../../identity/identity.ts"
+import { type Offer, offer } from "../offer.ts"
+import type { OfferBook } from "../offers.ts"
+
+const nameField = z.string().min(1).max(64).meta({ description: "Seen by nobody but you" })
+const identityShape = z.object({
+  name: z.string(),
+  address: z.string(),
+  key: z.string(),
+  contacts: z.number(),
+})
+
+const create = offer({
+  verb: "identity create",
+  summary: "Create an identity with an I2P destination of its own",
+  input: z.object({ name: nameField }),
+  output: identityShape,
+  positional: ["name"],
+  examples: ["identity create work"],
+  display: { line: "Identity {name} is {address}. Keep its words safe: allium identity phrase" },
+})
+
+const list = offer({
+  verb: "identity list",
+  summary: "List your identities",
+  input: z.object({}),
+  output: z.array(identityShape),
+  display: {
+    columns: ["name", "address", "contacts"],
+    empty: "No identity yet; create one: allium identity create NAME",
+  },
+})
+
+const show = offer({
+  verb: "identity show",
+  summary: "Show one identity",
+  input: z.object({ name: nameField.optional() }),
+  output: identityShape,
+  positional: ["name"],
+})
+
+const phrase = offer({
+  verb: "identity phrase",
+  summary: "Show the 24 words that restore every identity; keep them off this machine",
+  input: z.object({}),
+  output: z.object({ words: z.string() }),
+  display: { line: "{words}" },
+})
+
+const restore = offer({
+  verb: "identity restore",
+  summary: "Bring identities back from their 24 words, in the order they were created",
+  input: z.object({
+    words: z.string().max(400).meta({ kind: "secret", description: "The 24 words" }),
+    names: z
+      .array(nameField)
+      .min(1)
+      .max(64)
+      .meta({ description: "What to call them: first identity first" }),
+  }),
+  output: z.array(identityShape),
+  positional: ["names"],
+  examples: ["identity restore work private"],
+  display: { columns: ["name", "address"] },
+})
+
+/** Every offer of this file. */
+export const identityOffers: readonly Offer[] = [create, list, show, phrase, restore]
+
+/**
+ * Gives the offers their runners.
+ *
+ * @param onNew - Told of each identity that was created or restored, to open its session.
+ */
+export function answerIdentityOffers(
+  book: OfferBook,
+  identities: IdentityBook,
+  onNew: (identity: Identity) => void,
+): void {
+  const report = ({ name, destination, key }: Identity) => {
+    const contacts = identities.contacts(identities.find(name)).list().length
+    return { name, address: destination.b32, key, contacts }
+  }
+  book.register(create, async ({ name }) => {
+    const identity = await identities.create(name)
+    onNew(identity)
+    return report(identity)
+  })
+  book.register(list, async () => identities.list().map(report))
+  book.register(show, async ({ name }) => report(identities.find(name)))
+  book.register(phrase, async () => ({ words: identities.phrase() }))
+  book.register(restore, async ({ words, names }) => {
+    await identities.restore(words, names)
+    for (const identity of identities.list()) onNew(identity)
+    return identities.list().map(report)
+  })
+}

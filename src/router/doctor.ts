@@ -1,0 +1,146 @@
+/**
+ * Finds out what is wrong, why, and what to do: `allium doctor`.
+ *
+ * @module
+ */
+import { stat, statfs } from "node:fs/promises"
+import type { Clock } from "../base/clock.ts"
+import { toAlliumError } from "../base/errors.ts"
+import { probeBridge } from "./ask-bridge.ts"
+import type { Finding } from "./core/status-offers.ts"
+import { findI2pd } from "./i2pd-child.ts"
+import type { RouterView } from "./status.ts"
+
+/** Less free space than this and queues may soon not be written. */
+const DISK_FREE_MIN_BYTES = 100 * 2 ** 20
+/** i2pd 2.45.1 answers SESSION CREATE after 20 or 40 s; longer than this is a sign of trouble. */
+const OPENING_LONG_MS = 180_000
+const PROBE_MS = 10_000
+
+/** Makes every check; one that cannot be made is a finding itself. */
+export async function diagnose(
+  view: RouterView,
+  clock: Clock,
+  call: { signal: AbortSignal },
+): Promise<Finding[]> {
+  const checks: [string, () => Promise<Finding | Finding[]> | Finding | Finding[]][] = [
+    ["node", checkNode],
+    ["home", () => checkHome(view)],
+    ["disk", () => checkDisk(view)],
+    ["network", () => checkNetwork(view)],
+    ["bridge", () => checkBridge(view, call)],
+    ["sessions", () => checkSessions(view, clock)],
+    ["identities", () => checkIdentities(view)],
+    ["plugins", () => checkPlugins(view)],
+    ["tunnels", () => checkTunnels(view)],
+  ]
+  const findings = checks.map(async ([check, run]) => {
+    try {
+      return await run()
+    } catch (thrown) {
+      const { message, code } = toAlliumError(thrown)
+      return { check, state: "fault", found: `${message} (${code})` } as const
+    }
+  })
+  return (await Promise.all(findings)).flat()
+}
+
+function checkNode(): Finding {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number)
+  const found = `Node ${process.versions.node}`
+  if (major > 20 || (major === 20 && minor >= 19)) return { check: "node", state: "ok", found }
+  return { check: "node", state: "fault", found, todo: "Use Node 20.19 or newer." }
+}
+
+async function checkHome({ home }: RouterView): Promise<Finding> {
+  const { mode } = await stat(home.folder)
+  const found = `mode ${(mode & 0o777).toString(8)}`
+  if (process.platform === "win32" || (mode & 0o077) === 0)
+    return { check: "home", state: "ok", found }
+  return { check: "home", state: "fault", found, todo: "Others can read it: chmod 700 the home." }
+}
+
+async function checkDisk({ home }: RouterView): Promise<Finding> {
+  const { bavail, bsize } = await statfs(home.folder)
+  const freeBytes = bavail * bsize
+  const found = `${Math.floor(freeBytes / 2 ** 20)} MiB free`
+  if (freeBytes >= DISK_FREE_MIN_BYTES) return { check: "disk", state: "ok", found }
+  return { check: "disk", state: "warning", found, todo: "Free some disk space." }
+}
+
+async function checkNetwork({ network }: RouterView): Promise<Finding> {
+  const check = "network"
+  if (network.kind === "embedded")
+    return {
+      check,
+      state: "warning",
+      found: "NOT ANONYMOUS: embedded network, this machine only",
+      todo: "For real I2P: allium run --network auto",
+    }
+  if (network.i2pdRestarts === undefined)
+    return { check, state: "ok", found: `I2P through the SAM bridge at ${network.bridgeName}` }
+  const found = `own i2pd (${(await findI2pd()) ?? "not found any more"}), ${network.i2pdRestarts} restarts`
+  return { check, state: network.i2pdRestarts > 0 ? "warning" : "ok", found }
+}
+
+async function checkBridge(
+  { network }: RouterView,
+  { signal }: { signal: AbortSignal },
+): Promise<Finding> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(PROBE_MS)])
+  try {
+    const { version } = await probeBridge(await network.bridge(), { signal: limit })
+    return { check: "bridge", state: "ok", found: `SAM ${version} at ${network.bridgeName}` }
+  } catch (thrown) {
+    const { message, code, outcome } = toAlliumError(thrown)
+    const found = `${message} (${code})`
+    return { check: "bridge", state: "fault", found, ...(outcome.next && { todo: outcome.next }) }
+  }
+}
+
+function checkSessions({ sessions }: RouterView, clock: Clock): Finding[] {
+  return sessions.list().map(({ owner, state }) => {
+    const check = `session of ${owner.kind} ${owner.name}`
+    const forSeconds = Math.round((clock.monotonicMs() - state.sinceMs) / 1_000)
+    const found = `${state.name} for ${forSeconds} s`
+    if (state.name === "down")
+      return {
+        check,
+        state: "fault",
+        found: `${found}: ${state.reason.message} (${state.reason.code})`,
+        todo: "It is opened again by itself; see the bridge above.",
+      }
+    if (state.name === "opening" && forSeconds * 1_000 > OPENING_LONG_MS)
+      return {
+        check,
+        state: "warning",
+        found,
+        todo: "The router builds no tunnels: is it connected to I2P? New routers need minutes.",
+      }
+    return { check, state: "ok", found }
+  })
+}
+
+function checkIdentities({ identities }: RouterView): Finding {
+  const count = identities.list().length
+  if (count > 0) return { check: "identities", state: "ok", found: `${count}` }
+  const todo = "Create one: allium identity create NAME"
+  return { check: "identities", state: "warning", found: "none yet", todo }
+}
+
+function checkPlugins({ plugins }: RouterView): Finding[] {
+  return plugins.list().map(({ name, state, reason }) => ({
+    check: `plugin ${name}`,
+    state: state === "running" ? "ok" : "fault",
+    found: reason ?? state,
+  }))
+}
+
+function checkTunnels({ tunnels }: RouterView): Finding[] {
+  return tunnels.list().map(({ name, state, reason }) => ({
+    check: `tunnel ${name}`,
+    state: state === "open" ? "ok" : "fault",
+    found: reason ?? state,
+    ...(state === "failed" && { todo: `Remove it and add it again: allium tunnel remove ${name}` }),
+  }))
+}

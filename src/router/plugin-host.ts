@@ -1,0 +1,145 @@
+/**
+ * Starts plugins, hands each its door, and stops each without harm to the others.
+ *
+ * @module
+ */
+import { join } from "node:path"
+import type { Clock } from "../base/clock.ts"
+import { AlliumError, toAlliumError } from "../base/errors.ts"
+import type { Log } from "../base/log.ts"
+import { Scope } from "../base/scope.ts"
+import type { IdentityBook } from "../identity/identity.ts"
+import type { StoreRoom } from "../store/store.ts"
+import type { EventBus } from "./events.ts"
+import { makePrivateFolder } from "./home.ts"
+import type { Links } from "./links.ts"
+import type { OfferBook } from "./offers.ts"
+import type { Plugin, PluginContext } from "./plugin.ts"
+import type { Sessions } from "./sessions.ts"
+
+/** A plugin that takes longer than this to start is given up. */
+const START_PATIENCE_MS = 30_000
+
+/** How a plugin fares. */
+export interface PluginReport {
+  readonly name: string
+  readonly state: "running" | "failed"
+  /** Why it failed. */
+  readonly reason?: string
+}
+
+/** The plugins of a router. */
+export interface PluginHost extends AsyncDisposable {
+  list(): readonly PluginReport[]
+}
+
+/** What plugins stand on. */
+export interface PluginHostOptions {
+  readonly store: StoreRoom
+  readonly folder: string
+  readonly identities: IdentityBook
+  readonly links: Links
+  readonly sessions: Sessions
+  readonly offers: OfferBook
+  readonly events: EventBus
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** Starts all plugins side by side; one that fails is reported and the rest run. */
+export async function openPluginHost(
+  plugins: readonly Plugin[],
+  options: PluginHostOptions,
+): Promise<PluginHost> {
+  requireUniqueNames(plugins)
+  const scope = new Scope()
+  const reports = await Promise.all(plugins.map((plugin) => startReported(plugin, options, scope)))
+  return { list: () => reports, [Symbol.asyncDispose]: () => scope.close() }
+}
+
+function requireUniqueNames(plugins: readonly Plugin[]): void {
+  const names = plugins.map(({ name }) => name)
+  const twice = names.find((name, index) => names.indexOf(name) !== index)
+  if (twice !== undefined)
+    throw new AlliumError("PLUGIN_FAILED", `Cannot start plugins: two are named "${twice}"`)
+}
+
+async function startReported(
+  plugin: Plugin,
+  options: PluginHostOptions,
+  owner: Scope,
+): Promise<PluginReport> {
+  const scope = new Scope()
+  owner.defer(() => scope.close())
+  try {
+    await start(plugin, options, scope)
+    return { name: plugin.name, state: "running" }
+  } catch (thrown) {
+    const { code, message } = toAlliumError(thrown)
+    options.log.error("plugin.failed", { plugin: plugin.name, code })
+    await scope.close().catch(() => {})
+    return { name: plugin.name, state: "failed", reason: `${message} (${code})` }
+  }
+}
+
+async function start(plugin: Plugin, options: PluginHostOptions, scope: Scope): Promise<void> {
+  const folder = join(options.folder, plugin.name)
+  await makePrivateFolder(folder)
+  const waiting = new Set(plugin.offers)
+  const context = makeContext(plugin, folder, options, scope, waiting)
+  const started = await Promise.race([plugin.start(context), giveUp(plugin.name, scope.signal)])
+  if (started !== undefined) scope.use(started)
+  const [unanswered] = waiting
+  if (unanswered !== undefined)
+    throw new AlliumError(
+      "PLUGIN_FAILED",
+      `Cannot start plugin: no runner for "${unanswered.verb}"`,
+    )
+}
+
+function giveUp(name: string, signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const message = `Cannot start plugin "${name}": not ready after ${START_PATIENCE_MS / 1_000} s`
+    const timer = setTimeout(
+      () => reject(new AlliumError("PLUGIN_FAILED", message)),
+      START_PATIENCE_MS,
+    )
+    timer.unref()
+    signal.addEventListener("abort", () => clearTimeout(timer))
+  })
+}
+
+function makeContext(
+  plugin: Plugin,
+  folder: string,
+  options: PluginHostOptions,
+  scope: Scope,
+  waiting: Set<Plugin["offers"][number]>,
+): PluginContext {
+  const { identities, links, sessions, offers, events, clock } = options
+  return {
+    signal: scope.signal,
+    log: options.log.child(plugin.name),
+    clock,
+    store: options.store.room(`plugin/${plugin.name}`),
+    folder,
+    identities,
+    contacts: {
+      list: (identity) => identities.contacts(identity).list(),
+      find: (identity, nameOrKey) => identities.contacts(identity).find(nameOrKey),
+    },
+    answer(offer, run) {
+      if (!waiting.delete(offer))
+        throw new TypeError(
+          `Cannot answer "${offer.verb}": not among the plugin's offers, or twice`,
+        )
+      scope.defer(offers.register(offer, run))
+    },
+    emit: (event, data) => events.emit(`${plugin.name}.${event}`, data),
+    serve: (protocol, handle) => scope.defer(links.serve(protocol, handle)),
+    open: (to, protocol, call) => links.open(to, protocol, call),
+    onReachable: (listener) => scope.defer(links.onReachable(listener)),
+    session: ({ name, keys }) =>
+      sessions.openOwn({ kind: "plugin", name: `${plugin.name}/${name}` }, keys, scope),
+  }
+}

@@ -1,0 +1,247 @@
+/**
+ * The running whole: network, sessions, links, plugins and tunnels of one home.
+ *
+ * @module
+ */
+import { readFileSync } from "node:fs"
+import { type Clock, systemClock } from "../base/clock.ts"
+import { type Log, silentLog } from "../base/log.ts"
+import { type Chance, type RandomBytes, systemRandom } from "../base/random.ts"
+import { Scope } from "../base/scope.ts"
+import { openIdentityBook } from "../identity/book.ts"
+import type { Identity, IdentityBook } from "../identity/identity.ts"
+import { COOL_DOWN_MS, openKeyGuard } from "../sam/key-guard.ts"
+import { openStore } from "../store/open-store.ts"
+import { openVault } from "../store/unlock.ts"
+import { type ContactDesk, openContactDesk } from "./contact-desk.ts"
+import { answerContactOffers, contactOffers } from "./core/contact-offers.ts"
+import { answerIdentityOffers, identityOffers } from "./core/identity-offers.ts"
+import { answerNameOffers, nameOffers } from "./core/name-offers.ts"
+import { answerStatusOffers, statusOffers } from "./core/status-offers.ts"
+import { answerTunnelOffers, tunnelOffers } from "./core/tunnel-offers.ts"
+import { diagnose } from "./doctor.ts"
+import { EventBus } from "./events.ts"
+import { type Home, openHome } from "./home.ts"
+import { openKeyMemory } from "./key-memory.ts"
+import { type Links, openLinks } from "./links.ts"
+import { openPetnames } from "./names.ts"
+import { type Network, type NetworkOptions, openNetwork } from "./network.ts"
+import type { Offer } from "./offer.ts"
+import { OfferBook } from "./offers.ts"
+import type { Plugin } from "./plugin.ts"
+import { openPluginHost, type PluginHost } from "./plugin-host.ts"
+import { openResolver, type Resolver } from "./resolver.ts"
+import { openSessions, type Sessions } from "./sessions.ts"
+import { makeStatus } from "./status.ts"
+import type { TunnelKind } from "./tunnel.ts"
+import { openTunnelHost, type TunnelHost } from "./tunnel-host.ts"
+
+/** How a router is set up. */
+export interface RouterOptions {
+  /** Absolute path of the home folder; made when missing. */
+  readonly home: string
+  readonly network: Pick<NetworkOptions, "choice" | "sam" | "i2pdExtraConfig">
+  /** Unlocks the home; absent when its key lies in a file. */
+  readonly passphrase?: string | undefined
+  readonly plugins: readonly Plugin[]
+  readonly tunnels: readonly TunnelKind[]
+  readonly clock?: Clock
+  readonly chance?: Chance
+  readonly random?: RandomBytes
+  readonly log?: Log
+}
+
+/** A running router. Closing it ends everything, in reverse order. */
+export interface Router extends AsyncDisposable {
+  readonly home: Home
+  readonly network: Pick<Network, "kind" | "anonymous" | "bridgeName">
+  readonly identities: IdentityBook
+  /** Everything that can be asked of it. */
+  readonly offers: OfferBook
+  readonly events: EventBus
+  readonly version: string
+}
+
+/** Version of the package. */
+export const VERSION: string = JSON.parse(
+  readFileSync(findPackage(import.meta.dirname), "utf8"),
+).version
+
+/** Offers of the router itself; known without a running one. */
+export function coreOffers(tunnels: readonly TunnelKind[]): readonly Offer[] {
+  return [
+    ...statusOffers,
+    ...identityOffers,
+    ...contactOffers,
+    ...nameOffers,
+    ...tunnelOffers(tunnels),
+  ]
+}
+
+/**
+ * Opens a router. Resolves when it can be talked to; sessions come up afterwards.
+ *
+ * @throws {AlliumError} `NO_NETWORK`, `I2PD_MISSING`, `EMBEDDED_NOT_ASKED`, `WRONG_PASSPHRASE`,
+ * `STORE_LOCKED`, `HOME_EXPOSED`, … Nothing stays open then.
+ */
+export async function createRouter(options: RouterOptions): Promise<Router> {
+  await using opening = new Scope()
+  const tools = {
+    clock: options.clock ?? systemClock,
+    chance: options.chance ?? Math.random,
+    random: options.random ?? systemRandom,
+    log: options.log ?? silentLog,
+  }
+  const home = await openHome(options.home)
+  const parts = await openParts(options, home, tools, opening)
+  const upper = await openUpper(options, home, tools, parts, opening)
+  answerOffers(options, home, tools, { ...parts, ...upper })
+  const { network, identities, offers, events } = parts
+  const owned = opening.move()
+  return {
+    home,
+    network,
+    identities,
+    offers,
+    events,
+    version: VERSION,
+    [Symbol.asyncDispose]: () => owned.close(),
+  }
+}
+
+/** Time, randomness and log; handed to every part. */
+interface Tools {
+  readonly clock: Clock
+  readonly chance: Chance
+  readonly random: RandomBytes
+  readonly log: Log
+}
+
+/** What stands below contacts, plugins and tunnels. */
+interface Parts {
+  readonly network: Network
+  readonly identities: IdentityBook
+  readonly sessions: Sessions
+  readonly links: Links
+  readonly offers: OfferBook
+  readonly events: EventBus
+  readonly store: Awaited<ReturnType<typeof openStore>>
+  readonly attach: (identity: Identity) => void
+}
+
+async function openParts(
+  options: RouterOptions,
+  home: Home,
+  tools: Tools,
+  scope: Scope,
+): Promise<Parts> {
+  const { clock, random, log } = tools
+  const { masterKey } = await openVault(home.folder, {
+    random,
+    ...(options.passphrase !== undefined && { passphrase: options.passphrase }),
+  })
+  const store = scope.use(await openStore({ folder: home.store, key: masterKey, clock, log }))
+  const identities = await openIdentityBook({
+    store: store.room("identity"),
+    folder: home.keys,
+    masterKey,
+    clock,
+    random,
+  })
+  const { signal } = scope
+  const network = scope.use(
+    await openNetwork({ ...options.network, i2pdFolder: home.i2pd, ...tools, signal }),
+  )
+  const events = new EventBus({ clock, epoch: Buffer.from(random(6)).toString("hex") })
+  const sessions = scope.use(
+    openSessions({
+      ...tools,
+      bridge: () => network.bridge(),
+      store: store.room("sessions"),
+      guard: openKeyGuard({ clock, memory: openKeyMemory(store.room("sessions")) }),
+      coolDownMs: network.kind === "embedded" ? 0 : COOL_DOWN_MS,
+      onState: ({ owner, state }) =>
+        events.emit("session.changed", { owner: owner.kind, name: owner.name, state: state.name }),
+    }),
+  )
+  const links = scope.use(openLinks({ ...tools, identities }))
+  const attach = (identity: Identity) => {
+    const owner = { kind: "identity", name: identity.name } as const
+    links.attach(identity, sessions.open(owner, identity.destinationKeys(), scope))
+  }
+  return { network, identities, sessions, links, offers: new OfferBook(), events, store, attach }
+}
+
+/** What stands on the parts. */
+interface Upper {
+  readonly desk: ContactDesk
+  readonly plugins: PluginHost
+  readonly tunnels: TunnelHost
+  readonly resolver: Resolver
+}
+
+async function openUpper(
+  options: RouterOptions,
+  home: Home,
+  tools: Tools,
+  parts: Parts,
+  scope: Scope,
+): Promise<Upper> {
+  const { identities, links, sessions, offers, events, store, network } = parts
+  const emit = (event: string, data: Readonly<Record<string, unknown>>) => events.emit(event, data)
+  const petnames = openPetnames(store.room("names"), tools.clock.now)
+  const resolver = openResolver({ petnames, identities, bridge: () => network.bridge() })
+  const desk = scope.use(
+    await openContactDesk({ ...tools, identities, links, store: store.room("contacts"), emit }),
+  )
+  const plugins = scope.use(
+    await openPluginHost(options.plugins, {
+      ...tools,
+      store,
+      folder: home.plugins,
+      identities,
+      links,
+      sessions,
+      offers,
+      events,
+    }),
+  )
+  const tunnels = scope.use(
+    await openTunnelHost({
+      ...tools,
+      kinds: options.tunnels,
+      store: store.room("tunnels"),
+      folder: home.tunnels,
+      sessions,
+      resolve: async (host, call) => (await resolver.lookup(host, call)).address,
+    }),
+  )
+  // Last, so that every protocol has its answerer before the first peer arrives.
+  for (const identity of identities.list()) parts.attach(identity)
+  answerNameOffers(offers, petnames, resolver)
+  return { desk, plugins, tunnels, resolver }
+}
+
+function answerOffers(
+  options: RouterOptions,
+  home: Home,
+  tools: Tools,
+  parts: Parts & Upper,
+): void {
+  const { offers, identities, desk, links, tunnels, attach } = parts
+  const startedMs = tools.clock.monotonicMs()
+  const view = { ...parts, home, version: VERSION }
+  answerIdentityOffers(offers, identities, attach)
+  answerContactOffers(offers, { identities, desk, links })
+  answerTunnelOffers(offers, options.tunnels, tunnels)
+  answerStatusOffers(offers, {
+    status: () => makeStatus(view, tools.clock, startedMs),
+    doctor: (call) => diagnose(view, tools.clock, call),
+  })
+}
+
+/** The package's own package.json, from the source as from the build. */
+function findPackage(folder: string): URL {
+  const up = folder.includes("/dist/") ? "../../../package.json" : "../../package.json"
+  return new URL(up, `file://${folder}/`)
+}

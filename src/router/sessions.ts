@@ -1,0 +1,124 @@
+/**
+ * Every SAM session of this router, each owned by one identity, plugin or tunnel, never shared.
+ *
+ * @module
+ */
+import { z } from "zod"
+import type { Clock } from "../base/clock.ts"
+import type { Log } from "../base/log.ts"
+import type { Chance, RandomBytes } from "../base/random.ts"
+import { Scope } from "../base/scope.ts"
+import type { BridgeAddress } from "../sam/bridge-address.ts"
+import { deriveDestinationKeys } from "../sam/derive.ts"
+import type { KeyGuard } from "../sam/key-guard.ts"
+import type { Session, SessionState } from "../sam/session.ts"
+import { openSupervisedSession } from "../sam/supervised-session.ts"
+import type { StoreRoom, Table } from "../store/store.ts"
+
+/** Who a session belongs to, for status and for its keys: `identity`, `plugin sites` or `tunnel web`. */
+export interface SessionOwner {
+  readonly kind: "identity" | "plugin" | "tunnel"
+  readonly name: string
+}
+
+/** One line of `allium status`. */
+export interface SessionReport {
+  readonly owner: SessionOwner
+  readonly address: string
+  readonly state: SessionState
+}
+
+/** Opens sessions and knows which stand. */
+export interface Sessions extends AsyncDisposable {
+  /** A session with the given key file; at once, in state `opening`. Ends with `scope`. */
+  open(owner: SessionOwner, keys: Uint8Array, scope: Scope): Session
+  /** A session of a plugin or tunnel: keys from the store (`persistent`) or made new (`transient`). */
+  openOwn(owner: SessionOwner, keys: "persistent" | "transient", scope: Scope): Promise<Session>
+  /** Forgets persistent keys: the address can never come back. */
+  forget(owner: SessionOwner): Promise<void>
+  list(): readonly SessionReport[]
+}
+
+/** What {@linkcode openSessions} needs. */
+export interface SessionsOptions {
+  readonly bridge: () => Promise<BridgeAddress>
+  readonly store: StoreRoom
+  /** Never two sessions with one key, and none too soon. */
+  readonly guard: KeyGuard
+  /** How long keys rest between two sessions, in milliseconds. */
+  readonly coolDownMs: number
+  readonly clock: Clock
+  readonly chance: Chance
+  readonly random: RandomBytes
+  readonly log: Log
+  /** Told at every change of any session. */
+  readonly onState: (report: SessionReport) => void
+}
+
+const SEED_BYTES = 32
+const seedShape = z.instanceof(Uint8Array).refine((seed) => seed.length === SEED_BYTES)
+
+/** Opens the book of sessions; none stands yet. */
+export function openSessions(options: SessionsOptions): Sessions {
+  const scope = new Scope()
+  const seeds: Table<Uint8Array> = options.store.table("session-seeds", seedShape)
+  const standing = new Set<{ owner: SessionOwner; session: Session }>()
+
+  const open = (owner: SessionOwner, keys: Uint8Array, ownerScope: Scope): Session => {
+    const session = openSupervisedSession({
+      bridge: options.bridge,
+      keys,
+      guard: options.guard,
+      coolDownMs: options.coolDownMs,
+      clock: options.clock,
+      chance: options.chance,
+      random: options.random,
+      log: options.log.child(owner.kind),
+    })
+    const entry = { owner, session }
+    standing.add(entry)
+    session.watch(() => options.onState(report(entry)))
+    const close = once(async () => {
+      standing.delete(entry)
+      await session[Symbol.asyncDispose]()
+    })
+    ownerScope.defer(close)
+    scope.defer(close)
+    return session
+  }
+
+  const seedOf = async (owner: SessionOwner): Promise<Uint8Array> => {
+    const key = `${owner.kind}/${owner.name}`
+    const known = await seeds.get(key)
+    if (known !== undefined) return known
+    const seed = options.random(SEED_BYTES)
+    await options.store.commit([seeds.put(key, seed)])
+    return seed
+  }
+
+  return {
+    open,
+    async openOwn(owner, keys, ownerScope) {
+      const seed = keys === "persistent" ? await seedOf(owner) : options.random(SEED_BYTES)
+      return open(owner, deriveDestinationKeys(seed).privateKeyFile, ownerScope)
+    },
+    async forget(owner) {
+      await options.store.commit([seeds.remove(`${owner.kind}/${owner.name}`)])
+    },
+    list: () => [...standing].map(report),
+    [Symbol.asyncDispose]: () => scope.close(),
+  }
+}
+
+function report({ owner, session }: { owner: SessionOwner; session: Session }): SessionReport {
+  return { owner, address: session.destination.b32, state: session.state }
+}
+
+/** The same promise for every call. */
+function once(run: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined
+  return () => {
+    running ??= run()
+    return running
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * How the router stands, as `allium status` tells it.
+ *
+ * @module
+ */
+import type { Clock } from "../base/clock.ts"
+import type { IdentityBook } from "../identity/identity.ts"
+import type { Status } from "./core/status-offers.ts"
+import type { Home } from "./home.ts"
+import type { Links } from "./links.ts"
+import type { Network } from "./network.ts"
+import type { PluginHost } from "./plugin-host.ts"
+import type { SessionReport, Sessions } from "./sessions.ts"
+import type { TunnelHost } from "./tunnel-host.ts"
+
+/** The parts of a router that status and doctor look at. */
+export interface RouterView {
+  readonly version: string
+  readonly home: Home
+  readonly network: Network
+  readonly sessions: Sessions
+  readonly identities: IdentityBook
+  readonly links: Links
+  readonly plugins: PluginHost
+  readonly tunnels: TunnelHost
+}
+
+/** Takes a picture of now. */
+export function makeStatus(view: RouterView, clock: Clock, startedMs: number): Status {
+  const { network, tunnels } = view
+  const now = clock.monotonicMs()
+  return {
+    version: view.version,
+    network: {
+      kind: network.kind,
+      anonymous: network.anonymous,
+      bridge: network.bridgeName,
+      ...(network.i2pdRestarts !== undefined && { i2pdRestarts: network.i2pdRestarts }),
+    },
+    uptimeMs: Math.round(now - startedMs),
+    home: view.home.folder,
+    sessions: view.sessions.list().map((report) => sessionLine(report, now)),
+    contacts: countContacts(view),
+    tunnels: {
+      open: tunnels.list().filter(({ state }) => state === "open").length,
+      failed: tunnels.list().filter(({ state }) => state === "failed").length,
+    },
+    plugins: view.plugins.list().map((plugin) => ({ ...plugin })),
+    memoryBytes: process.memoryUsage.rss(),
+  }
+}
+
+function sessionLine(
+  { owner, address, state }: SessionReport,
+  now: number,
+): Status["sessions"][number] {
+  return {
+    owner: `${owner.kind} ${owner.name}`,
+    address,
+    state: state.name,
+    forMs: Math.max(0, Math.round(now - state.sinceMs)),
+    ...(state.name === "down" && { reason: `${state.reason.message} (${state.reason.code})` }),
+  }
+}
+
+function countContacts({ identities, links }: RouterView): Status["contacts"] {
+  const counts = { accepted: 0, asking: 0, reachable: 0 }
+  for (const identity of identities.list()) {
+    const reachable = new Set(links.reachable(identity))
+    for (const { key, state } of identities.contacts(identity).list()) {
+      if (state === "asking") counts.asking++
+      if (state !== "accepted") continue
+      counts.accepted++
+      if (reachable.has(key)) counts.reachable++
+    }
+  }
+  return counts
+}
