@@ -232,7 +232,7 @@ describe("openStore()", () => {
       false,
     )
     expect(Buffer.concat(contents).includes("plant")).toBe(false)
-    expect(Buffer.concat(contents).includes(KEY)).toBe(false)
+    expect(Buffer.concat(contents).includes(Buffer.from(KEY))).toBe(false)
   })
 
   it("notices values that were swapped by somebody who knows LevelDB", async () => {
