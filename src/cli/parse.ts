@@ -81,8 +81,9 @@ function placeWords(form: Form, flags: readonly Flag[], words: readonly string[]
     taken += given.length
   }
   // The word is not repeated: it may be a secret in the wrong place.
+  const wanted = places.length === 1 ? "1 word" : `${places.length} words`
   if (taken < words.length)
-    throw badInput(form, `expected ${places.length} words after it, found ${words.length}`)
+    throw badInput(form, `expected ${wanted} after it, found ${words.length}`)
   return placed
 }
 

@@ -25,7 +25,7 @@ export function writeDocument(
   if (display.columns !== undefined) return [writeRow(document, display.columns).join("  ")]
   if (typeof document !== "object") return [writeValue(document)]
   const pairs = Object.entries(document).filter(([, value]) => value !== undefined)
-  return alignColumns(pairs.map(([name, value]) => [`${name}:`, writeValue(value)]))
+  return alignColumns(pairs.map(([name, value]) => [`${printable(name)}:`, writeValue(value)]))
 }
 
 function writeList(

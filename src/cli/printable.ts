@@ -6,10 +6,12 @@
  */
 
 /**
- * Controls (C0, DEL, C1), format characters (bidi and invisible ones), line separators, halves of pairs.
- * The two joiners stay: scripts and emoji need them, and they reorder nothing.
+ * Controls (C0, DEL, C1), format characters (bidi), whatever is invisible, line separators, halves of
+ * pairs. The two joiners and the variation selectors stay: scripts and emoji need them, and they
+ * reorder nothing.
  */
-const HOSTILE = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu
+const HOSTILE =
+  /(?!\u200c|\u200d|[\ufe00-\ufe0f])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Default_Ignorable_Code_Point}]/gu
 
 const SHORT: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" }
 
