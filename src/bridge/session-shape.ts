@@ -40,7 +40,7 @@ export function describeSession(
   const numbers = ports.map((text) => (text === undefined ? 0 : parsePort(text)))
   if (numbers.includes(undefined)) return "a port is not a number from 0 to 65535"
   const protocol = readProtocol(values.get("PROTOCOL"))
-  const listenProtocol = readProtocol(values.get("LISTEN_PROTOCOL")) ?? protocol
+  const listenProtocol = readProtocol(values.get("LISTEN_PROTOCOL") ?? values.get("PROTOCOL"))
   if (protocol === undefined || listenProtocol === undefined) return "PROTOCOL is not allowed"
   const forwardTo = readForward(values)
   if (typeof forwardTo === "string") return forwardTo
