@@ -120,7 +120,9 @@ export class LinkChannel extends Duplex implements Channel {
 
   #hand(bytes: Buffer): void {
     this.inlet.usedUp(bytes.length)
-    this.#wanted = this.push(bytes)
+    // Before, not after: pushing may make the application ask again at once.
+    this.#wanted = false
+    if (this.push(bytes)) this.#wanted = true
     this.#owner.usedUp(this)
   }
 }

@@ -51,6 +51,8 @@ export class PipeEnd extends Duplex {
   other!: PipeEnd
   #transit: { chunk: Buffer; done: () => void }[] = []
   #wanted = false
+  /** Nothing gets through any more, and nobody is told. */
+  deaf = false
   /** Bytes that passed. */
   byteCount = 0
 
@@ -66,6 +68,7 @@ export class PipeEnd extends Duplex {
 
   /** Breaks what is written anywhere, heads of frames included. */
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
+    if (chunk.length === 0) done()
     const copy = Buffer.from(chunk)
     for (let at = 0; at < copy.length; at += PIECE_BYTES) {
       const last = at + PIECE_BYTES >= copy.length
@@ -90,10 +93,12 @@ export class PipeEnd extends Duplex {
   /** Hands some of what is in transit over, as far as the other end wants it. */
   flow(): void {
     for (let count = 0; count < PIECES_AT_ONCE; count++) {
-      if (!this.other.#wanted || this.#transit.length === 0 || this.other.destroyed) return
+      if (this.deaf || !this.other.#wanted || this.#transit.length === 0 || this.other.destroyed)
+        return
       const { chunk, done } = this.#transit.shift()!
       this.byteCount += chunk.length
-      this.other.#wanted = this.other.push(chunk)
+      this.other.#wanted = false
+      if (this.other.push(chunk)) this.other.#wanted = true
       done()
     }
     setImmediate(() => this.flow())
