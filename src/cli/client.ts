@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { existsSync } from "node:fs"
 import type { IncomingMessage, RequestOptions } from "node:http"
 import { text } from "node:stream/consumers"
 import { type Failure, type Listing, NETWORK_HEADER, pathOf } from "../api/protocol.ts"
@@ -30,6 +31,7 @@ export class Client {
 
   /** What the router can do; `undefined` when none runs. @throws {AlliumError} `TIMED_OUT`. */
   async list(): Promise<Listing | undefined> {
+    if (!existsSync(this.#socketPath)) return undefined // before node:http is loaded: help is quick
     const signal = AbortSignal.any([this.#signal, AbortSignal.timeout(LIST_PATIENCE_MS)])
     try {
       const response = await this.#ask({ method: "GET", path: "/v1", signal })
