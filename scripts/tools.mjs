@@ -1,5 +1,5 @@
 /**
- * The foreign programs that the live tests use: i2pd, ip, tcpdump, curl, strace.
+ * The foreign programs that the live tests use: i2pd, ip, curl.
  *
  * What is missing is unpacked from Debian's packages into `node_modules/.cache/allium-tools`, beside
  * the system and not into it: no maintainer script runs, no service is registered, nothing starts,
@@ -20,14 +20,8 @@ import {
 import { delimiter, join } from "node:path"
 import { fileURLToPath } from "node:url"
 
-/** Program and the Debian package that brings it; the first three are what the network needs. */
-const PACKAGES = {
-  i2pd: "i2pd",
-  ip: "iproute2",
-  tcpdump: "tcpdump",
-  curl: "curl",
-  strace: "strace",
-}
+/** Program and the Debian package that brings it. */
+const PACKAGES = { i2pd: "i2pd", ip: "iproute2", curl: "curl" }
 /** Folders outside an ordinary user's PATH where Debian keeps such programs. */
 const SYSTEM_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin"]
 /** Where unpacked programs lie. */

@@ -14,8 +14,6 @@ import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
 import { routerAddress } from "./namespace.ts"
 
-/** Two routers know where everything is; the others ask them. */
-const FLOODFILLS = 2
 /** 2.45.1 can hang on SIGTERM while a SAM session is open. */
 const STOP_MS = 2_000
 const START_MS = 30_000
@@ -27,7 +25,7 @@ export function samPort(number: number): number {
 }
 
 /** The text of `i2pd.conf` for a router. */
-export function i2pdConfig(number: number): string {
+export function i2pdConfig(number: number, options: { readonly floodfill: boolean }): string {
   const off = ["http", "httpproxy", "socksproxy", "bob", "i2cp"]
   const on = ["enabled = true", "published = true"]
   const sections: Record<string, string[]> = {
@@ -42,15 +40,15 @@ export function i2pdConfig(number: number): string {
     persist: ["profiles = false"],
   }
   const texts = Object.entries(sections).map(([name, keys]) => [`[${name}]`, ...keys].join("\n"))
-  return [...mainKeys(number), ...texts, ""].join("\n")
+  return [...mainKeys(number, options.floodfill), ...texts, ""].join("\n")
 }
 
-function mainKeys(number: number): string[] {
+function mainKeys(number: number, floodfill: boolean): string[] {
   const address = routerAddress(number)
   const where = [`host = ${address}`, `address4 = ${address}`, `port = ${20_000 + number}`]
   const network = ["ipv4 = true", "ipv6 = false", "nat = false", "reservedrange = false"]
   // 2 is the real network; a router of another one is refused there.
-  const kind = ["netid = 77", "bandwidth = X", "share = 100", `floodfill = ${number <= FLOODFILLS}`]
+  const kind = ["netid = 77", "bandwidth = X", "share = 100", `floodfill = ${floodfill}`]
   return ["log = stdout", "loglevel = warn", ...where, ...network, ...kind]
 }
 
@@ -59,6 +57,7 @@ export class I2pd {
   readonly number: number
   readonly folder: string
   readonly #program: string
+  readonly #floodfill: boolean
   readonly #onCrash: (what: string) => void
   #child: ChildProcess | undefined
 
@@ -67,12 +66,15 @@ export class I2pd {
     /** Need not exist. */
     readonly folder: string
     readonly program: string
+    /** Whether the others ask this one where destinations are. */
+    readonly floodfill: boolean
     /** Called when the process ends without being told to. */
     readonly onCrash: (what: string) => void
   }) {
     this.number = options.number
     this.folder = options.folder
     this.#program = options.program
+    this.#floodfill = options.floodfill
     this.#onCrash = options.onCrash
   }
 
@@ -81,7 +83,10 @@ export class I2pd {
     if (this.#child !== undefined)
       throw new Error(`Cannot start router ${this.number}: it runs already`)
     await mkdir(this.folder, { recursive: true, mode: 0o700 })
-    await writeFile(join(this.folder, "i2pd.conf"), i2pdConfig(this.number))
+    await writeFile(
+      join(this.folder, "i2pd.conf"),
+      i2pdConfig(this.number, { floodfill: this.#floodfill }),
+    )
     this.#watch(await this.#spawn())
     await this.#until(() => isSamUp(samPort(this.number)), "its SAM bridge to answer")
     await this.#until(async () => existsSync(this.routerInfoFile), "router.info")

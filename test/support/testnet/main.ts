@@ -61,11 +61,9 @@ async function runTestnet(options: TestnetOptions): Promise<number> {
 /** Why this machine cannot, in one line. */
 function whyNot(options: TestnetOptions, i2pd: string | undefined): string | undefined {
   if (process.platform !== "linux") return "Cannot start testnet: network namespaces need Linux"
-  const missing = ["unshare", "mount", "ip", "tcpdump"].find(
-    (name) => findProgram(name) === undefined,
-  )
+  const missing = ["unshare", "mount", "ip", "perl"].find((name) => findProgram(name) === undefined)
   if (missing !== undefined)
-    return `Cannot start testnet: no ${missing} found; on Debian: apt-get install util-linux iproute2 tcpdump`
+    return `Cannot start testnet: no ${missing} found; on Debian: apt-get install util-linux iproute2 perl`
   if (i2pd === undefined && options.routerCount > 0)
     return "Cannot start testnet: no i2pd found; install it (Debian: apt-get install i2pd) or name one with --i2pd PATH"
   return undefined

@@ -12,7 +12,7 @@ export const USAGE = `npm run testnet -- [options] [COMMAND ARGUMENTS…]
 Starts a private I2P network of real i2pd routers in a network namespace with no way out, prints the
 SAM port of each and runs until Ctrl-C; with COMMAND, runs that inside and passes its exit code on.
 
-  --routers N   how many routers, 0 to 20 (default 6; the first two are floodfills)
+  --routers N   how many routers, 0 to 20 (default 6; the last two are floodfills)
   --i2pd PATH   which i2pd (default: the one on PATH or in /usr/sbin)
   --keep        leave the routers' folders behind, with their logs, and say where
   --help        this text
@@ -25,7 +25,7 @@ A file that ALLIUM_TESTNET_REPORT names already is used and left behind.`
 
 /** Twenty routers take half a gigabyte; more would test the machine, not Allium. */
 const ROUTERS_MAX = 20
-/** Folders outside an ordinary user's PATH, then the one `npm run setup:tools` unpacks into. */
+/** Folders outside an ordinary user's PATH, then the one `scripts/tools.mjs` unpacks into. */
 const SYSTEM_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin"]
 const UNPACKED = fileURLToPath(
   new URL("../../../node_modules/.cache/allium-tools/bin", import.meta.url),

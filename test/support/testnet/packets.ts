@@ -1,7 +1,9 @@
 /**
  * Counts every packet that would have left the namespace, and names where it wanted to go.
  *
- * The kernel's own counter on the outside device is the number; tcpdump's capture gives the names.
+ * The kernel's own counter on the outside device is the number; a packet socket gives the names.
+ * Node has no packet sockets, and tcpdump refuses to run in an ordinary user's namespace, so a few
+ * lines of Perl, which every Debian has, read it.
  *
  * @module
  */
@@ -9,8 +11,8 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { readFile } from "node:fs/promises"
 import { setTimeout as delay } from "node:timers/promises"
+import { FRAME_BYTES_MAX, FrameReader, type PacketHead } from "./frames.ts"
 import { OUTSIDE_DEVICE } from "./namespace.ts"
-import { type PacketHead, PcapReader } from "./pcap.ts"
 
 /** One place packets wanted to go to. */
 export interface PacketDestination {
@@ -38,6 +40,21 @@ const OTHERS = "more places"
 /** The capture lags the kernel's counter by a moment. */
 const CATCH_UP_STEPS = 50
 const CATCH_UP_STEP_MS = 20
+
+/** Arguments: device, most bytes of a frame. Numbers: AF_PACKET, ETH_P_ALL, SIOCGIFINDEX. */
+const CAPTURE = `
+  use strict;
+  use Socket;
+  my ($device, $size) = @ARGV;
+  my $all = unpack("S", pack("n", 3));
+  socket(my $tap, 17, SOCK_RAW, $all) or die "no packet socket: $!";
+  my $request = pack("a16 x24", $device);
+  ioctl($tap, 0x8933, $request) or die "no device $device: $!";
+  my $index = unpack("x16 i", $request);
+  bind($tap, pack("S S i x12", 17, $all, $index)) or die "no bind: $!";
+  syswrite(STDERR, "listening\\n");
+  while (defined recv($tap, my $frame, $size, 0)) { syswrite(STDOUT, pack("n/a*", $frame)); }
+  die "capture ended: $!";`
 
 /** Starts counting; resolves when not one packet can be missed any more. */
 export async function openPacketCounter(): Promise<PacketCounter> {
@@ -77,21 +94,9 @@ async function readKernelCounter(): Promise<number> {
 }
 
 async function openCapture(onPacket: (head: PacketHead) => void): Promise<ChildProcess> {
-  const options = [
-    "-i",
-    OUTSIDE_DEVICE,
-    "-n",
-    "-s",
-    "256",
-    "--immediate-mode",
-    "-U",
-    "-Z",
-    "root",
-    "-w",
-    "-",
-  ]
-  const child = spawn("tcpdump", options, { stdio: ["ignore", "pipe", "pipe"] })
-  const reader = new PcapReader()
+  const words = ["-e", CAPTURE, OUTSIDE_DEVICE, String(FRAME_BYTES_MAX)]
+  const child = spawn("perl", words, { stdio: ["ignore", "pipe", "pipe"] })
+  const reader = new FrameReader()
   child.stdout.on("data", (chunk: Buffer) => {
     for (const head of reader.push(chunk)) onPacket(head)
   })
@@ -99,20 +104,11 @@ async function openCapture(onPacket: (head: PacketHead) => void): Promise<ChildP
   return child
 }
 
-/** tcpdump says "listening on …" once its socket is there. */
+/** The capture says "listening" once its socket is there; before that it may say why not, and end. */
 async function listening(child: ChildProcess): Promise<void> {
-  let said = ""
-  const ready = new Promise<void>((resolve) => {
-    child.stderr!.on("data", (chunk: Buffer) => {
-      if (said.length < 4096) said += chunk
-      if (said.includes("listening on")) resolve()
-    })
-  })
-  const gone = once(child, "exit").then(() => {
-    throw new Error(`Cannot count packets: tcpdump ended, ${said.trim()}`)
-  })
-  gone.catch(() => {})
-  await Promise.race([ready, gone])
+  const [said] = await Promise.race([once(child.stderr!, "data"), once(child, "exit")])
+  if (String(said).startsWith("listening")) return
+  throw new Error(`Cannot count packets: ${String(said).trim()}`)
 }
 
 async function endCapture(child: ChildProcess): Promise<void> {

@@ -4,16 +4,17 @@ import { routerHash } from "../../support/testnet/routers.ts"
 
 describe("i2pdConfig()", () => {
   it("never names the real network", () => {
-    expect(i2pdConfig(1).match(/^netid = .*$/gm)).toEqual(["netid = 77"])
-    expect(i2pdConfig(1)).toMatch(/^\[reseed\]\nverify = false\nurls =\nyggurls =\nthreshold = 0$/m)
+    expect(i2pdConfig(1, { floodfill: true }).match(/^netid = .*$/gm)).toEqual(["netid = 77"])
+    expect(i2pdConfig(1, { floodfill: true })).toMatch(
+      /^\[reseed\]\nverify = false\nurls =\nyggurls =\nthreshold = 0$/m,
+    )
   })
 
   it.each([
-    { number: 1, floodfill: true },
-    { number: 2, floodfill: true },
-    { number: 3, floodfill: false },
+    { number: 1, floodfill: false },
+    { number: 6, floodfill: true },
   ])("gives router $number an address, a SAM port and its part", ({ number, floodfill }) => {
-    const lines = i2pdConfig(number).split("\n")
+    const lines = i2pdConfig(number, { floodfill }).split("\n")
     expect(lines).toEqual(
       expect.arrayContaining([
         `host = 5.${number}.0.1`,

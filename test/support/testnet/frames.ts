@@ -1,9 +1,8 @@
 /**
- * Reads what `tcpdump -w -` writes: the classic capture format over Ethernet.
+ * Ethernet frames as `packets.ts` receives them: where they wanted to go.
  *
  * Pure: bytes in, packet heads out. What it cannot read it still names, so that every packet counts.
  *
- * @see https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap-05.html
  * @module
  */
 import { SocketAddress } from "node:net"
@@ -16,53 +15,41 @@ export interface PacketHead {
   readonly from: string
 }
 
-const FILE_HEADER_BYTES = 24
-const RECORD_HEADER_BYTES = 16
+/** Of each frame at most this much is captured: every header up to the ports, with room for options. */
+export const FRAME_BYTES_MAX = 256
+/** In front of each frame: its length, big-endian. */
+const LENGTH_BYTES = 2
 const ETHERNET_BYTES = 14
-/** tcpdump cuts at `-s`; a record beyond its largest is a broken file. */
-const RECORD_BYTES_MAX = 262_144
-/** Microsecond and nanosecond files as a little-endian machine writes them, then a big-endian one. */
-const MAGIC = { little: [0xa1b2c3d4, 0xa1b23c4d], big: [0xd4c3b2a1, 0x4d3cb2a1] }
 const PROTOCOLS: Readonly<Record<number, string>> = { 6: "tcp", 17: "udp" }
 /** Hop-by-hop, routing, destination options: a next-header byte, then a length in 8 bytes less one. */
 const IPV6_EXTENSIONS = [0, 43, 60]
 
-/** Takes a capture apart as it arrives; keeps at most one unfinished record. */
-export class PcapReader {
+/** Takes apart what the capture writes: length, frame, length, frame. Keeps at most one unfinished frame. */
+export class FrameReader {
   #rest: Buffer = Buffer.alloc(0)
-  #littleEndian: boolean | undefined
 
   /**
    * @returns The packets that are whole now, in order.
-   * @throws {RangeError} When this is no such capture.
+   * @throws {RangeError} When a length is beyond {@linkcode FRAME_BYTES_MAX}.
    */
   push(chunk: Uint8Array): PacketHead[] {
     this.#rest = Buffer.concat([this.#rest, chunk])
-    if (this.#littleEndian === undefined && !this.#readFileHeader()) return []
     const heads: PacketHead[] = []
-    for (let frame = this.#nextFrame(); frame !== undefined; frame = this.#nextFrame())
+    for (let frame = this.#next(); frame !== undefined; frame = this.#next())
       heads.push(readFrame(frame))
     return heads
   }
 
-  #readFileHeader(): boolean {
-    if (this.#rest.length < FILE_HEADER_BYTES) return false
-    const magic = this.#rest.readUInt32LE(0)
-    if (!MAGIC.little.includes(magic) && !MAGIC.big.includes(magic))
-      throw new RangeError(`Cannot read capture: begins with ${magic.toString(16)}`)
-    this.#littleEndian = MAGIC.little.includes(magic)
-    this.#rest = this.#rest.subarray(FILE_HEADER_BYTES)
-    return true
-  }
-
-  #nextFrame(): Buffer | undefined {
-    if (this.#rest.length < RECORD_HEADER_BYTES) return undefined
-    const byteCount = this.#littleEndian ? this.#rest.readUInt32LE(8) : this.#rest.readUInt32BE(8)
-    if (byteCount > RECORD_BYTES_MAX)
-      throw new RangeError(`Cannot read capture: record of ${byteCount} bytes`)
-    const end = RECORD_HEADER_BYTES + byteCount
+  #next(): Buffer | undefined {
+    if (this.#rest.length < LENGTH_BYTES) return undefined
+    const byteCount = this.#rest.readUInt16BE(0)
+    if (byteCount > FRAME_BYTES_MAX)
+      throw new RangeError(
+        `Cannot read capture: frame of ${byteCount} bytes, expected ${FRAME_BYTES_MAX} at most`,
+      )
+    const end = LENGTH_BYTES + byteCount
     if (this.#rest.length < end) return undefined
-    const frame = this.#rest.subarray(RECORD_HEADER_BYTES, end)
+    const frame = this.#rest.subarray(LENGTH_BYTES, end)
     this.#rest = this.#rest.subarray(end)
     return frame
   }
