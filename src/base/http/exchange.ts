@@ -116,7 +116,12 @@ function awaitAnswer(ask: ClientRequest, call: Exchange): Promise<IncomingMessag
     ask.once("close", () => response.off("close", leave))
     passInterim(ask, call)
     ask.once("response", (answer) => resolve(answer))
+    ask.once("upgrade", (_answer, connection) => {
+      reject(badAnswer("it switches protocols unasked"))
+      connection.destroy()
+    })
     ask.on("error", (error) => reject(answerFault(error)))
+    ask.once("close", () => reject(badAnswer("the connection was closed")))
     ask.once("response", done)
     ask.once("close", done)
     sendBody(ask, request)

@@ -16,7 +16,7 @@ export {
   withoutHopByHop,
   writeFields,
 } from "./fields.ts"
-export { identifiesSender, leadsAstray, revealsServer } from "./privacy.ts"
+export { claimsOrigin, identifiesSender, leadsAstray, revealsServer } from "./privacy.ts"
 export {
   answerWithPage,
   type HttpServerLimits,

@@ -8,14 +8,31 @@
  */
 import { plainName } from "./fields.ts"
 
-/** In requests: where it came from, through whom, with what machine, language and settings. */
-const IDENTIFYING = new Set([
+/** In requests: where it came from and through whom; true or pretended. */
+const CLAIMING_ORIGIN = new Set([
+  "client-ip",
+  "fastly-client-ip",
+  "forwarded",
+  "forwarded-for",
+  "true-client-ip",
+  "via",
+  "x-client-ip",
+  "x-cluster-client-ip",
+  "x-host",
+  "x-originating-ip",
+  "x-real-ip",
+  "x-remote-addr",
+  "x-remote-ip",
+])
+const CLAIMING_PREFIXES = ["cf-", "proxy-", "x-envoy-", "x-forwarded", "x-i2p", "x-original-"]
+
+/** In requests: with what machine, language and settings. */
+const TELLING_HABITS = new Set([
   "accept-charset",
   "accept-datetime",
   "accept-language",
   "alt-used",
   "baggage",
-  "client-ip",
   "date",
   "device-memory",
   "dnt",
@@ -23,9 +40,6 @@ const IDENTIFYING = new Set([
   "dpr",
   "early-data",
   "ect",
-  "fastly-client-ip",
-  "forwarded",
-  "forwarded-for",
   "from",
   "priority",
   "rtt",
@@ -33,42 +47,30 @@ const IDENTIFYING = new Set([
   "sentry-trace",
   "traceparent",
   "tracestate",
-  "true-client-ip",
   "upgrade-insecure-requests",
-  "via",
   "viewport-width",
   "warning",
   "width",
   "x-att-deviceid",
-  "x-client-ip",
   "x-cloud-trace-context",
-  "x-cluster-client-ip",
-  "x-host",
-  "x-originating-ip",
-  "x-real-ip",
-  "x-remote-addr",
-  "x-remote-ip",
   "x-uidh",
   "x-wap-profile",
 ])
-const IDENTIFYING_PREFIXES = [
-  "cf-",
-  "proxy-",
-  "sec-ch-",
-  "sec-fetch-",
-  "sec-gpc",
-  "sec-purpose",
-  "x-b3-",
-  "x-envoy-",
-  "x-forwarded",
-  "x-i2p",
-  "x-original-",
-]
+const TELLING_PREFIXES = ["sec-ch-", "sec-fetch-", "sec-gpc", "sec-purpose", "x-b3-"]
 
-/** A request field that names the user, the machine or the way, or pretends to. */
+/** A request field that says, truly or not, where the request came from: a server might believe it. */
+export function claimsOrigin(name: string): boolean {
+  return isListed(name, CLAIMING_ORIGIN, CLAIMING_PREFIXES)
+}
+
+/** A request field that names the user, the machine or the way. */
 export function identifiesSender(name: string): boolean {
+  return claimsOrigin(name) || isListed(name, TELLING_HABITS, TELLING_PREFIXES)
+}
+
+function isListed(name: string, names: ReadonlySet<string>, prefixes: readonly string[]): boolean {
   const plain = plainName(name)
-  return IDENTIFYING.has(plain) || IDENTIFYING_PREFIXES.some((prefix) => plain.startsWith(prefix))
+  return names.has(plain) || prefixes.some((prefix) => plain.startsWith(prefix))
 }
 
 /** In answers: which software and machine, which clock, and ways around the tunnel. */
@@ -98,8 +100,7 @@ const REVEALING_PREFIXES = ["cf-", "x-amz-", "x-aspnet", "x-envoy-", "x-forwarde
 
 /** An answer's field that names the machine behind a hidden site, or leads past the tunnel. */
 export function revealsServer(name: string): boolean {
-  const plain = plainName(name)
-  return REVEALING.has(plain) || REVEALING_PREFIXES.some((prefix) => plain.startsWith(prefix))
+  return isListed(name, REVEALING, REVEALING_PREFIXES)
 }
 
 /** An answer's field that would make a browser go around the proxy, or tell on the reader. */

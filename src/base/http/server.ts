@@ -72,6 +72,8 @@ function headFault(code: string | undefined): AlliumError {
 export function requestFault(request: IncomingMessage): AlliumError | undefined {
   const fields = readFields(request.rawHeaders)
   const coding = request.headers["transfer-encoding"]
+  if (request.httpVersion !== "1.1" && request.httpVersion !== "1.0")
+    return badRequest("its version is not HTTP/1.1 or 1.0")
   if (fields.length > HTTP_FIELDS_MAX)
     return new AlliumError(
       "HEAD_TOO_LARGE",
@@ -95,6 +97,9 @@ export function hasBody({ headers }: IncomingMessage): boolean {
   return coding !== undefined || (length !== undefined && Number(length) > 0)
 }
 
+/** After these nobody knows where the next message begins. */
+const BROKEN = ["BAD_REQUEST", "HEAD_TOO_LARGE"]
+
 /** Answers with a page of ours; when an answer has begun, it is cut off so that nobody takes it for whole. */
 export function answerWithPage(
   { request, response }: { request: IncomingMessage; response: ServerResponse },
@@ -103,5 +108,6 @@ export function answerWithPage(
   if (response.headersSent) return void response.destroy()
   const { status, fields, body } = faultPage(error, request.headers.accept)
   response.sendDate = false
+  if (BROKEN.includes(error.code)) response.shouldKeepAlive = false
   response.writeHead(status, fields).end(request.method === "HEAD" ? undefined : body)
 }

@@ -40,7 +40,10 @@ export class StreamAgent extends Agent {
 
   override createConnection(to: ClientRequestArgs, created: Created): undefined {
     this.#dial({ host: String(to.host), port: Number(to.port) }).then(
-      (connection) => created(null, connection),
+      (connection) => {
+        connection.on("error", () => {}) // the request it serves is told; between two, nobody listens
+        created(null, connection)
+      },
       (error: Error) => created(error),
     )
   }

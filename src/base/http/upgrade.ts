@@ -75,6 +75,7 @@ function awaitReply(ask: ClientRequest, answerMs: number): Promise<Reply> {
 }
 
 function agreed(answer: IncomingMessage, theirs: Duplex, token: string, call: UpgradeCall): Duplex {
+  theirs.on("error", () => {}) // told by whoever joins it; until then its close says enough
   if (answer.headers.upgrade?.toLowerCase() !== token.toLowerCase()) {
     theirs.destroy()
     throw new AlliumError("BAD_ANSWER", "Cannot switch protocols: it switched to another one")
