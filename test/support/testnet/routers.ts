@@ -20,8 +20,8 @@ export interface Routers extends AsyncDisposable {
 }
 
 /**
- * The last ones, so that tests, which begin with router 1, sit on ordinary routers as people do: on
- * i2pd 2.45.1 the first stream that a floodfill dials is often silent for ever.
+ * The last ones, so that tests, which begin with router 1, sit on ordinary routers as people do. The
+ * first stream that a floodfill of 2.45.1 dials is mostly silent: 23 of 30, and none of 60 from others.
  */
 const FLOODFILLS = 2
 /** Router identity without certificate payload, in bytes; then where its length stands. */
