@@ -21,8 +21,10 @@ export interface RouterEvent {
 
 /** Tells a listener how many events, of any name, went by unseen: `{ count }`. */
 export const EVENTS_MISSED = "events.missed"
-/** An event is a hint to look, not a carrier of content. */
-export const EVENT_CHARS_MAX = 16_384
+/** Longest data of one event, as JSON: a message's text of 64 KiB fits, whatever must be escaped in it. */
+export const EVENT_CHARS_MAX = 524_288
+/** All data that is kept: the oldest events go first. */
+const RING_CHARS_MAX = 4_194_304
 
 /** Which events a listener wants. */
 export interface EventFilter {
@@ -38,13 +40,16 @@ export class EventBus {
   readonly #epoch: string
   readonly #eventsMax: number
   readonly #ring: RouterEvent[] = []
+  /** Characters of each event in the ring, and of all. */
+  readonly #chars: number[] = []
+  #charsKept = 0
   readonly #waiting = new Set<() => void>()
   #lastId = 0
 
   /**
    * @param options.epoch - Names this run of the router; letters and digits. Ids of another run are
    * not mistaken for ours.
-   * @param options.eventsMax - How many events are kept, default 1,024 (at most 16 Mi characters).
+   * @param options.eventsMax - How many events are kept, default 1,024 (and at most 4 Mi characters).
    */
   constructor(options: { clock: Pick<Clock, "now">; epoch: string; eventsMax?: number }) {
     this.#clock = options.clock
@@ -63,7 +68,9 @@ export class EventBus {
       throw new RangeError(`Cannot emit ${name}: data has ${json.length} characters`)
     const id = ++this.#lastId
     this.#ring.push({ id, at: this.#clock.now(), name, data: JSON.parse(json) })
-    if (this.#ring.length > this.#eventsMax) this.#ring.shift()
+    this.#charsKept += json.length
+    this.#chars.push(json.length)
+    while (this.#ring.length > this.#eventsMax || this.#charsKept > RING_CHARS_MAX) this.#forget()
     for (const wake of this.#waiting) wake()
     this.#waiting.clear()
   }
@@ -108,6 +115,11 @@ export class EventBus {
         if (wants(event.name)) yield event
       }
     }
+  }
+
+  #forget(): void {
+    this.#ring.shift()
+    this.#charsKept -= this.#chars.shift() ?? 0
   }
 
   #missed(count: number, id: number): RouterEvent {

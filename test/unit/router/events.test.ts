@@ -75,6 +75,21 @@ describe("EventBus.subscribe()", () => {
 })
 
 describe("EventBus.emit()", () => {
+  it("takes a text of 64 KiB, whatever must be escaped in it", async () => {
+    const bus = openBus()
+    const { next } = listen(bus)
+    bus.emit("a.n", { text: "\u0000".repeat(65_536) })
+    expect((await next()).data.text).toHaveLength(65_536)
+  })
+
+  it("keeps few large events, however many are allowed", async () => {
+    const bus = openBus(1_000)
+    const { next } = listen(bus, { after: 0 })
+    for (let n = 0; n < 100; n++) bus.emit("a.n", { text: "x".repeat(EVENT_CHARS_MAX - 11) })
+    expect(await next()).toMatchObject({ name: "events.missed", data: { count: 92 } })
+    for (let n = 92; n < 100; n++) expect((await next()).id).toBe(n + 1)
+  })
+
   it("keeps a copy", async () => {
     const bus = openBus()
     const { next } = listen(bus)
