@@ -6,6 +6,7 @@
 import { openBackoff } from "../base/backoff.ts"
 import { AlliumError, isAlliumError, toAlliumError } from "../base/errors.ts"
 import type { Backlog } from "./backlog.ts"
+import type { Destination } from "./destination.ts"
 import type { SamStream } from "./session.ts"
 import { acceptStream, type StreamSession } from "./stream.ts"
 
@@ -17,7 +18,8 @@ const FAILURES_MAX = 12
  * That the router closes a waiting ACCEPT is normal (newer i2pd does), so it is armed again after a
  * moment.
  *
- * @param arrived - Told about each stream before it is put into the backlog.
+ * @param call.own - Our own destination.
+ * @param call.arrived - Told about each stream before it is put into the backlog.
  * @returns Never resolves; rejects with the signal's reason, or
  * @throws {AlliumError} `SESSION_LOST` when the router does not know the session, or refuses to accept
  * again and again.
@@ -25,7 +27,7 @@ const FAILURES_MAX = 12
 export async function acceptStreams(
   session: StreamSession,
   backlog: Backlog<SamStream>,
-  call: { signal: AbortSignal; arrived: (stream: SamStream) => void },
+  call: { signal: AbortSignal; own: Destination; arrived: (stream: SamStream) => void },
 ): Promise<never> {
   const { clock, chance, log } = session.context
   const { signal } = call
@@ -36,7 +38,8 @@ export async function acceptStreams(
     try {
       const stream = await acceptStream(session, { signal })
       call.arrived(stream)
-      if (!backlog.push(stream)) stream.destroy()
+      // From ourselves come only our own probes (Java I2P connects those).
+      if (stream.peer.b32 === call.own.b32 || !backlog.push(stream)) stream.destroy()
       backoff.reset()
       failures = 0
     } catch (error) {

@@ -1,25 +1,18 @@
 /**
- * Is the session still alive, and still ours? Asked with `NAMING LOOKUP NAME=ME`, which every router
+ * Does the router still answer, and for our destination? Asked with `NAMING LOOKUP NAME=ME`, which every router
  * answers at once on the control socket; PING would kill sessions on i2pd.
  *
  * @module
  */
 import { AlliumError, isAlliumError } from "../base/errors.ts"
-import { openConversation } from "./conversation.ts"
 import type { OpenedSession } from "./open-session.ts"
-import { connectRequest, lookupRequest } from "./requests.ts"
+import { lookupRequest } from "./requests.ts"
 import { within } from "./within.ts"
 
 /** How often. */
 export const HEARTBEAT_MS = 30_000
 /** A heartbeat answered later than this is told to the log; twice this, and the bridge is dead. */
 const LATE_MS = 10_000
-/** A session with keys that were used too recently dies 5 s after it came up. */
-const FIRST_PROBE_MS = 12_000
-const PROBE_TIMEOUT_MS = 30_000
-/** Base64 of three zero bytes: no destination, for any router. */
-const NOBODY = "AAAA"
-
 /**
  * Asks until the session is over.
  *
@@ -33,11 +26,9 @@ export async function watchSession(
 ): Promise<never> {
   const { clock } = session.context
   const { signal } = call
-  await clock.sleep(FIRST_PROBE_MS, { signal })
   for (;;) {
-    await beat(session, signal)
-    await probe(session, signal)
     await clock.sleep(call.everyMs, { signal })
+    await beat(session, signal)
   }
 }
 
@@ -54,25 +45,4 @@ async function beat(session: OpenedSession, signal: AbortSignal): Promise<void> 
   if (me.b32 === session.destination.b32) return
   const found = "router answers for another destination, expected ours"
   throw new AlliumError("SESSION_LOST", `Cannot keep session: ${found}`)
-}
-
-/**
- * Connects to nobody: a router that has our session refuses the key, one that has lost it says
- * INVALID_ID. Nothing leaves the router.
- */
-async function probe(session: OpenedSession, signal: AbortSignal): Promise<void> {
-  const { conversation } = await openConversation(session.context, { signal })
-  try {
-    const values: [string, string][] = [
-      ["ID", session.id],
-      ["DESTINATION", NOBODY],
-      ["SILENT", "false"],
-    ]
-    await conversation.ask(connectRequest(values), { signal, timeoutMs: PROBE_TIMEOUT_MS })
-  } catch (error) {
-    if (signal.aborted || isAlliumError(error, "SESSION_LOST")) throw error
-    if (isAlliumError(error, "BRIDGE_SILENT")) throw error
-  } finally {
-    conversation.close()
-  }
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { setMaxListeners } from "node:events"
 import { type AlliumError, toAlliumError } from "../base/errors.ts"
 import { acceptStreams } from "./accept.ts"
 import type { Backlog } from "./backlog.ts"
@@ -10,6 +11,7 @@ import type { Destination } from "./destination.ts"
 import { watchSession } from "./heartbeat.ts"
 import { lookupName } from "./names.ts"
 import type { OpenedSession } from "./open-session.ts"
+import { probeSession } from "./probe.ts"
 import type { ConnectCall, SamStream } from "./session.ts"
 import { connectStream } from "./stream.ts"
 import { withSignals } from "./within.ts"
@@ -23,6 +25,7 @@ export class LiveSession {
   /** @param opened - Taken over. */
   constructor(opened: OpenedSession) {
     this.#opened = opened
+    setMaxListeners(0, this.#life.signal) // one for each stream being opened
   }
 
   /**
@@ -32,12 +35,14 @@ export class LiveSession {
    */
   async run(call: { incoming: Backlog<SamStream>; heartbeatMs: number }): Promise<AlliumError> {
     const { signal } = this.#life
+    const { destination: own } = this.#opened
     const arrived = (stream: SamStream) => this.#own(stream)
     try {
       return await Promise.race([
         this.#opened.closed,
         watchSession(this.#opened, { signal, everyMs: call.heartbeatMs }),
-        acceptStreams(this.#opened, call.incoming, { signal, arrived }),
+        probeSession(this.#opened, signal),
+        acceptStreams(this.#opened, call.incoming, { signal, own, arrived }),
         this.#given(),
       ])
     } catch (error) {

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { setMaxListeners } from "node:events"
 import { openBackoff } from "../base/backoff.ts"
 import { AlliumError, isAlliumError, toAlliumError } from "../base/errors.ts"
 import { Backlog } from "./backlog.ts"
@@ -92,6 +93,7 @@ class SupervisedSession implements Session {
     this.#guard = guard ?? processKeyGuard(clock)
     this.#standing = new Standing({ clock, log })
     this.incoming = new Backlog(options.backlog ?? BACKLOG)
+    setMaxListeners(0, this.#over.signal) // everything under way listens for the end
     this.#running = this.#run()
   }
 
