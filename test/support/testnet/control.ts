@@ -8,7 +8,7 @@ import { createServer, type Socket } from "node:net"
 import type { PacketReport } from "./packets.ts"
 import type { Routers } from "./routers.ts"
 
-export const VERBS = ["start", "kill", "restart", "pause", "resume", "report"] as const
+const VERBS = ["start", "kill", "restart", "pause", "resume", "report"] as const
 
 export interface ControlRequest {
   readonly verb: (typeof VERBS)[number]

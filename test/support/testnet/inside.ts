@@ -5,9 +5,10 @@
  * @module
  */
 import { spawn } from "node:child_process"
+import { rmSync } from "node:fs"
 import { writeFile } from "node:fs/promises"
 import { constants } from "node:os"
-import { dirname, join } from "node:path"
+import { join } from "node:path"
 import { Scope } from "../../../src/base/scope.ts"
 import { openControl } from "./control.ts"
 import { closeTheWayOut, routerAddress } from "./namespace.ts"
@@ -20,6 +21,8 @@ export interface InsideOptions {
   readonly i2pd: string
   /** Exists, mode 0700, removed by the outer half. */
   readonly folder: string
+  /** Leaves the folder behind. */
+  readonly keep: boolean
   /** File for the packet report. */
   readonly report: string
   readonly command: readonly string[]
@@ -27,7 +30,13 @@ export interface InsideOptions {
 
 const options = JSON.parse(process.argv[2]!) as InsideOptions
 // The outer half is gone: when this process ends, its init ends, and with it everything in here.
-const abandoned = () => process.exit(1)
+const abandoned = () => {
+  try {
+    if (!options.keep) rmSync(options.folder, { recursive: true, force: true, maxRetries: 3 })
+  } finally {
+    process.exit(1)
+  }
+}
 process.once("disconnect", abandoned)
 const ended = signalled()
 process.exitCode = await run().catch((error: Error) => {
@@ -106,7 +115,5 @@ function environment(control: string): NodeJS.ProcessEnv {
     ALLIUM_TESTNET_SAM_PORTS: routerNumbers().map(samPort).join(","),
     ALLIUM_TESTNET_REPORT: options.report,
     ALLIUM_TESTNET_CONTROL: control,
-    ALLIUM_TESTNET_I2PD: options.i2pd,
-    ALLIUM_TESTNET_FOLDER: dirname(control),
   }
 }

@@ -13,9 +13,10 @@ import { readFile } from "node:fs/promises"
 import { setTimeout as delay } from "node:timers/promises"
 import { FRAME_BYTES_MAX, FrameReader, type PacketHead } from "./frames.ts"
 import { OUTSIDE_DEVICE } from "./namespace.ts"
+import { findProgram } from "./options.ts"
 
 /** One place packets wanted to go to. */
-export interface PacketDestination {
+interface PacketDestination {
   /** As in {@linkcode PacketHead}. */
   readonly to: string
   /** Where the first of them came from; `5.N.0.1` is router N. */
@@ -95,7 +96,7 @@ async function readKernelCounter(): Promise<number> {
 
 async function openCapture(onPacket: (head: PacketHead) => void): Promise<ChildProcess> {
   const words = ["-e", CAPTURE, OUTSIDE_DEVICE, String(FRAME_BYTES_MAX)]
-  const child = spawn("perl", words, { stdio: ["ignore", "pipe", "pipe"] })
+  const child = spawn(findProgram("perl")!, words, { stdio: ["ignore", "pipe", "pipe"] })
   const reader = new FrameReader()
   child.stdout.on("data", (chunk: Buffer) => {
     for (const head of reader.push(chunk)) onPacket(head)

@@ -19,11 +19,6 @@ export function testnetPorts(): number[] {
   return variable("ALLIUM_TESTNET_SAM_PORTS").split(",").map(Number)
 }
 
-/** The i2pd that the network's routers run, for a test that starts one of its own. */
-export function testnetI2pd(): string {
-  return variable("ALLIUM_TESTNET_I2PD")
-}
-
 /** Starts a router that was killed, with the keys it had; returns when its SAM port answers. */
 export async function startRouter(router: number): Promise<void> {
   await ask({ verb: "start", router })
