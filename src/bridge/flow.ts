@@ -73,15 +73,22 @@ export class Flow {
     else if (!this.#sink.write(bytes) && this.#sink.writableLength > WINDOW_BYTES) this.#pause()
   }
 
-  /** The source says no more. With the fault `tailLoss` on, what is still queued is lost. */
-  finish(): void {
-    if (this.#state !== "open") return
+  /**
+   * The source says no more. With the fault `tailLoss` on, what is still queued is lost.
+   *
+   * @returns False when something was lost: the sink shall never learn of the end.
+   */
+  finish(): boolean {
+    if (this.#state !== "open") return true
     this.#state = "finished"
     const queuedBytes = this.#heldBytes + (this.#sink?.writableLength ?? 0)
     if (this.#road.losesTail() && queuedBytes > 0) {
       this.#road.stats.streamBytesLost += queuedBytes
       this.drop()
-    } else this.#pump()
+      return false
+    }
+    this.#pump()
+    return true
   }
 
   /** Forgets everything; nothing is delivered any more, and the sink is not ended. */

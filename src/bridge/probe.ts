@@ -51,11 +51,14 @@ async function askForMarker(
 
 function openReplies(socket: Socket, signal: AbortSignal) {
   const reader = new LineReader()
+  const hungUp = new AbortController()
+  socket.once("close", () => hungUp.abort())
+  const either = AbortSignal.any([signal, hungUp.signal])
   const next = async (): Promise<SamLine> => {
     for (;;) {
       const line = reader.next()
       if (line !== undefined) return parseSamLine(line)
-      const [bytes] = (await once(socket, "data", { signal })) as [Uint8Array]
+      const [bytes] = (await once(socket, "data", { signal: either })) as [Uint8Array]
       reader.push(bytes)
     }
   }

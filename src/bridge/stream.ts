@@ -60,11 +60,11 @@ export class EmbeddedStream {
     this.#sides.push({ socket, flow })
     socket.on("data", (bytes: Uint8Array) => flow.push(bytes))
     socket.on("error", () => {}) // `close` follows, and that is what counts.
-    socket.once("end", () => this.#sourceEnded(flow))
-    socket.once("close", () => this.#sourceEnded(flow))
+    socket.once("end", () => this.#sourceEnded(flow, socket))
+    socket.once("close", () => this.#sourceEnded(flow, socket))
     if (surplus.length > 0) flow.push(surplus)
     this.#openBoth()
-    if (socket.destroyed || socket.readableEnded) this.#sourceEnded(flow)
+    if (socket.destroyed || socket.readableEnded) this.#sourceEnded(flow, socket)
     else socket.resume()
   }
 
@@ -83,9 +83,9 @@ export class EmbeddedStream {
     far.flow.open(near.socket)
   }
 
-  #sourceEnded(flow: Flow): void {
+  #sourceEnded(flow: Flow, source: Duplex): void {
     if (this.#closed) return
-    flow.finish()
+    if (!flow.finish()) this.#closeSoftly(source)
     const bothEnded = this.#sides.every(
       ({ socket }) => socket.destroyed || (socket.readableEnded && socket.writableFinished),
     )

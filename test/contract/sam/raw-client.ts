@@ -37,13 +37,19 @@ export async function openRaw(
 }
 
 function wrap(socket: Socket, waitMs: number): RawSam {
-  let held = Buffer.alloc(0)
+  let pieces: Buffer[] = []
+  let count = 0
   let over = false
   let wake: () => void = () => {}
   socket.on("data", (bytes) => {
-    held = Buffer.concat([held, bytes])
+    pieces.push(bytes)
+    count += bytes.length
     wake()
   })
+  const held = () => {
+    if (pieces.length !== 1) pieces = [Buffer.concat(pieces)]
+    return pieces[0] as Buffer
+  }
   for (const event of ["end", "close"])
     socket.once(event, () => {
       over = true
@@ -54,16 +60,17 @@ function wrap(socket: Socket, waitMs: number): RawSam {
     while (!done() && !over) await new Promise<void>((resolve) => (wake = resolve))
     clearTimeout(late)
     if (!done())
-      throw new Error(`closed, or ${waitMs} ms passed, before ${what}; has ${held.length} bytes`)
+      throw new Error(`closed, or ${waitMs} ms passed, before ${what}; has ${count} bytes`)
   }
   const take = (byteCount: number, skip = 0) => {
-    const taken = held.subarray(0, byteCount)
-    held = held.subarray(byteCount + skip)
-    return taken
+    const all = held()
+    pieces = [all.subarray(byteCount + skip)]
+    count = pieces[0]?.length ?? 0
+    return all.subarray(0, byteCount)
   }
   const line = async () => {
-    await until(() => held.includes(10), "a line")
-    return take(held.indexOf(10), 1).toString()
+    await until(() => held().includes(10), "a line")
+    return take(held().indexOf(10), 1).toString()
   }
   return {
     socket,
@@ -74,7 +81,7 @@ function wrap(socket: Socket, waitMs: number): RawSam {
     },
     line,
     async bytes(byteCount) {
-      await until(() => held.length >= byteCount, `${byteCount} bytes`)
+      await until(() => count >= byteCount, `${byteCount} bytes`)
       return take(byteCount)
     },
     closed: () => until(() => over, "the end"),
