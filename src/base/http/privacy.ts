@@ -14,6 +14,7 @@ const CLAIMING_ORIGIN = new Set([
   "fastly-client-ip",
   "forwarded",
   "forwarded-for",
+  "proxy", // CGI makes it HTTP_PROXY, and programs believe that
   "true-client-ip",
   "via",
   "x-client-ip",

@@ -73,6 +73,7 @@ describe("fieldsForSite()", () => {
     "Sec-CH-UA",
     "Sec-CH-UA-Platform",
     "Sec-Fetch-Site",
+    "Proxy",
     "Proxy-Authorization",
     "Proxy-Connection",
     "Keep-Alive",
