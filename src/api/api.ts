@@ -21,7 +21,7 @@ import { listenOnSocket } from "./socket.ts"
 import { TokenGuard } from "./token.ts"
 
 /** Bounds of the API; the defaults are what `docs/reference/api.md` says. */
-export interface ApiLimits {
+interface ApiLimits {
   /** Time for the headers of a request, and for all of it. */
   readonly headersMs: number
   readonly requestMs: number

@@ -15,7 +15,7 @@ export interface Frame {
 }
 
 /** Longest frame that is read: a list of a hundred thousand messages fits. */
-export const FRAME_CHARS_MAX = 33_554_432
+const FRAME_CHARS_MAX = 33_554_432
 
 /** Text of a frame. `data` must hold no line end; JSON does not. */
 export function writeFrame({ event, data, id }: Frame): string {

@@ -12,7 +12,7 @@ export type Form = Pick<OfferDescription, "verb" | "summary" | "positional" | "e
  * How a field is written on the command line. `secret` never is: it is asked for, or read from a file.
  * `json` is for what has no simpler form.
  */
-export type FlagKind = "boolean" | "number" | "text" | "secret" | "json"
+type FlagKind = "boolean" | "number" | "text" | "secret" | "json"
 
 /** One field of a command. */
 export interface Flag {

@@ -9,6 +9,8 @@ import { printable, printableJson } from "./printable.ts"
 import { writeBytes, writeTime } from "./quantity.ts"
 import { alignColumns } from "./table.ts"
 
+const PLACE = /\{([\w.]+(?:\|\w+)?)\}/g
+
 /**
  * Lines of a document: by `display.line`; as a table when it is a list; else `field: value`.
  *
@@ -21,7 +23,7 @@ export function writeDocument(
 ): string[] {
   if (Array.isArray(document)) return writeList(document, display, bold)
   if (document === null || document === undefined) return []
-  if (display.line !== undefined) return fill(display.line, document).split("\n")
+  if (display.line !== undefined) return fill(display.line, document)
   if (display.columns !== undefined) return [writeRow(document, display.columns).join("  ")]
   if (typeof document !== "object") return [writeValue(document)]
   const pairs = Object.entries(document).filter(([, value]) => value !== undefined)
@@ -36,7 +38,7 @@ function writeList(
   if (documents.length === 0) return display.empty === undefined ? [] : [display.empty]
   const { line } = display
   if (line !== undefined && display.columns === undefined)
-    return documents.flatMap((document) => fill(line, document).split("\n"))
+    return documents.flatMap((document) => fill(line, document))
   const columns = display.columns ?? columnsOf(documents)
   if (columns.length === 0) return documents.map((document) => writeValue(document))
   const head = columns.map((column) => printable(column.split("|")[0] ?? ""))
@@ -57,9 +59,12 @@ function writeRow(document: unknown, columns: readonly string[]): string[] {
   return columns.map((column) => place(document, column))
 }
 
-/** Fills `{field}`, `{field.inner}` and `{field|format}` places. */
-function fill(template: string, document: unknown): string {
-  return template.replace(/\{([\w.]+(?:\|\w+)?)\}/g, (_, where: string) => place(document, where))
+/** Fills `{field}`, `{field.inner}` and `{field|format}` places; lines of nothing but an empty place go. */
+function fill(template: string, document: unknown): string[] {
+  return template.split("\n").flatMap((line) => {
+    const filled = line.replace(PLACE, (_, where: string) => place(document, where))
+    return filled === "" && line !== "" ? [] : filled.split("\n")
+  })
 }
 
 function place(document: unknown, where: string): string {
@@ -72,15 +77,19 @@ function place(document: unknown, where: string): string {
   return writeValue(value, format)
 }
 
-/** Formats: `bytes`, `time` (of milliseconds since 1970), `lines` (a list of texts, one a line). */
+/** Formats: `bytes`, `time` (of milliseconds since 1970), `lines` (a text of several lines, or a list of texts). */
 function writeValue(value: unknown, format?: string): string {
   if (value === undefined || value === null) return ""
   if (format === "bytes" && typeof value === "number") return writeBytes(value)
   if (format === "time" && typeof value === "number") return writeTime(value)
-  if (format === "lines" && Array.isArray(value))
-    return value.map((line) => writeValue(line)).join("\n")
+  if (format === "lines") return linesOf(value).map(printable).join("\n")
   if (typeof value === "string") return printable(value)
   if (Array.isArray(value) && value.every((item) => typeof item !== "object"))
     return value.map((item) => writeValue(item)).join(", ")
   return printableJson(value)
+}
+
+function linesOf(value: unknown): string[] {
+  const lines = Array.isArray(value) ? value : String(value).split("\n")
+  return lines.map(String)
 }

@@ -11,12 +11,12 @@ export type Input = Readable & { isTTY?: boolean; setRawMode?: (on: boolean) => 
 export type Output = Writable & { isTTY?: boolean; columns?: number }
 
 /** Words of emphasis; plain where colour is not wanted. */
-export type Paint = (style: "bold" | "red" | "yellow", text: string) => string
+type Paint = (style: "bold" | "red" | "yellow", text: string) => string
 
 const STYLES = { bold: [1, 22], red: [31, 39], yellow: [33, 39] } as const
 
 /** @see https://no-color.org */
-export function choosePaint(
+function choosePaint(
   env: Readonly<Record<string, string | undefined>>,
   isTerminal: boolean,
 ): Paint {

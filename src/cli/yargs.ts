@@ -7,7 +7,7 @@ import yargs, { type Argv, type Options } from "yargs"
 import { type Flag, type Form, flagsOf } from "./flags.ts"
 
 /** Flags that every command has. */
-export const COMMON_FLAGS: Readonly<Record<string, Options>> = {
+const COMMON_FLAGS: Readonly<Record<string, Options>> = {
   home: {
     type: "string",
     requiresArg: true,

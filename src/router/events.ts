@@ -20,7 +20,7 @@ export interface RouterEvent {
 }
 
 /** Tells a listener how many events, of any name, went by unseen: `{ count }`. */
-export const EVENTS_MISSED = "events.missed"
+const EVENTS_MISSED = "events.missed"
 /** Longest data of one event, as JSON: a message's text of 64 KiB fits, whatever must be escaped in it. */
 export const EVENT_CHARS_MAX = 524_288
 /** All data that is kept: the oldest events go first. */
@@ -77,7 +77,7 @@ export class EventBus {
 
   /**
    * Events from now on, or after `filter.after`. A listener that falls out of the ring gets one
-   * {@linkcode EVENTS_MISSED} and goes on with the oldest event kept. Ends when `signal` aborts.
+   * `events.missed` and goes on with the oldest event kept. Ends when `signal` aborts.
    */
   subscribe(filter: EventFilter, call: { signal: AbortSignal }): AsyncIterable<RouterEvent> {
     return this.#follow(filter.after ?? this.#lastId, matcher(filter.names), call.signal)

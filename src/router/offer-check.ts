@@ -9,7 +9,7 @@ import type { Offer } from "./offer.ts"
 import { type OfferDescription, schemaOf } from "./offer-description.ts"
 
 /** Flags that every command has; no field may take their names. */
-export const RESERVED_FIELDS: readonly string[] = ["help", "home", "json", "quiet", "version"]
+const RESERVED_FIELDS: readonly string[] = ["help", "home", "json", "quiet", "version"]
 
 /** One to three words; each becomes a part of the path and a word of the command. */
 const VERB = /^[a-z][a-z0-9-]*(?: [a-z][a-z0-9-]*){0,2}$/

@@ -18,9 +18,13 @@ export interface FieldMeta {
 
 /** How a person sees the output; `--json` shows the document itself. */
 export interface Display {
-  /** Sentence with `{field}` places, for one document: `Sent {id} to {contact}.` */
+  /**
+   * Sentence with `{field}` places, for one document: `Sent {id} to {contact}.` A place may name a format:
+   * `{size|bytes}`, `{at|time}` (milliseconds since 1970), `{qr|lines}` (a text of several lines, or a list
+   * of texts; elsewhere a line end is written out as `\n`). A line with nothing but an empty place is left out.
+   */
   readonly line?: string
-  /** Columns of the table, for a list or stream of documents. */
+  /** Columns of the table, for a list or stream of documents: fields, with a format if need be. */
   readonly columns?: readonly string[]
   /** What to print for an empty list. */
   readonly empty?: string

@@ -10,8 +10,20 @@ describe("writeDocument()", () => {
       { line: "Sent {id} to {to.name}." },
       ["Sent 4 to ann."],
     ],
+    [
+      "prints a text of several lines",
+      { qr: "##\n#\x1b" },
+      { line: "{qr|lines}" },
+      ["##", "#\\u{1b}"],
+    ],
+    [
+      "leaves out lines of nothing but an empty place",
+      { a: 1 },
+      { line: "{a}\n{qr|lines}\n\n{b}{c}" },
+      ["1", ""],
+    ],
     ["leaves missing places empty", { id: 4 }, { line: "{id}:{why}" }, ["4:"]],
-    ["does not reach into prototypes", {}, { line: "{constructor}{toString.name}" }, [""]],
+    ["does not reach into prototypes", {}, { line: "{constructor}{toString.name}" }, []],
     ["formats bytes", { size: 1_536 }, { line: "{size|bytes}" }, ["1.5 KiB"]],
     [
       "prints a list of lines",
