@@ -7,6 +7,7 @@ import { z } from "zod"
 import type { Clock } from "../base/clock.ts"
 import { AlliumError } from "../base/errors.ts"
 import type { RandomBytes } from "../base/random.ts"
+import { Turns } from "../base/turns.ts"
 import type { StoreRoom, Table } from "../store/store.ts"
 import { makeCard } from "./card.ts"
 import { openContactBook } from "./contact-book.ts"
@@ -64,7 +65,8 @@ class StoredBook implements IdentityBook {
   readonly #entries: Entry[] = []
   #entropy: Uint8Array | undefined
   #seed: Uint8Array | undefined
-  #lastTurn: Promise<unknown> = Promise.resolve()
+  /** One after another: each sees what the one before it left. */
+  readonly #turns = new Turns()
 
   constructor(options: BookOptions) {
     this.#options = options
@@ -102,7 +104,7 @@ class StoredBook implements IdentityBook {
   }
 
   create(name: string): Promise<Identity> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const [fresh] = this.#newRecords([name])
       await this.#ensurePhrase(this.#entropy ?? this.#options.random(ENTROPY_BYTES))
       return this.#add([fresh!])
@@ -116,7 +118,7 @@ class StoredBook implements IdentityBook {
 
   async restore(phrase: string, names: readonly string[]): Promise<void> {
     const entropy = readPhrase(phrase)
-    await this.#inTurn(async () => {
+    await this.#turns.take(async () => {
       if (this.#entries.length > 0)
         throw new AlliumError("ALREADY_EXISTS", "Cannot restore: there are identities already")
       if (names.length === 0)
@@ -207,12 +209,6 @@ class StoredBook implements IdentityBook {
   #writeFile(entropy: Uint8Array): Promise<void> {
     const { folder, masterKey, random } = this.#options
     return writePhraseFile(folder, masterKey, entropy, random)
-  }
-
-  #inTurn<T>(run: () => Promise<T>): Promise<T> {
-    const turn = this.#lastTurn.then(run)
-    this.#lastTurn = turn.catch(() => {}) // told to its own caller
-    return turn
   }
 }
 

@@ -5,6 +5,7 @@
  */
 import type { Clock } from "../base/clock.ts"
 import { AlliumError } from "../base/errors.ts"
+import { Turns } from "../base/turns.ts"
 import type { Change, StoreRoom, Table } from "../store/store.ts"
 import {
   ContactList,
@@ -39,7 +40,8 @@ class StoredContacts implements ContactBook {
   readonly #options: BookOptions
   readonly #table: Table<ContactRecord>
   readonly #list = new ContactList()
-  #lastTurn: Promise<unknown> = Promise.resolve()
+  /** One after another: each sees what the one before it left. */
+  readonly #turns = new Turns()
 
   constructor(options: BookOptions) {
     this.#options = options
@@ -67,7 +69,7 @@ class StoredContacts implements ContactBook {
   }
 
   request(wanted: ContactRequest, also: Changes = []): Promise<Contact> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const known = this.#list.byKey(wanted.key)
       const state = nextState(known, "we request")
       const base = known ?? this.#stranger(wanted, state)
@@ -77,7 +79,7 @@ class StoredContacts implements ContactBook {
   }
 
   receiveRequest(from: ContactRequest, also: Changes = []): Promise<Contact> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const known = this.#list.byKey(from.key)
       if (known?.state === "blocked") return toContact(known)
       const state = nextState(known, "they request")
@@ -88,7 +90,7 @@ class StoredContacts implements ContactBook {
   }
 
   receiveAccept(from: ContactRequest, also: Changes = []): Promise<Contact | undefined> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const known = this.#list.byKey(from.key)
       if (known === undefined) return undefined
       const state = nextState(known, "they accept")
@@ -98,7 +100,7 @@ class StoredContacts implements ContactBook {
   }
 
   receiveRefusal(key: string, also: Changes = []): Promise<Contact | undefined> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const known = this.#list.byKey(key)
       if (known === undefined) return undefined
       return this.#save({ ...known, state: nextState(known, "they refuse") }, also)
@@ -126,7 +128,7 @@ class StoredContacts implements ContactBook {
   }
 
   rename(nameOrKey: string, name: string): Promise<Contact> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const known = this.#list.find(nameOrKey)
       return this.#save({ ...known, name: this.#chosenName(name, known) ?? known.name }, [])
     })
@@ -143,11 +145,11 @@ class StoredContacts implements ContactBook {
         "BAD_INPUT",
         "Cannot verify contact: the digits are others, do not trust",
       )
-    return this.#inTurn(async () => this.#save({ ...this.#list.find(key), verified: true }, []))
+    return this.#turns.take(async () => this.#save({ ...this.#list.find(key), verified: true }, []))
   }
 
   #move(nameOrKey: string, event: ContactEvent, also: Changes): Promise<Contact> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const known = this.#list.find(nameOrKey)
       const state = nextState(known, event)
       const before = state === "blocked" ? (known.before ?? known.state) : undefined
@@ -156,7 +158,7 @@ class StoredContacts implements ContactBook {
   }
 
   #drop(nameOrKey: string, event: ContactEvent, also: Changes): Promise<Contact> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const known = this.#list.find(nameOrKey)
       requireAllowed(contactOutcome(known.state, event))
       await this.#options.store.commit([this.#table.remove(known.key), ...also])
@@ -187,13 +189,6 @@ class StoredContacts implements ContactBook {
     await this.#options.store.commit([this.#table.put(record.key, record), ...also])
     this.#list.set(record)
     return toContact(record)
-  }
-
-  /** One after another: each sees what the one before it left. */
-  #inTurn<T>(run: () => Promise<T>): Promise<T> {
-    const turn = this.#lastTurn.then(run)
-    this.#lastTurn = turn.catch(() => {}) // told to its own caller
-    return turn
   }
 }
 

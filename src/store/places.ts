@@ -18,6 +18,8 @@ export type Path = readonly string[]
 const NAME_BYTES_MAX = 128
 const KEY_BYTES_MAX = 512
 const PREFIX_BYTES = 17
+const JOURNAL_LETTER = 0x6a
+const NUMBER_LETTER = 0x6e
 /** Id of the database in clear, then its sealed description. */
 export const META_PLACE: Uint8Array = text("mstore")
 /** How many batches were ever written; part of each. */
@@ -58,6 +60,21 @@ export function sequencePlace(prefix: Uint8Array, sequence: number): Uint8Array 
 export function sequenceOf(place: Uint8Array): number {
   const view = new DataView(place.buffer, place.byteOffset, place.byteLength)
   return Number(view.getBigUint64(PREFIX_BYTES))
+}
+
+/** Whether a place is that of a journal's value. */
+export function isJournalPlace(place: Uint8Array): boolean {
+  return place[0] === JOURNAL_LETTER && place.length === PREFIX_BYTES + 8
+}
+
+/** Whether a place is that of a journal's last number. */
+export function isNumberPlace(place: Uint8Array): boolean {
+  return place[0] === NUMBER_LETTER && place.length === PREFIX_BYTES
+}
+
+/** The prefix of the journal a value stands in. */
+export function journalOf(place: Uint8Array): Uint8Array {
+  return place.subarray(0, PREFIX_BYTES)
 }
 
 /** Where a journal keeps its last number. */

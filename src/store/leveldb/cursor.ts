@@ -42,15 +42,16 @@ export class Cursor {
     return viewOf(this.take(8)).getBigUint64(0, true)
   }
 
-  /** Seven bits a byte, low ones first. @throws {Unreadable} beyond 2^53. */
+  /** Seven bits a byte, low ones first. @throws {Unreadable} beyond 2^53, or written longer than need be. */
   varint(): number {
     let value = 0
     for (let scale = 1; scale < 2 ** 50; scale *= 128) {
       const byte = this.byte()
       value += (byte & 0x7f) * scale
+      if (byte === 0 && scale > 1) break
       if (byte < 0x80) return value
     }
-    throw new Unreadable("a number is too large")
+    throw new Unreadable("a number is not one")
   }
 
   /** A varint, then so many bytes. */

@@ -72,6 +72,7 @@ class TableReader implements TableContent {
     const footer = new Cursor(this.#bytes, at)
     const extras = readHandle(footer)
     const index = readHandle(footer)
+    if (footer.take(footer.left - 8).some((byte) => byte !== 0)) throw new Unreadable("no footer")
     this.guard(() => {
       for (const [, handle] of readBlock(this.#block(extras)))
         this.guard(() => this.#block(readHandle(new Cursor(handle))))

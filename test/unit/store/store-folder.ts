@@ -10,10 +10,16 @@ import type { Store } from "../../../src/store/store.ts"
 
 export const KEY: Uint8Array = new Uint8Array(32).fill(7)
 
+/** A folder, and how to remove it. */
+export async function makeFolder(): Promise<[folder: string, remove: () => Promise<void>]> {
+  const folder = await mkdtemp(join(tmpdir(), "allium-store-"))
+  return [folder, () => rm(folder, { recursive: true, force: true })]
+}
+
 /** Gone when the test is over. */
 export async function freshFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "allium-store-"))
-  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  const [folder, remove] = await makeFolder()
+  onTestFinished(remove)
   return folder
 }
 
