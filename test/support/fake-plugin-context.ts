@@ -2,6 +2,7 @@
  * Two routers' worth of plugin context, joined in memory: contacts of each other, a link that can be cut, processes that
  * can crash at any write and be started again.
  */
+import { setMaxListeners } from "node:events"
 import { AlliumError } from "../../src/base/errors.ts"
 import { silentLog } from "../../src/base/log.ts"
 import type { Contact, ContactState } from "../../src/identity/contacts.ts"
@@ -48,6 +49,8 @@ export class FakePeer {
   /** Faults of handlers that should have dealt with them. */
   readonly faults: unknown[] = []
   contacts: Contact[] = []
+  /** Called when a process of this peer ends, in whatever way. */
+  onEnd: () => void = () => {}
   life: Life | undefined
   readonly #pair: FakePair
   readonly #store: StoreRoom | undefined
@@ -81,6 +84,7 @@ export class FakePeer {
       ...{ abort: new AbortController(), runners: new Map(), handlers: new Map() },
       ...{ listeners: [], closers: [] },
     }
+    setMaxListeners(0, life.abort.signal)
     this.life = life
     const started = world.track(Promise.race([plugin.start(this.#context(life)), crash]))
     const resource = await started
@@ -123,6 +127,7 @@ export class FakePeer {
 
   #ended(): void {
     this.life = undefined
+    this.onEnd()
     this.#pair.cut()
   }
 

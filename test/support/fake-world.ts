@@ -69,6 +69,15 @@ export class FakeWorld {
     }
   }
 
+  /** Stops in the middle of things, at the first turn of the event loop at which `now` is true. */
+  async moment(now: () => boolean): Promise<void> {
+    for (let idleTurns = 0; !now(); idleTurns++) {
+      await new Promise((resolve) => setImmediate(resolve))
+      if (this.#underWay > 0) idleTurns = 0
+      if (idleTurns > 8) throw new Error("The moment never came")
+    }
+  }
+
   async #wake(sleeper: Sleeper): Promise<void> {
     this.#nowMs = Math.max(this.#nowMs, sleeper.untilMs)
     sleeper.wake()

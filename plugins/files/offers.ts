@@ -1,0 +1,136 @@
+/**
+ * What the files plugin offers at the API, the command line and the console.
+ *
+ * @module
+ */
+import { offer, z } from "allium/plugin"
+import { sizeShape } from "./size.ts"
+
+/** Facts only; see {@linkcode STAGES}. `waiting`: for the contact, or for what `reason` says. */
+export const TRANSFER_STATES = [
+  "hashing",
+  "waiting",
+  "offered",
+  "transferring",
+  "verifying",
+  "done",
+  "failed",
+  "cancelled",
+] as const
+
+/** A transfer as people and programs see it. */
+export const transferDocumentShape = z.object({
+  /** 32 hexadecimal digits; the same on both sides. */
+  id: z.string(),
+  identity: z.string(),
+  contact: z.string(),
+  direction: z.enum(["out", "in"]),
+  name: z.string(),
+  /** Bytes. */
+  size: z.int(),
+  state: z.enum(TRANSFER_STATES),
+  /** Code of why it failed, was cancelled or waits. */
+  reason: z.string().optional(),
+  /** Bytes hashed, sent, received or verified so far. */
+  done: z.int(),
+  /** Over the last seconds. */
+  bytesPerSecond: z.int(),
+  /** Where the file is on this machine. */
+  path: z.string().optional(),
+  /** SHA-256 of the file, 64 hexadecimal digits. */
+  sha256: z.string().optional(),
+})
+/** A transfer as people and programs see it. */
+export type TransferDocument = z.output<typeof transferDocumentShape>
+
+const identity = z
+  .string()
+  .optional()
+  .meta({ description: "Which identity of yours; the first by default" })
+const contact = z.string().meta({ description: "Name or key" })
+const id = z
+  .string()
+  .regex(/^[0-9a-fA-F]{1,32}$/)
+  .meta({ description: "The transfer's id, or the beginning of it" })
+const line = "{state}: {name}, {size} bytes, {id}."
+
+export const sendOffer = offer({
+  verb: "file send",
+  summary: "Send a file to a contact, also when they are away now",
+  positional: ["contact", "path"],
+  examples: ["file send ann film.mkv", "file send ann film.mkv --wait"],
+  input: z.object({
+    contact,
+    path: z.string().min(1).meta({ kind: "path", description: "The file" }),
+    identity,
+    wait: z.boolean().default(false).meta({ description: "Return when they have it whole" }),
+  }),
+  output: transferDocumentShape,
+  display: { line },
+})
+
+export const listOffer = offer({
+  verb: "file list",
+  summary: "List transfers, oldest first",
+  examples: ["file list", "file list --json"],
+  input: z.object({ identity }),
+  output: z.array(transferDocumentShape),
+  display: {
+    columns: [
+      "id",
+      "contact",
+      "direction",
+      "name",
+      "size",
+      "done",
+      "bytesPerSecond",
+      "state",
+      "reason",
+    ],
+    empty: "No transfers yet.",
+  },
+})
+
+export const acceptOffer = offer({
+  verb: "file accept",
+  summary: "Accept a file that a contact offers",
+  positional: ["id"],
+  examples: ["file accept 3fa9", "file accept 3fa9 --to ~/Films --wait"],
+  input: z.object({
+    id,
+    to: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({ kind: "path", description: "Folder for the file; the router's own by default" }),
+    wait: z.boolean().default(false).meta({ description: "Return when it is here whole" }),
+  }),
+  output: transferDocumentShape,
+  display: { line },
+})
+
+export const cancelOffer = offer({
+  verb: "file cancel",
+  summary: "Refuse an offered file, or stop a transfer at both ends",
+  positional: ["id"],
+  examples: ["file cancel 3fa9"],
+  input: z.object({ id }),
+  output: transferDocumentShape,
+  display: { line },
+})
+
+export const autoOffer = offer({
+  verb: "file auto",
+  summary: "Say which files of a contact are accepted without asking; none by default",
+  positional: ["contact"],
+  examples: ["file auto ann --below 20MiB", "file auto ann --below 0", "file auto ann"],
+  input: z.object({
+    contact,
+    identity,
+    below: sizeShape.optional().meta({
+      description: "Files smaller than this are accepted; 0 for none. Shown when not given",
+    }),
+  }),
+  output: z.object({ contact: z.string(), below: z.int() }),
+  display: { line: "Files of {contact} below {below} bytes are accepted without asking." },
+})

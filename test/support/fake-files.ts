@@ -1,0 +1,118 @@
+/** Two routers with the files plugin on a real disk, in a folder of their own that goes when the test ends. */
+import { createHash } from "node:crypto"
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { makeFiles } from "../../plugins/files/index.ts"
+import {
+  acceptOffer,
+  autoOffer,
+  listOffer,
+  sendOffer,
+  type TransferDocument,
+} from "../../plugins/files/offers.ts"
+import { seededChance } from "../../src/base/random.ts"
+import { FakeDisk } from "./fake-disk.ts"
+import { FakePair, type FakePeer } from "./fake-plugin-context.ts"
+
+/** See the module. */
+export class FakeFiles implements Disposable {
+  readonly folder = mkdtempSync(join(tmpdir(), "files-"))
+  readonly pair: FakePair
+  readonly ann: FakePeer
+  readonly bob: FakePeer
+  /** The disk of each running process. */
+  readonly disks = new Map<FakePeer, FakeDisk>()
+  /** Done to each new disk. */
+  prepare: (disk: FakeDisk, peer: FakePeer) => void = () => {}
+
+  constructor() {
+    const left = join(this.folder, "ann")
+    const right = join(this.folder, "bob")
+    for (const folder of [left, right]) mkdirSync(folder)
+    this.pair = new FakePair({ left: { folder: left }, right: { folder: right } })
+    this.ann = this.pair.left
+    this.bob = this.pair.right
+  }
+
+  get world() {
+    return this.pair.world
+  }
+
+  /** Starts one or both. */
+  async start(...peers: FakePeer[]): Promise<void> {
+    for (const peer of peers.length > 0 ? peers : [this.ann, this.bob]) {
+      const disk = new FakeDisk(this.world)
+      this.prepare(disk, peer)
+      this.disks.set(peer, disk)
+      peer.onEnd = () => disk.crash()
+      await peer.start(makeFiles({ disk: disk.disk }))
+    }
+  }
+
+  /** A file of Ann's with content that is the same each time. */
+  file(name: string, size: number, seed = 1): string {
+    const path = join(this.folder, name)
+    writeFileSync(path, noise(size, seed))
+    return path
+  }
+
+  send(path: string, more: object = {}): Promise<TransferDocument> {
+    return this.ann.run(sendOffer, { contact: "bob", path, ...more })
+  }
+
+  accept(id: string, more: object = {}): Promise<TransferDocument> {
+    return this.bob.run(acceptOffer, { id, ...more })
+  }
+
+  /** Bob accepts whatever comes. */
+  welcome(below: string | number = "8TiB"): Promise<unknown> {
+    return this.bob.run(autoOffer, { contact: "ann", below })
+  }
+
+  list(peer: FakePeer): Promise<TransferDocument[]> {
+    return peer.run(listOffer, {})
+  }
+
+  /** Lets time pass until the transfer has this state there. */
+  async until(
+    peer: FakePeer,
+    state: TransferDocument["state"],
+    id?: string,
+  ): Promise<TransferDocument> {
+    let found: TransferDocument | undefined
+    await this.world.until(async () => {
+      if (!peer.life) return false
+      found = (await this.list(peer)).find((one) => one.state === state && (!id || one.id === id))
+      return found !== undefined
+    })
+    return found!
+  }
+
+  /** Names in Bob's folder of received files, hidden ones too. */
+  received(): string[] {
+    try {
+      return readdirSync(join(this.bob.folder, "received")).sort()
+    } catch {
+      return []
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const peer of [this.ann, this.bob]) peer.crash()
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+}
+
+/** SHA-256 of a file, in hexadecimal. */
+export function sha256Of(path: string): string {
+  return createHash("sha256").update(readFileSync(path)).digest("hex")
+}
+
+/** Bytes that do not repeat; the same for the same seed. */
+export function noise(size: number, seed: number): Buffer {
+  const bytes = Buffer.alloc(size)
+  const chance = seededChance(seed)
+  for (let at = 0; at + 4 <= size; at += 4) bytes.writeUInt32LE(Math.floor(chance() * 2 ** 32), at)
+  return bytes
+}
