@@ -4,6 +4,8 @@
  * @module
  */
 
+import { setMaxListeners } from "node:events"
+
 /** Gives one thing back; may be asynchronous. */
 export type Release = () => unknown
 
@@ -26,7 +28,7 @@ export type Release = () => unknown
 export class Scope implements AsyncDisposable {
   #releases: Release[] = []
   #closing: Promise<void> | undefined
-  #abort = new AbortController()
+  #abort = openAbort()
 
   /** Aborts as soon as closing begins. */
   get signal(): AbortSignal {
@@ -61,7 +63,7 @@ export class Scope implements AsyncDisposable {
     owner.#releases = this.#releases
     owner.#abort = this.#abort
     this.#releases = []
-    this.#abort = new AbortController()
+    this.#abort = openAbort()
     return owner
   }
 
@@ -87,4 +89,11 @@ export class Scope implements AsyncDisposable {
     }
     if (failures.length > 0) throw new AggregateError(failures, "Cannot close everything")
   }
+}
+
+/** Many may listen to a scope's end: as many as it owns. Node would warn from the eleventh on. */
+function openAbort(): AbortController {
+  const abort = new AbortController()
+  setMaxListeners(0, abort.signal)
+  return abort
 }
