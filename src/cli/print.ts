@@ -26,8 +26,27 @@ export function writeDocument(
   if (display.line !== undefined) return fill(display.line, document)
   if (display.columns !== undefined) return [writeRow(document, display.columns).join("  ")]
   if (typeof document !== "object") return [writeValue(document)]
-  const pairs = Object.entries(document).filter(([, value]) => value !== undefined)
-  return alignColumns(pairs.map(([name, value]) => [`${printable(name)}:`, writeValue(value)]))
+  return writeFields(document, bold)
+}
+
+/** `field: value`, aligned; what is inside a field stands below it, indented. */
+function writeFields(document: object, bold: (text: string) => string): string[] {
+  const fields = Object.entries(document).filter(([, value]) => value !== undefined)
+  const isPlain = ([, value]: [string, unknown]) => !hasInside(value)
+  const plain = fields
+    .filter(isPlain)
+    .map(([name, value]) => [`${printable(name)}:`, writeValue(value)])
+  const lines = alignColumns(plain)
+  return fields.flatMap((field) => {
+    if (isPlain(field)) return lines.splice(0, 1)
+    const inside = writeDocument(field[1], {}, bold).map((line) => `  ${line}`)
+    return [`${printable(field[0])}:`, ...inside]
+  })
+}
+
+function hasInside(value: unknown): boolean {
+  if (Array.isArray(value)) return value.some((item) => typeof item === "object" && item !== null)
+  return typeof value === "object" && value !== null && Object.keys(value).length > 0
 }
 
 function writeList(
