@@ -45,13 +45,15 @@ export class KeptFrames {
   }
 
   /**
-   * The peer has everything before `receivedBytes`.
+   * The peer has everything before `receivedBytes`. A count that was said before and is sent again
+   * after a cut may be behind what we know: it changes nothing.
    *
-   * @throws {AlliumError} `LINK_PROTOCOL` for a count that goes back or runs ahead.
+   * @throws {AlliumError} `LINK_PROTOCOL` for a count of bytes that were never sent.
    */
   acknowledge(receivedBytes: number): void {
+    if (receivedBytes <= this.#ackedBytes) return
     if (!this.covers(receivedBytes))
-      throw linkProtocolError("acknowledged bytes that were not sent, or fewer than before")
+      throw linkProtocolError("acknowledged bytes that were not sent")
     while (this.#first < this.#frames.length) {
       const frame = this.#frames[this.#first]!
       if (this.#ackedBytes + frame.length > receivedBytes) break
@@ -64,7 +66,7 @@ export class KeptFrames {
     this.#compact()
   }
 
-  /** A new stream: the peer has `receivedBytes`, everything after is to be sent again. */
+  /** A new stream: the peer has `receivedBytes`, which must be covered; what follows is sent again. */
   rewind(receivedBytes: number): void {
     this.acknowledge(receivedBytes)
     this.#next = this.#first

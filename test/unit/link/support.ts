@@ -45,12 +45,20 @@ export function seededRandom(seed: number): RandomBytes {
 const PIECE_BYTES = 1_009
 const PIECES_AT_ONCE = 8
 
+interface Piece {
+  readonly chunk: Buffer
+  readonly done: () => void
+  arrived: boolean
+}
+
 /** One end of a pipe in memory. What was written and not yet read is lost when the pipe is cut. */
 export class PipeEnd extends Duplex {
   readonly peer: Destination
   other!: PipeEnd
-  #transit: { chunk: Buffer; done: () => void }[] = []
+  #transit: Piece[] = []
   #wanted = false
+  /** How many turns of the event loop a piece is on its way. */
+  latencyTurns = 0
   /** Nothing gets through any more, and nobody is told. */
   deaf = false
   /** Bytes that passed. */
@@ -70,12 +78,21 @@ export class PipeEnd extends Duplex {
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
     if (chunk.length === 0) done()
     const copy = Buffer.from(chunk)
+    const pieces: Piece[] = []
     for (let at = 0; at < copy.length; at += PIECE_BYTES) {
       const last = at + PIECE_BYTES >= copy.length
       const piece = copy.subarray(at, at + PIECE_BYTES)
-      this.#transit.push({ chunk: piece, done: last ? done : () => {} })
+      pieces.push({ chunk: piece, done: last ? done : () => {}, arrived: false })
     }
-    setImmediate(() => this.flow())
+    this.#transit.push(...pieces)
+    void this.#travel(pieces)
+  }
+
+  async #travel(pieces: Piece[]): Promise<void> {
+    for (let turn = 0; turn <= this.latencyTurns; turn++)
+      await new Promise((resolve) => setImmediate(resolve))
+    for (const piece of pieces) piece.arrived = true
+    this.flow()
   }
 
   override _final(done: () => void): void {
@@ -93,8 +110,8 @@ export class PipeEnd extends Duplex {
   /** Hands some of what is in transit over, as far as the other end wants it. */
   flow(): void {
     for (let count = 0; count < PIECES_AT_ONCE; count++) {
-      if (this.deaf || !this.other.#wanted || this.#transit.length === 0 || this.other.destroyed)
-        return
+      if (this.deaf || !this.other.#wanted || this.other.destroyed) return
+      if (this.#transit[0]?.arrived !== true) return
       const { chunk, done } = this.#transit.shift()!
       this.byteCount += chunk.length
       this.other.#wanted = false
