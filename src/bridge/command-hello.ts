@@ -42,7 +42,7 @@ async function sayGoodbye(connection: Connection, result: string, message?: stri
  * @param most - MAX as sent.
  * @returns Minor version of SAM 3, `undefined` for none that fits.
  */
-export function negotiate(
+function negotiate(
   least: string | undefined,
   most: string | undefined,
   traits: RouterTraits,

@@ -14,7 +14,7 @@ import type { Connection } from "./connection.ts"
 import type { BridgeContext, Caller } from "./context.ts"
 
 /** Does what one line says. Expected refusals are answered; only faults of ours are thrown. */
-export type Command = (caller: Caller, line: SamLine, context: BridgeContext) => Promise<void>
+type Command = (caller: Caller, line: SamLine, context: BridgeContext) => Promise<void>
 
 const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ["SESSION CREATE", createSession],

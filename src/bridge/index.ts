@@ -3,6 +3,4 @@
  *
  * @module
  */
-export { type EmbeddedBridge, type EmbeddedBridgeOptions, openEmbeddedBridge } from "./bridge.ts"
-export { type EmbeddedMembership, openOrJoinEmbedded } from "./join.ts"
-export { isEmbeddedBridge } from "./marker.ts"
+export { type EmbeddedBridge, openEmbeddedBridge } from "./bridge.ts"

@@ -51,11 +51,6 @@ export const FAULTS = {
 /** Name of one fault. */
 export type Fault = keyof typeof FAULTS
 
-/** True for the name of a fault. */
-export function isFault(name: string): name is Fault {
-  return Object.hasOwn(FAULTS, name)
-}
-
 /** Speed, losses and faults; mutable, and read live. */
 export interface Knobs {
   /** One way, in milliseconds. */

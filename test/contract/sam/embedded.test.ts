@@ -3,6 +3,7 @@ import { afterAll } from "vitest"
 import { type EmbeddedBridge, openEmbeddedBridge } from "../../../src/bridge/bridge.ts"
 import type { RouterName } from "../../../src/bridge/routers.ts"
 import { describeForeignClient } from "./foreign-client.ts"
+import { describeOwnClient } from "./own-client.ts"
 import { describeSamBridge, type SamBridgeFixture } from "./sam-contract.ts"
 
 const routers: readonly RouterName[] = ["strict", "java", "i2pd-2.45.1", "i2pd-2.58"]
@@ -19,5 +20,6 @@ for (const router of routers) {
     waitMs: 3000,
   }
   describeSamBridge(`embedded network as ${router}`, fixture)
+  describeOwnClient(`the embedded network as ${router}`, fixture)
   describeForeignClient(`the embedded network as ${router}`, fixture)
 }

@@ -35,7 +35,7 @@ export function describeForeignClient(name: string, fixture: SamBridgeFixture): 
 
     async function sam(which: "near" | "far") {
       const ports = await fixture.ports()
-      const portTCP = (which === "near" ? ports[0] : ports.at(-1)) ?? 0
+      const portTCP = (which === "near" ? ports[0] : (ports[1] ?? ports[0])) ?? 0
       const portUDP = await fixture.udpPort(portTCP)
       return {
         host: "127.0.0.1",

@@ -1,6 +1,7 @@
 /** Real i2pd keeps the contract: ALLIUM_TESTNET_SAM_PORTS names SAM ports on 127.0.0.1. */
 import { describe, it } from "vitest"
 import { describeForeignClient } from "./foreign-client.ts"
+import { describeOwnClient } from "./own-client.ts"
 import { describeSamBridge, type SamBridgeFixture } from "./sam-contract.ts"
 
 const ports = (process.env.ALLIUM_TESTNET_SAM_PORTS ?? "").split(",").filter(Boolean).map(Number)
@@ -17,5 +18,6 @@ else {
     waitMs: 120_000,
   }
   describeSamBridge("i2pd", fixture)
+  describeOwnClient("i2pd", fixture)
   describeForeignClient("i2pd", fixture)
 }

@@ -15,6 +15,8 @@ export interface RawSam extends AsyncDisposable {
   ask(line: string): Promise<string>
   /** The next line, without its newline; rejects when the bridge closes first. */
   line(): Promise<string>
+  /** Whether a line is there within `ms`; it is not taken. */
+  hears(ms: number): Promise<boolean>
   /** The next `byteCount` bytes. */
   bytes(byteCount: number): Promise<Buffer>
   /** Resolves when the bridge has ended or closed the connection. */
@@ -80,6 +82,14 @@ function wrap(socket: Socket, waitMs: number): RawSam {
       return line()
     },
     line,
+    async hears(ms) {
+      const late = setTimeout(() => wake(), ms)
+      const endMs = performance.now() + ms
+      while (!held().includes(10) && !over && performance.now() < endMs)
+        await new Promise<void>((resolve) => (wake = resolve))
+      clearTimeout(late)
+      return held().includes(10)
+    },
     async bytes(byteCount) {
       await until(() => count >= byteCount, `${byteCount} bytes`)
       return take(byteCount)

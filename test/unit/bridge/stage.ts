@@ -12,7 +12,7 @@ import { field, openRaw, type RawSam } from "../../contract/sam/raw-client.ts"
 export const TRANSIENT = "DESTINATION=TRANSIENT SIGNATURE_TYPE=7"
 
 /** One session and its control socket. */
-export interface Party {
+interface Party {
   readonly id: string
   readonly control: RawSam
   readonly destination: string
