@@ -14,6 +14,13 @@ export { decodeBase64, encodeBase64 } from "./base64.ts"
 export { type BridgeAddress, type BridgeTls, parseBridgeAddress } from "./bridge-address.ts"
 export type { SamContext, SamOptions } from "./context.ts"
 export type { AskCall, Conversation, TakePayload } from "./conversation.ts"
+export { type DatagramOptions, type Datagrams, openDatagrams } from "./datagram.ts"
+export {
+  DATAGRAM_BYTES_MAX,
+  type Datagram,
+  type DatagramPorts,
+  type DatagramStyle,
+} from "./datagram-format.ts"
 export { deriveDestinationKeys } from "./derive.ts"
 export {
   type Destination,
@@ -24,6 +31,7 @@ export {
   signingKey,
   toB32,
 } from "./destination.ts"
+export { type Forwarding, openForward } from "./forward.ts"
 export { generateDestination } from "./generate.ts"
 export {
   COOL_DOWN_MS,
@@ -57,4 +65,5 @@ export type { Arrival, SamRequest } from "./requests.ts"
 export type { ConnectCall, SamStream, Session, SessionState } from "./session.ts"
 export type { I2cpOptions, SessionStyle } from "./session-options.ts"
 export { acceptStream, connectStream, type StreamSession } from "./stream.ts"
+export { addSubsession, type Subsession, type SubsessionOptions } from "./subsession.ts"
 export { openSupervisedSession, type SupervisedSessionOptions } from "./supervised-session.ts"

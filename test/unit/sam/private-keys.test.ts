@@ -125,21 +125,25 @@ describe("readDestinationKeys()", () => {
   })
   it("never quotes a key in its errors, and survives any bytes", () => {
     const anything = fc.oneof(
-      fc.uint8Array({ maxLength: 900 }),
-      fc.tuple(fc.nat(678), fc.nat(255)).map(([at, value]) => set(at, value)(privateKeyFile)),
+      { weight: 9, arbitrary: fc.uint8Array({ maxLength: 900 }) },
+      {
+        weight: 1,
+        arbitrary: fc
+          .tuple(fc.nat(678), fc.nat(255))
+          .map(([at, value]) => set(at, value)(privateKeyFile)),
+      },
     )
     fc.assert(
       fc.property(anything, (file) => {
         try {
-          expect(writeDestinationKeys(readDestinationKeys(file))).toEqual(file)
+          expect(readDestinationKeys(file).destination.bytes).toHaveLength(391)
         } catch (error) {
           expect(error).toMatchObject({ code: "BAD_DESTINATION_KEYS" })
-          expect((error as Error).message).not.toContain(
-            encodeBase64(file.slice(-32)).slice(0, 8) || "?",
-          )
+          const secret = encodeBase64(file.slice(-32)).slice(0, 8) || "?"
+          expect((error as Error).message).not.toContain(secret)
         }
       }),
-      { numRuns: 2_000 },
+      { numRuns: 10_000 },
     )
   })
 })
