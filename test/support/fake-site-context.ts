@@ -14,7 +14,7 @@ import type { Offer, OfferRun } from "../../src/router/offer.ts"
 import type { Plugin, PluginContext } from "../../src/router/plugin.ts"
 import type { Destination } from "../../src/sam/destination.ts"
 import type { Change, StoreRoom } from "../../src/store/store.ts"
-import { type FakeNetwork, fakeDestination } from "./fake-session.ts"
+import type { FakeNetwork } from "./fake-session.ts"
 
 /** What outlives a run: stored values, and keys by the name of their session. */
 export interface FakeDisk {
@@ -58,9 +58,11 @@ export async function startFakePlugin(
     open: needless,
     onReachable: needless,
     async session({ name }) {
-      const destination = disk.keys.get(name) ?? fakeDestination()
-      disk.keys.set(name, destination)
-      return scope.use(network.open(destination))
+      const destination = disk.keys.get(name)
+      const session = scope.use(network.open(destination))
+      disk.keys.set(name, session.destination)
+      await session.ready({ signal: scope.signal })
+      return session
     },
   }
   const started = await plugin.start(context)

@@ -43,7 +43,7 @@ export async function openFakeTunnelContext(network: FakeNetwork): Promise<FakeT
     names,
     dialled,
     session() {
-      session ??= Promise.resolve(scope.use(network.open()))
+      session ??= openReady(network, scope)
       return session
     },
     resolve,
@@ -53,4 +53,10 @@ export async function openFakeTunnelContext(network: FakeNetwork): Promise<FakeT
     },
     [Symbol.asyncDispose]: () => scope.close(),
   }
+}
+
+async function openReady(network: FakeNetwork, scope: Scope): Promise<Session> {
+  const session = scope.use(network.open())
+  await session.ready({ signal: scope.signal })
+  return session
 }

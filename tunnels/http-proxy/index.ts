@@ -45,15 +45,9 @@ const options = z.object({
     .max(10_000)
     .default(512)
     .meta({ description: "Connections of programs at a time; more are refused" }),
-  spoolMib: z
-    .number()
-    .int()
-    .min(1)
-    .max(1_048_576)
-    .default(1_024)
-    .meta({
-      description: "Disk for answers that wait for slow programs, in MiB, for the whole tunnel",
-    }),
+  spoolMib: z.number().int().min(1).max(1_048_576).default(1_024).meta({
+    description: "Disk for answers that wait for slow programs, in MiB, for the whole tunnel",
+  }),
 })
 
 /** Options of `http-proxy` after they were checked. */

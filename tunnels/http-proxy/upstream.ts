@@ -6,6 +6,8 @@
  * @module
  */
 import {
+  AlliumError,
+  isAlliumError,
   type SamStream,
   Scope,
   type SpoolPlace,
@@ -38,7 +40,10 @@ export function openUpstream(
   const { waitMs, place } = options
   const dial: Upstream["dial"] = async (address, { port, signal }) => {
     const session = await context.session({ keys: "transient" })
-    return context.dial(session, address, { signal, waitMs, toPort: port })
+    const call = { signal, waitMs, toPort: port }
+    return context.dial(session, address, call).catch((error) => {
+      throw isAlliumError(error, "NAME_NOT_FOUND") ? notFound(error) : error
+    })
   }
   const dialForAgent = async ({ host, port }: { host: string; port: number }) => {
     const stream = await dial(host, { port, signal: scope.signal })
@@ -51,4 +56,10 @@ export function openUpstream(
   })
   scope.defer(() => agent.destroy())
   return { agent, dial, [Symbol.asyncDispose]: () => scope.close() }
+}
+
+/** A router that finds no LeaseSet says "no such name"; here it was an address, so somebody is away. */
+function notFound(cause: AlliumError): AlliumError {
+  const message = "Cannot reach site: it was not found in the network"
+  return new AlliumError("PEER_UNREACHABLE", message, { cause })
 }

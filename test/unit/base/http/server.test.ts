@@ -34,7 +34,7 @@ function serveOne(limits = LIMITS, lingerMs = 100) {
 
 const GET = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
-describe("makeHttpServer()", () => {
+describe.concurrent("makeHttpServer()", () => {
   it.each([
     ["says nothing", ""],
     ["sends half a head", "GET / HTTP/1.1\r\nHost: x\r\nX-A"],

@@ -1,0 +1,245 @@
+/**
+ * What `tcp-client` and `tcp-server` promise, whatever the network below.
+ *
+ * @module
+ */
+import { randomBytes } from "node:crypto"
+import { once } from "node:events"
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net"
+import { buffer } from "node:stream/consumers"
+import { setTimeout as wait } from "node:timers/promises"
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
+import { Scope } from "../../../src/base/scope.ts"
+import { tcpClient } from "../../../tunnels/tcp-client/index.ts"
+import { tcpServer } from "../../../tunnels/tcp-server/index.ts"
+import { type FakeNetwork, fakeDestination } from "../../support/fake-session.ts"
+import { openFakeTunnelContext } from "../../support/fake-tunnel-context.ts"
+
+/** Runs every promise on a network of its own; what `openNetwork` opens, it hands to the scope. */
+export function describeTcpTunnels(
+  name: string,
+  openNetwork: (scope: Scope) => Promise<FakeNetwork>,
+): void {
+  describe(name, () => {
+    let scope = new Scope()
+    afterEach(async () => {
+      await scope.close()
+      scope = new Scope()
+    })
+
+    /** A program that listens on loopback and does `serve` with each connection. */
+    async function startProgram(serve: (local: Socket) => void): Promise<string> {
+      const server: Server = createServer({ allowHalfOpen: true }, (local) => {
+        scope.defer(() => local.destroy())
+        local.on("error", () => {})
+        serve(local)
+      })
+      server.listen(0, "127.0.0.1")
+      await once(server, "listening")
+      scope.defer(() => server.close())
+      return `127.0.0.1:${(server.address() as AddressInfo).port}`
+    }
+
+    function dialProgram(address: string): Socket {
+      const local = connect({
+        host: "127.0.0.1",
+        port: Number(address.split(":")[1]),
+        allowHalfOpen: true,
+      })
+      scope.defer(() => local.destroy())
+      return local
+    }
+
+    /** Resolves when the connection is over, whoever ended it and how. */
+    async function gone(local: Socket): Promise<void> {
+      local.on("error", () => {})
+      local.on("end", () => local.end())
+      local.resume()
+      if (!local.destroyed) await once(local, "close")
+    }
+
+    const whole = new Scope()
+    let network: FakeNetwork
+    beforeAll(async () => {
+      network = await openNetwork(whole)
+    })
+    afterAll(() => whole.close())
+
+    async function openServer(options: Record<string, unknown>) {
+      const context = scope.use(await openFakeTunnelContext(network))
+      return scope.use(await tcpServer.open(context, tcpServer.options.parse(options)))
+    }
+
+    async function openClient(options: Record<string, unknown>) {
+      const context = scope.use(await openFakeTunnelContext(network))
+      const tunnel = scope.use(await tcpClient.open(context, tcpClient.options.parse(options)))
+      return { tunnel, context }
+    }
+
+    const echo = (local: Socket) => void local.pipe(local)
+
+    describe("tcp-client and tcp-server", () => {
+      it("carry bytes both ways, and the half-close between a program and its tunnel", async () => {
+        const server = await openServer({ expose: await startProgram(echo), lingerSeconds: 1 })
+        const { tunnel } = await openClient({ to: [server.address], lingerSeconds: 2 })
+        const bytes = randomBytes(3 * 2 ** 20)
+        const local = dialProgram(tunnel.listens!)
+        local.end(bytes)
+        let got = 0
+        local.on("data", (chunk: Buffer) => {
+          got += chunk.length
+        })
+        await once(local, "end")
+        expect(got).toBe(bytes.length)
+        await expect
+          .poll(() => [tunnel.counters().bytesIn, server.counters().bytesOut])
+          .toEqual([bytes.length, bytes.length])
+      })
+
+      it("deliver the whole answer of a program that closes at once, to one that reads late", async () => {
+        const bytes = randomBytes(8 * 2 ** 20)
+        const expose = await startProgram((local) => local.end(bytes))
+        const server = await openServer({ expose, lingerSeconds: 1 })
+        const { tunnel } = await openClient({ to: [server.address] })
+        network.faults.tailLoss = true
+        scope.defer(() => {
+          network.faults.tailLoss = false
+        })
+        const local = dialProgram(tunnel.listens!)
+        local.pause()
+        await wait(1_500) // longer than the linger: the server's side has closed by now
+        const got = buffer(local)
+        expect((await got).equals(bytes)).toBe(true)
+        local.end()
+      })
+
+      it("close the program's connection when nobody is there, and say so in the counters", async () => {
+        const { tunnel } = await openClient({ to: [fakeDestination().b32] })
+        const local = dialProgram(tunnel.listens!)
+        await gone(local)
+        expect(tunnel.counters()).toMatchObject({ connections: 1, "failed.PEER_UNREACHABLE": 1 })
+      })
+    })
+
+    describe("tcp-client", () => {
+      it("takes the first destination that answers, and begins with it the next time", async () => {
+        const server = await openServer({ expose: await startProgram(echo) })
+        const away = fakeDestination().b32
+        const { tunnel, context } = await openClient({ to: [away, server.address] })
+        for (const word of ["one", "two"]) {
+          const local = dialProgram(tunnel.listens!)
+          local.write(word)
+          expect(String((await once(local, "data"))[0])).toBe(word)
+          local.destroy()
+        }
+        expect(context.dialled).toEqual([away, server.address, server.address])
+      })
+
+      it.each([
+        "0.0.0.0:0",
+        "192.168.1.5:80",
+        "[::]:0",
+        "example.i2p:80",
+        "70000",
+        "-1",
+        "1.2.3:4",
+      ])("refuses to listen on %s", async (listen) => {
+        await expect(openClient({ to: ["a.i2p"], listen })).rejects.toMatchObject({
+          code: "BAD_INPUT",
+        })
+      })
+
+      it("listens on another address when that was allowed", async () => {
+        const { tunnel } = await openClient({ to: ["a.i2p"], listen: "0.0.0.0:0", allowLan: true })
+        expect(tunnel.listens).toMatch(/^0\.0\.0\.0:\d+$/)
+      })
+
+      it("says PORT_TAKEN when another program has the port", async () => {
+        const listen = await startProgram(echo)
+        await expect(openClient({ to: ["a.i2p"], listen })).rejects.toMatchObject({
+          code: "PORT_TAKEN",
+        })
+      })
+
+      it("refuses connections beyond its bound", async () => {
+        const server = await openServer({ expose: await startProgram(echo) })
+        const { tunnel } = await openClient({ to: [server.address], connections: 1 })
+        const first = dialProgram(tunnel.listens!)
+        first.write("hi")
+        await once(first, "data")
+        const second = dialProgram(tunnel.listens!)
+        await gone(second)
+        expect(tunnel.counters()).toMatchObject({ connections: 1, refused: 1 })
+      })
+
+      it("ends every connection with the tunnel", async () => {
+        const server = await openServer({ expose: await startProgram(echo) })
+        const { tunnel } = await openClient({ to: [server.address] })
+        const local = dialProgram(tunnel.listens!)
+        local.on("error", () => {})
+        local.write("hi")
+        await once(local, "data")
+        await tunnel[Symbol.asyncDispose]()
+        await gone(local)
+        const late = dialProgram(tunnel.listens!)
+        expect(((await once(late, "error")) as [NodeJS.ErrnoException])[0].code).toBe(
+          "ECONNREFUSED",
+        )
+      })
+    })
+
+    describe("tcp-server", () => {
+      it("lets in only who is on its list", async () => {
+        const expose = await startProgram(echo)
+        const friend = scope.use(network.open())
+        const stranger = scope.use(network.open())
+        const server = await openServer({ expose, allow: [friend.destination.b32] })
+        const call = { signal: scope.signal }
+        const refused = await stranger.connect(server.address!, call)
+        refused.on("error", () => {}).resume()
+        await once(refused, "end")
+        const accepted = await friend.connect(server.address!, call)
+        accepted.write("friend")
+        expect(String((await once(accepted, "data"))[0])).toBe("friend")
+        expect(server.counters()).toMatchObject({ connections: 1, refused: 1 })
+      })
+
+      it("bounds the connections of one peer, and lets it in again when one has ended", async () => {
+        const server = await openServer({
+          expose: await startProgram(echo),
+          connectionsPerPeer: 1,
+          lingerSeconds: 0,
+        })
+        const peer = scope.use(network.open())
+        const ask = async () => {
+          const stream = await peer.connect(server.address!, { signal: scope.signal })
+          stream.on("error", () => {})
+          stream.write("x")
+          const answered = once(stream, "data").then(() => true)
+          const ended = once(stream, "end").then(() => false)
+          return { stream, answered: await Promise.race([answered, ended]) }
+        }
+        const first = await ask()
+        expect([first.answered, (await ask()).answered]).toEqual([true, false])
+        first.stream.destroy()
+        await expect.poll(async () => (await ask()).answered).toBe(true)
+      })
+
+      it("closes the stream when its program does not run", async () => {
+        const free = await startProgram(echo)
+        await scope.close()
+        scope = new Scope()
+        const server = await openServer({ expose: free })
+        const peer = scope.use(network.open())
+        const stream = await peer.connect(server.address!, { signal: scope.signal })
+        stream.on("error", () => {}).resume()
+        await once(stream, "end")
+        expect(server.counters()).toMatchObject({ "failed.BACKEND_DOWN": 1 })
+      })
+
+      it.each(["10.0.0.1:80", "example.com:80", "0"])("refuses to expose %s", async (expose) => {
+        await expect(openServer({ expose })).rejects.toMatchObject({ code: "BAD_INPUT" })
+      })
+    })
+  })
+}
