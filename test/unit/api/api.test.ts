@@ -25,6 +25,9 @@ async function dial(socketPath: string, ...pieces: string[]): Promise<Socket> {
   return socket
 }
 
+/** The machine may be busy. */
+const PATIENT = { timeout: 5_000 }
+
 describe("openApi() on loopback", () => {
   it.each([
     ["a rebound name", { host: "evil.example" }, 421],
@@ -151,10 +154,10 @@ describe("openApi()", () => {
     const waiting = [1, 2].map(() =>
       sample.ask("socket", { path: "/v1/note/hang", signal: stop.signal }),
     )
-    await expect.poll(() => sample.ask("socket", ECHO)).toMatchObject({ status: 503 })
+    await expect.poll(() => sample.ask("socket", ECHO), PATIENT).toMatchObject({ status: 503 })
     stop.abort()
     await Promise.allSettled(waiting)
-    await expect.poll(() => sample.seen.left).toBe(2)
+    await expect.poll(() => sample.seen.left, PATIENT).toBe(2)
     expect((await sample.ask("socket", ECHO)).status).toBe(200)
   })
 
@@ -168,7 +171,7 @@ describe("openApi()", () => {
     await sample.seen.hanging
     stop.abort()
     await expect(waiting).rejects.toMatchObject({ name: "AbortError" })
-    await expect.poll(() => sample.seen.left).toBe(1)
+    await expect.poll(() => sample.seen.left, PATIENT).toBe(1)
   })
 
   it("ends what runs when it closes, and takes its socket away", async () => {
@@ -256,7 +259,7 @@ describe("openApi() and slow callers", () => {
     const head =
       "POST /v1/note/flood HTTP/1.1\r\nHost: allium\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
     const socket = await dial(sample.socketPath, head)
-    await expect.poll(() => ended).toBe(true)
+    await expect.poll(() => ended, PATIENT).toBe(true)
     socket.destroy()
   })
 })

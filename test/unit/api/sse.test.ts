@@ -56,7 +56,7 @@ describe("FrameReader.push()", () => {
       }),
       { numRuns: 2_000 },
     )
-  })
+  }, 60_000)
 
   it("survives any text", () => {
     const text = fc.string({
@@ -73,7 +73,7 @@ describe("FrameReader.push()", () => {
       }),
       { numRuns: 10_000 },
     )
-  })
+  }, 60_000)
 
   it.each(["data: ".padEnd(100, "x"), "data: x\n".repeat(20), `: ${"x".repeat(100)}`])(
     "refuses a frame without end: %j",

@@ -13,6 +13,9 @@ import { type CliChange, sampleCli } from "../../contract/api/sample-cli.ts"
 
 const NOWHERE = "/nowhere/at/all"
 
+/** The machine may be busy. */
+const PATIENT = { timeout: 5_000 }
+
 describe("runCli() without a router", () => {
   it.each(["note echo hi", "note count 3 --json", "note list --quiet", "note hang", "secret keep"])(
     "ends %j with 3 and says how to start one",
@@ -219,7 +222,7 @@ describe("runCli() with a router", () => {
     await sample.seen.hanging
     stop.abort()
     expect(await running).toEqual({ exit: 130, stdout: "", stderr: "" })
-    await expect.poll(() => sample.seen.left).toBe(1)
+    await expect.poll(() => sample.seen.left, PATIENT).toBe(1)
   })
 
   it("ends quietly when its reader has gone", async () => {

@@ -88,7 +88,7 @@ describe("glance()", () => {
       }),
       { numRuns: 10_000 },
     )
-  })
+  }, 60_000)
 })
 
 describe("complete()", () => {

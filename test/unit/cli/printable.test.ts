@@ -46,7 +46,7 @@ describe("printable()", () => {
       }),
       { numRuns: 10_000 },
     )
-  })
+  }, 60_000)
 })
 
 describe("printableJson()", () => {
@@ -59,7 +59,7 @@ describe("printableJson()", () => {
       }),
       { numRuns: 10_000 },
     )
-  })
+  }, 60_000)
 
   it("writes bidi and C1 characters the JSON way", () => {
     expect(printableJson({ a: "\u202e\u009b\u{e0041}" })).toBe(
