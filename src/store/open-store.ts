@@ -59,13 +59,14 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   scope.defer(await lockFolder(options.folder))
   const { keeper, keys, sentinel } = await openDatabase(options, scope)
   const core = await openCore(options, { keeper, keys, sentinel })
-  await migrate(core, options)
+  // Before the first commit: from here on the sentinel is only a lower bound.
   await writeSentinel(options.folder, {
     ...sentinel,
     batches: core.commits.batchCount,
     closed: false,
   })
   scope.defer(() => closeCore(core, options, sentinel))
+  await migrate(core, options)
   const owned = scope.move()
   return { ...roomAt(core, []), [Symbol.asyncDispose]: () => owned.close() }
 }
