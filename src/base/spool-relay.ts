@@ -27,6 +27,8 @@ export interface SpoolRelayOptions {
   readonly idleMs?: number
   readonly memoryBytesMax?: number
   readonly signal?: AbortSignal
+  /** Told of every piece that came in from the stream or went out to it, while the relay runs. */
+  readonly onBytes?: (bytesIn: number, bytesOut: number) => void
 }
 
 /**
@@ -100,6 +102,7 @@ class SpoolRelay {
   #count(bytesIn: number, bytesOut: number): void {
     this.#bytesIn += bytesIn
     this.#bytesOut += bytesOut
+    this.#options.onBytes?.(bytesIn, bytesOut)
     this.#timer?.refresh()
   }
 

@@ -44,14 +44,17 @@ export async function openTcpClient(
   server.maxConnections = settings.connectionsMax
   server.on("drop", () => counters.add("refused"))
 
+  const onBytes = (bytesIn: number, bytesOut: number) => {
+    counters.add("bytesIn", bytesIn)
+    counters.add("bytesOut", bytesOut)
+  }
+
   const serve = async (local: Socket, signal: AbortSignal) => {
     try {
       local.setKeepAlive(true)
       const stream = await dial(signal)
       const { lingerMs } = settings
-      const { bytesIn, bytesOut } = await spoolRelay(stream, local, { place, lingerMs, signal })
-      counters.add("bytesIn", bytesIn)
-      counters.add("bytesOut", bytesOut)
+      await spoolRelay(stream, local, { place, lingerMs, signal, onBytes })
     } catch (error) {
       local.destroy()
       if (!signal.aborted) context.log.info("connection.failed", { code: counters.fail(error) })

@@ -42,14 +42,17 @@ export async function openTcpServer(
   const door = new Doorkeeper(settings)
   const session = await context.session({ keys: "persistent" })
 
+  const onBytes = (bytesIn: number, bytesOut: number) => {
+    counters.add("bytesIn", bytesIn)
+    counters.add("bytesOut", bytesOut)
+  }
+
   const serve = async (stream: SamStream) => {
     const { signal } = scope
     try {
       const local = await connectBackend(settings.backend, signal)
       const { lingerMs } = settings
-      const { bytesIn, bytesOut } = await spoolRelay(stream, local, { place, lingerMs, signal })
-      counters.add("bytesIn", bytesIn)
-      counters.add("bytesOut", bytesOut)
+      await spoolRelay(stream, local, { place, lingerMs, signal, onBytes })
     } catch (error) {
       stream.destroy()
       if (!signal.aborted) context.log.info("connection.failed", { code: counters.fail(error) })

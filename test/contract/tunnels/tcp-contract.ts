@@ -169,7 +169,12 @@ export function describeTcpTunnels(
         await once(first, "data")
         const second = dialProgram(tunnel.listens!)
         await gone(second)
-        expect(tunnel.counters()).toMatchObject({ connections: 1, refused: 1 })
+        expect(tunnel.counters()).toMatchObject({
+          connections: 1,
+          refused: 1,
+          bytesIn: 2,
+          bytesOut: 2,
+        })
       })
 
       it("ends every connection with the tunnel", async () => {
