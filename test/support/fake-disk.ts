@@ -15,6 +15,7 @@ type Write = { readonly offset: number; readonly length: number }
 export class FakeDisk {
   readonly #world: FakeWorld
   readonly #unsynced = new Map<string, Write[]>()
+  readonly #open = new Set<FileHandle>()
   #dead = false
   /** Bytes that can still be written; `ENOSPC` beyond. */
   spaceLeft = Infinity
@@ -33,9 +34,11 @@ export class FakeDisk {
     this.#world = world
   }
 
-  /** Nothing this process began ever ends; what it did not sync is garbage or gone. */
+  /** Nothing this process began ever ends; what it did not sync is garbage or gone; the system closes its files. */
   crash(): void {
     this.#dead = true
+    for (const file of this.#open) void this.#world.track(file.close())
+    this.#open.clear()
     for (const [path, writes] of this.#unsynced) if (existsSync(path)) spoil(path, writes)
   }
 
@@ -75,6 +78,8 @@ export class FakeDisk {
   }
 
   #wrap(path: string, file: FileHandle): FileHandle {
+    this.#open.add(file)
+    if (this.#dead) void this.#close(file)
     const methods: Record<string, (...args: never[]) => Promise<unknown>> = {
       read: async (buffer: Uint8Array, at: number, length: number, offset: number) => {
         const found = await file.read(buffer, at, length, offset)
@@ -94,13 +99,17 @@ export class FakeDisk {
       stat: (...args) => file.stat(...args),
     }
     const get = (target: FileHandle, name: string) => {
-      if (name === "close") return () => this.#world.track(file.close())
+      if (name === "close") return () => this.#close(file)
       const method = methods[name]
       return method ? this.#op(name, method as never, path) : Reflect.get(target, name)
     }
     return new Proxy(file, {
       get: get as ProxyHandler<FileHandle>["get"],
     } as ProxyHandler<FileHandle>)
+  }
+
+  #close(file: FileHandle): Promise<void> {
+    return this.#open.delete(file) ? this.#world.track(file.close()) : Promise.resolve()
   }
 
   #note(path: string, write: Write): void {
