@@ -28,18 +28,14 @@ export interface PathsOptions {
 }
 
 /**
- * `--home`, then `ALLIUM_HOME`, then `$XDG_DATA_HOME/allium`, then `~/.local/share/allium`. The socket of
- * the usual home is in `$XDG_RUNTIME_DIR` where there is one; of any other, in that home.
+ * `--home`, then `ALLIUM_HOME`, then `$XDG_DATA_HOME/allium`, then `~/.local/share/allium`. The socket is
+ * in the home, not in `$XDG_RUNTIME_DIR`: cron and ssh often run without that variable, and must find it.
  */
 export function findPaths({ home: typed, env, cwd, userFolder }: PathsOptions): Paths {
   const chosen = typed || env.ALLIUM_HOME
   const data = absolute(env.XDG_DATA_HOME) ?? join(userFolder, ".local", "share")
-  const usual = join(data, "allium")
-  const home = chosen ? resolve(cwd, chosen) : usual
-  const runtime = absolute(env.XDG_RUNTIME_DIR)
-  const socketFolder =
-    runtime !== undefined && home === usual ? join(runtime, "allium") : join(home, "run")
-  return { home, socket: join(socketFolder, "api.sock"), token: join(home, "api-token") }
+  const home = chosen ? resolve(cwd, chosen) : join(data, "allium")
+  return { home, socket: join(home, "run", "api.sock"), token: join(home, "api-token") }
 }
 
 /** The standard says: a relative path in these variables is to be ignored. */

@@ -42,6 +42,8 @@ const pendingShape = z.object({
   address: z.string(),
   kind: z.enum(["request", "accept", "refuse"]),
   greeting: z.string().max(GREETING_CHARACTERS_MAX),
+  /** What we call ourselves to them. */
+  ownName: z.string().max(64).optional(),
 })
 type Pending = z.output<typeof pendingShape>
 
@@ -53,14 +55,19 @@ interface Peer {
   readonly address: string
 }
 
+/** What goes with a request. */
+export interface ContactWords {
+  /** What we call them. */
+  readonly name: string
+  readonly greeting: string
+  /** What we call ourselves to them; nothing when absent. */
+  readonly ownName?: string | undefined
+}
+
 /** What a person does with contacts. */
 export interface ContactDesk extends AsyncDisposable {
   /** Asks somebody to become a contact; the notice goes out until it is answered. */
-  request(
-    identity: Identity,
-    uri: string,
-    words: { name: string; greeting: string },
-  ): Promise<Contact>
+  request(identity: Identity, uri: string, words: ContactWords): Promise<Contact>
   accept(identity: Identity, nameOrKey: string): Promise<Contact>
   refuse(identity: Identity, nameOrKey: string): Promise<Contact>
   block(identity: Identity, nameOrKey: string): Promise<Contact>
@@ -108,15 +115,11 @@ class Desk implements ContactDesk {
     for await (const [, pending] of this.#pending.entries()) this.#start(pending)
   }
 
-  async request(
-    identity: Identity,
-    uri: string,
-    words: { name: string; greeting: string },
-  ): Promise<Contact> {
+  async request(identity: Identity, uri: string, words: ContactWords): Promise<Contact> {
     const { key, address } = parseContactUri(uri)
     if (key === identity.key)
       throw new AlliumError("CONTACT_STATE", "Cannot add contact: this is your own identity")
-    const pending = this.#pendingFor(identity, { key, address }, "request", words.greeting)
+    const pending = this.#pendingFor(identity, { key, address }, "request", words)
     const wanted = { key, address, name: words.name }
     const book = this.#options.identities.contacts(identity)
     const contact = await book.request(wanted, [this.#pending.put(placeOf(pending), pending)])
@@ -182,9 +185,11 @@ class Desk implements ContactDesk {
     identity: Identity,
     { key, address }: Pick<Contact, "key" | "address">,
     kind: Pending["kind"],
-    greeting = "",
+    words: Omit<ContactWords, "name"> = { greeting: "" },
   ): Pending {
-    return { identityKey: identity.key, contactKey: key, address, kind, greeting }
+    const { greeting, ownName } = words
+    const base = { identityKey: identity.key, contactKey: key, address, kind, greeting }
+    return ownName === undefined ? base : { ...base, ownName }
   }
 
   async #done(pending: Pending): Promise<void> {
@@ -233,8 +238,10 @@ class Desk implements ContactDesk {
     await this.#done(pending)
   }
 
-  async #notice(identity: Identity, { kind, greeting }: Pending): Promise<ContactNotice> {
-    const card = kind === "refuse" ? "" : await this.#options.identities.card(identity)
+  async #notice(identity: Identity, pending: Pending): Promise<ContactNotice> {
+    const { kind, greeting, ownName } = pending
+    const name = ownName === undefined ? {} : { name: ownName }
+    const card = kind === "refuse" ? "" : await this.#options.identities.card(identity, name)
     return { kind, card, greeting }
   }
 

@@ -101,7 +101,7 @@ async function checkBridge(
 function checkSessions({ sessions }: RouterView, clock: Clock): Finding[] {
   return sessions.list().map(({ owner, state }) => {
     const check = `session of ${owner.kind} ${owner.name}`
-    const forSeconds = Math.round((clock.monotonicMs() - state.sinceMs) / 1_000)
+    const forSeconds = Math.round(Math.max(0, clock.now() - state.sinceMs) / 1_000)
     const found = `${state.name} for ${forSeconds} s`
     if (state.name === "down")
       return {

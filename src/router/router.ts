@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { readFileSync } from "node:fs"
 import { type Clock, systemClock } from "../base/clock.ts"
 import { type Log, silentLog } from "../base/log.ts"
 import { type Chance, type RandomBytes, systemRandom } from "../base/random.ts"
@@ -14,11 +13,11 @@ import { COOL_DOWN_MS, openKeyGuard } from "../sam/key-guard.ts"
 import { openStore } from "../store/open-store.ts"
 import { openVault } from "../store/unlock.ts"
 import { type ContactDesk, openContactDesk } from "./contact-desk.ts"
-import { answerContactOffers, contactOffers } from "./core/contact-offers.ts"
-import { answerIdentityOffers, identityOffers } from "./core/identity-offers.ts"
-import { answerNameOffers, nameOffers } from "./core/name-offers.ts"
-import { answerStatusOffers, statusOffers } from "./core/status-offers.ts"
-import { answerTunnelOffers, tunnelOffers } from "./core/tunnel-offers.ts"
+import { answerContactOffers } from "./core/contact-offers.ts"
+import { answerIdentityOffers } from "./core/identity-offers.ts"
+import { answerNameOffers } from "./core/name-offers.ts"
+import { answerStatusOffers } from "./core/status-offers.ts"
+import { answerTunnelOffers } from "./core/tunnel-offers.ts"
 import { diagnose } from "./doctor.ts"
 import { EventBus } from "./events.ts"
 import { type Home, openHome } from "./home.ts"
@@ -26,7 +25,6 @@ import { openKeyMemory } from "./key-memory.ts"
 import { type Links, openLinks } from "./links.ts"
 import { openPetnames } from "./names.ts"
 import { type Network, type NetworkOptions, openNetwork } from "./network.ts"
-import type { Offer } from "./offer.ts"
 import { OfferBook } from "./offers.ts"
 import type { Plugin } from "./plugin.ts"
 import { openPluginHost, type PluginHost } from "./plugin-host.ts"
@@ -35,6 +33,7 @@ import { openSessions, type Sessions } from "./sessions.ts"
 import { makeStatus } from "./status.ts"
 import type { TunnelKind } from "./tunnel.ts"
 import { openTunnelHost, type TunnelHost } from "./tunnel-host.ts"
+import { VERSION } from "./version.ts"
 
 /** How a router is set up. */
 export interface RouterOptions {
@@ -60,22 +59,6 @@ export interface Router extends AsyncDisposable {
   readonly offers: OfferBook
   readonly events: EventBus
   readonly version: string
-}
-
-/** Version of the package. */
-export const VERSION: string = JSON.parse(
-  readFileSync(findPackage(import.meta.dirname), "utf8"),
-).version
-
-/** Offers of the router itself; known without a running one. */
-export function coreOffers(tunnels: readonly TunnelKind[]): readonly Offer[] {
-  return [
-    ...statusOffers,
-    ...identityOffers,
-    ...contactOffers,
-    ...nameOffers,
-    ...tunnelOffers(tunnels),
-  ]
 }
 
 /**
@@ -165,9 +148,11 @@ async function openParts(
     }),
   )
   const links = scope.use(openLinks({ ...tools, identities }))
+  // `scope` is handed over when the router stands; identities may come later.
+  const life = scope.use(new Scope())
   const attach = (identity: Identity) => {
     const owner = { kind: "identity", name: identity.name } as const
-    links.attach(identity, sessions.open(owner, identity.destinationKeys(), scope))
+    links.attach(identity, sessions.open(owner, identity.destinationKeys(), life))
   }
   return { network, identities, sessions, links, offers: new OfferBook(), events, store, attach }
 }
@@ -238,10 +223,4 @@ function answerOffers(
     status: () => makeStatus(view, tools.clock, startedMs),
     doctor: (call) => diagnose(view, tools.clock, call),
   })
-}
-
-/** The package's own package.json, from the source as from the build. */
-function findPackage(folder: string): URL {
-  const up = folder.includes("/dist/") ? "../../../package.json" : "../../package.json"
-  return new URL(up, `file://${folder}/`)
 }

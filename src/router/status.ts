@@ -28,7 +28,6 @@ export interface RouterView {
 /** Takes a picture of now. */
 export function makeStatus(view: RouterView, clock: Clock, startedMs: number): Status {
   const { network, tunnels } = view
-  const now = clock.monotonicMs()
   return {
     version: view.version,
     network: {
@@ -37,9 +36,9 @@ export function makeStatus(view: RouterView, clock: Clock, startedMs: number): S
       bridge: network.bridgeName,
       ...(network.i2pdRestarts !== undefined && { i2pdRestarts: network.i2pdRestarts }),
     },
-    uptimeMs: Math.round(now - startedMs),
+    uptimeMs: Math.round(clock.monotonicMs() - startedMs),
     home: view.home.folder,
-    sessions: view.sessions.list().map((report) => sessionLine(report, now)),
+    sessions: view.sessions.list().map((report) => sessionLine(report, clock.now())),
     contacts: countContacts(view),
     tunnels: {
       open: tunnels.list().filter(({ state }) => state === "open").length,

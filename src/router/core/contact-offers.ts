@@ -35,7 +35,7 @@ const card = offer({
   }),
   output: z.object({ identity: z.string(), uri: z.string(), qr: z.string().optional() }),
   examples: ["contact card", "contact card --qr"],
-  display: { line: "{uri}\n{qr}" },
+  display: { line: "{uri}\n{qr|lines}" },
 })
 
 const add = offer({
@@ -49,11 +49,17 @@ const add = offer({
       .max(GREETING_CHARACTERS_MAX)
       .default("")
       .meta({ description: "Words they see with your request" }),
+    as: z
+      .string()
+      .min(1)
+      .max(64)
+      .optional()
+      .meta({ description: "What you call yourself to them; nothing by default" }),
     identity: identityField,
   }),
   output: contactShape,
   positional: ["uri", "name"],
-  examples: ['contact add allium:… ann --greeting "We met at the fair"'],
+  examples: ['contact add allium:… ann --as bob --greeting "We met at the fair"'],
   display: { line: "Asked {name}. You can write once they accept: allium contact list" },
 })
 
@@ -114,6 +120,20 @@ const remove = offer({
   display: { line: "{name} is removed." },
 })
 
+const rename = offer({
+  verb: "contact rename",
+  summary: "Call a contact something else",
+  input: z.object({
+    contact: contactField,
+    name: z.string().min(1).max(64).meta({ description: "What you call them from now on" }),
+    identity: identityField,
+  }),
+  output: contactShape,
+  positional: ["contact", "name"],
+  examples: ["contact rename contact bob"],
+  display: { line: "They are called {name} now." },
+})
+
 const verify = offer({
   verb: "contact verify",
   summary: "Compare 60 digits with a contact over another way, then confirm",
@@ -136,6 +156,7 @@ export const contactOffers: readonly Offer[] = [
   block,
   unblock,
   remove,
+  rename,
   verify,
 ]
 
@@ -154,9 +175,9 @@ export function answerContactOffers(
     const uri = formatContactUri({ key: identity.key, address: identity.destination.b32 })
     return { identity: identity.name, uri, ...(qr && { qr: contactQr(uri) }) }
   })
-  book.register(add, async ({ identity: name, uri, ...words }) => {
-    const identity = identities.find(name)
-    return report(identity, await desk.request(identity, uri, words))
+  book.register(add, async ({ identity: own, uri, name, greeting, as: ownName }) => {
+    const identity = identities.find(own)
+    return report(identity, await desk.request(identity, uri, { name, greeting, ownName }))
   })
   book.register(list, async ({ identity: name }) => {
     const identity = identities.find(name)
@@ -176,6 +197,10 @@ export function answerContactOffers(
   book.register(remove, async ({ identity: name, contact }) => {
     const removed = await desk.remove(identities.find(name), contact)
     return { name: removed.name }
+  })
+  book.register(rename, async ({ identity: own, contact, name }) => {
+    const identity = identities.find(own)
+    return report(identity, await identities.contacts(identity).rename(contact, name))
   })
   book.register(verify, async ({ identity: own, contact: nameOrKey, confirm }) => {
     const identity = identities.find(own)

@@ -63,7 +63,7 @@ export function tunnelAddOffers(kinds: readonly TunnelKind[]): Offer[] {
       }),
       output: reportShape,
       positional: kind.positional,
-      examples: kind.examples.map((example) => `tunnel add ${kind.kind} ${example}`.trim()),
+      examples: kind.examples,
     }),
   )
 }

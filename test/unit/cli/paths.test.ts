@@ -18,7 +18,7 @@ describe("findPaths()", () => {
       { XDG_DATA_HOME: "/data", XDG_RUNTIME_DIR: "/run/user/7" },
       undefined,
       "/data/allium",
-      "/run/user/7/allium/api.sock",
+      "/data/allium/run/api.sock",
     ],
     [
       "relative XDG folders",
@@ -48,7 +48,7 @@ describe("findPaths()", () => {
       { XDG_RUNTIME_DIR: "/run/user/7" },
       "/home/ann/.local/share/allium",
       "/home/ann/.local/share/allium",
-      "/run/user/7/allium/api.sock",
+      "/home/ann/.local/share/allium/run/api.sock",
     ],
     [
       "an empty --home",

@@ -1,0 +1,75 @@
+#!/usr/bin/env node
+/**
+ * The composition root: the only file that knows every plugin and every kind of tunnel.
+ *
+ * Everything heavy is loaded when it is needed: a command that only asks a running router loads none of it.
+ *
+ * @module
+ */
+import { runCli } from "./cli/cli.ts"
+import type { Parts } from "./cli/commands/run.ts"
+import { localCommand } from "./cli/local.ts"
+import { VERSION } from "./router/version.ts"
+
+/** Everything that comes with Allium. */
+async function loadParts(): Promise<Parts> {
+  const [{ messages }, { files }, { sites }, { httpProxy }, { tcpClient }, { tcpServer }] =
+    await Promise.all([
+      import("../plugins/messages/index.ts"),
+      import("../plugins/files/index.ts"),
+      import("../plugins/sites/index.ts"),
+      import("../tunnels/http-proxy/index.ts"),
+      import("../tunnels/tcp-client/index.ts"),
+      import("../tunnels/tcp-server/index.ts"),
+    ])
+  return { plugins: [messages, files, sites], tunnels: [httpProxy, tcpClient, tcpServer] }
+}
+
+/** What the command line offers while no router runs; a router tells its own. */
+async function builtInOffers() {
+  const { plugins, tunnels } = await loadParts()
+  const { coreOffers } = await import("./router/core/index.ts")
+  const { describeOffer } = await import("./router/offer-description.ts")
+  const offers = [...coreOffers(tunnels), ...plugins.flatMap((plugin) => plugin.offers)]
+  return offers.map(describeOffer)
+}
+
+const run = localCommand({
+  words: "run",
+  summary: "Start the router and leave it running",
+  examples: ["run", "run --network sam --sam 127.0.0.1:7656", "run --network embedded"],
+  options: async () => (await import("./cli/commands/network-options.ts")).runOptions,
+  run: async (input, call) =>
+    (await import("./cli/commands/run.ts")).run(input, call, await loadParts()),
+})
+
+const tryOut = localCommand({
+  words: "try",
+  summary: "Try it out on this machine, with an example contact that answers (not anonymous)",
+  examples: ["try", "try --once"],
+  options: async () => (await import("./cli/commands/try-options.ts")).tryOptions,
+  run: async (input, call) =>
+    (await import("./cli/commands/try.ts")).tryOut(input, call, await loadParts()),
+})
+
+const abort = new AbortController()
+for (const signal of ["SIGINT", "SIGTERM"] as const)
+  process.on(signal, () => {
+    // The second time, the user means it.
+    if (abort.signal.aborted) process.exit(130)
+    abort.abort()
+  })
+
+process.exitCode = await runCli({
+  argv: process.argv.slice(2),
+  env: process.env,
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  cwd: process.cwd(),
+  version: VERSION,
+  signal: abort.signal,
+  builtInOffers,
+  localCommands: [run, tryOut],
+})
+process.exit()

@@ -1,0 +1,19 @@
+import { tellStory } from "../support/story.ts"
+import { killRouter, startRouter, testnetPorts } from "../support/testnet/testnet.ts"
+
+tellStory("two routers, each with its own i2pd", async () => {
+  const [portA, portB] = testnetPorts()
+  return {
+    network: {
+      a: ["--network", "sam", "--sam", `127.0.0.1:${portA}`],
+      b: ["--network", "sam", "--sam", `127.0.0.1:${portB}`],
+    },
+    fileBytes: 64 * 2 ** 20,
+    patienceMs: 300_000,
+    async restartRouterOfA(meanwhile) {
+      await killRouter(1)
+      await meanwhile()
+      await startRouter(1)
+    },
+  }
+})

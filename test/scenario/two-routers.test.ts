@@ -1,0 +1,29 @@
+import { afterAll } from "vitest"
+import { systemClock } from "../../src/base/clock.ts"
+import { silentLog } from "../../src/base/log.ts"
+import { seededChance, systemRandom } from "../../src/base/random.ts"
+import { type EmbeddedBridge, openEmbeddedBridge } from "../../src/bridge/index.ts"
+import { tellStory } from "../support/story.ts"
+
+let bridge: EmbeddedBridge | undefined
+afterAll(() => bridge?.[Symbol.asyncDispose]())
+
+tellStory("two routers on the embedded network", async () => {
+  bridge = await openEmbeddedBridge({
+    clock: systemClock,
+    chance: seededChance(1),
+    random: systemRandom,
+    log: silentLog,
+  })
+  const network = ["--network", "embedded", "--sam", `127.0.0.1:${bridge.address.port}`]
+  return {
+    network: { a: network, b: network },
+    fileBytes: 64 * 2 ** 20,
+    patienceMs: 60_000,
+    async restartRouterOfA(meanwhile) {
+      bridge?.knobs.faults.add("refuse")
+      await meanwhile()
+      bridge?.knobs.faults.delete("refuse")
+    },
+  }
+})
