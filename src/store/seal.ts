@@ -1,7 +1,7 @@
 /**
  * Values at rest: XChaCha20-Poly1305, bound to the place where they stand.
  *
- * HChaCha20 comes from noble, the cipher from Node: nine times as fast as noble alone, and equal to it
+ * HChaCha20 comes from noble, the cipher from Node: seven times as fast at 64 KiB as noble alone, and equal to it
  * byte for byte (`docs/decisions/0004-store-layout.md`).
  *
  * @see https://datatracker.ietf.org/doc/html/draft-irtf-cfrg-xchacha-03
