@@ -36,7 +36,7 @@ export interface DatagramOptions extends OpenSessionOptions {
   readonly style: DatagramStyle
   /**
    * `udp` unless given. `control`: over the session's own socket, for bridges whose UDP port is out of
-   * reach; i2pd may lose what is sent in quick succession, and receives that way from 2.57 on.
+   * reach. Payloads are then at most about 6,900 bytes, and i2pd may lose what is sent in quick succession.
    */
   readonly via?: "udp" | "control"
   /** Address to receive UDP at that the router can reach; 127.0.0.1 unless given. */

@@ -32,12 +32,17 @@ export class FakeClock implements Clock {
     const { signal } = call
     if (signal?.aborted) return Promise.reject(signal.reason)
     return new Promise((resolve, reject) => {
-      const sleeper = { atMs: this.#nowMs + ms, wake: resolve }
-      this.#sleepers.push(sleeper)
-      signal?.addEventListener("abort", () => {
+      const giveUp = () => {
         this.#sleepers = this.#sleepers.filter((one) => one !== sleeper)
-        reject(signal.reason)
-      })
+        reject(signal?.reason)
+      }
+      const wake = () => {
+        signal?.removeEventListener("abort", giveUp)
+        resolve()
+      }
+      const sleeper = { atMs: this.#nowMs + ms, wake }
+      this.#sleepers.push(sleeper)
+      signal?.addEventListener("abort", giveUp, { once: true })
     })
   }
 

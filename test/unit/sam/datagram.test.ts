@@ -45,6 +45,14 @@ describe("formatPacket()", () => {
   )
 })
 
+describe("formatSend()", () => {
+  it("T12: keeps line and payload below what i2pd reads at once", () => {
+    const write = (byteCount: number) => formatSend("RAW", PEER, new Uint8Array(byteCount))
+    expect(write(6_900).length).toBeLessThan(7_502)
+    expect(() => write(7_000)).toThrow(expect.objectContaining({ code: "TOO_LARGE" }))
+  })
+})
+
 describe("parsePacket()", () => {
   it.each([
     ["DATAGRAM", `${PEER.base64}\nhi`, { peerB32: PEER.b32 }],

@@ -50,7 +50,7 @@ describe("connectStream()", () => {
     const [session, bridge] = await sessionAt()
     const stream = await connectStream(session, PEER, { ...call, fromPort: 1, toPort: 2 })
     expect(bridge.lines[1]).toBe(`STREAM CONNECT ID=an-id DESTINATION=${PEER.base64} SILENT=false`)
-    expect(stream).toMatchObject({ peer: PEER, direction: "out" })
+    expect([stream.peer, stream.direction]).toEqual([PEER, "out"])
     stream.destroy()
   })
   it("sends ports to a router that knows them", async () => {
@@ -217,7 +217,7 @@ describe("acceptStream()", () => {
       const text = `STREAM STATUS RESULT=OK\n${PEER.base64}${tail}\nhello\nworld`
       const [session, bridge] = await sessionAt({ byteByByte, replies: onAccept(text) })
       const stream = await acceptStream(session, call)
-      expect(stream).toMatchObject({ peer: { b32: PEER.b32 }, direction: "in" })
+      expect([stream.peer.b32, stream.direction]).toEqual([PEER.b32, "in"])
       expect(bridge.lines[1]).toBe("STREAM ACCEPT ID=an-id SILENT=false")
       bridge.connections[0]!.socket.end()
       expect(await whole(stream)).toBe("hello\nworld")

@@ -445,7 +445,7 @@ describe("Session.incoming", () => {
     socket.end()
     await passUntil(clock, () => bridge.seen("STREAM ACCEPT").length > 1, 10)
     await arrive(bridge, "hello")
-    expect((await first).value).toMatchObject({ direction: "in" })
+    expect((await first).value?.direction).toBe("in")
     expect(states).toEqual(["up"])
   })
   it("survives a session that dies, told by an error in place of a destination", async () => {
@@ -458,7 +458,7 @@ describe("Session.incoming", () => {
     await passUntil(clock, () => states.length === 3)
     expect(states).toEqual(["up", "down: SESSION_LOST", "up"])
     await arrive(bridge)
-    expect((await first).value).toMatchObject({ peer: { b32: PEER.b32 } })
+    expect((await first).value?.peer.b32).toBe(PEER.b32)
   })
   it("gives up a session that refuses to accept again and again", async () => {
     const bridge = await bridgeWith({
@@ -477,7 +477,7 @@ describe("Session.incoming", () => {
     connection.socket.write(`${destination.base64} FROM_PORT=0 TO_PORT=0\n`)
     while (bridge.seen("STREAM ACCEPT").length < 2) await settle()
     await arrive(bridge)
-    expect((await first).value).toMatchObject({ peer: { b32: PEER.b32 } })
+    expect((await first).value?.peer.b32).toBe(PEER.b32)
   })
   it("ends with the session, and closes what nobody took", async () => {
     const bridge = await bridgeWith()
