@@ -4,7 +4,7 @@
  * @module
  */
 import { randomBytes } from "node:crypto"
-import { type FileHandle, open, readFile, rename, rm } from "node:fs/promises"
+import { type FileHandle, link, open, readFile, rename, rm } from "node:fs/promises"
 import { dirname } from "node:path"
 
 /**
@@ -13,10 +13,26 @@ import { dirname } from "node:path"
  * @param mode - Permission bits of the new file, such as `0o600`.
  * @throws What the file system says; the old file is then untouched and no temporary file stays.
  */
-export async function writeFileDurably(
+export function writeFileDurably(path: string, bytes: Uint8Array, mode: number): Promise<void> {
+  return placeFile(path, { bytes, mode }, rename)
+}
+
+/**
+ * Like {@linkcode writeFileDurably}, but never over another file: of several writers one wins.
+ *
+ * @throws `EEXIST` when there is a file already.
+ */
+export function createFileDurably(path: string, bytes: Uint8Array, mode: number): Promise<void> {
+  return placeFile(path, { bytes, mode }, async (temporary) => {
+    await link(temporary, path)
+    await rm(temporary)
+  })
+}
+
+async function placeFile(
   path: string,
-  bytes: Uint8Array,
-  mode: number,
+  { bytes, mode }: { bytes: Uint8Array; mode: number },
+  place: (temporary: string, path: string) => Promise<void>,
 ): Promise<void> {
   const temporary = `${path}.${randomBytes(6).toString("hex")}.tmp`
   try {
@@ -25,7 +41,7 @@ export async function writeFileDurably(
       await file.writeFile(bytes)
       await file.sync()
     })
-    await rename(temporary, path)
+    await place(temporary, path)
   } catch (error) {
     await rm(temporary, { force: true })
     throw error

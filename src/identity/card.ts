@@ -13,7 +13,7 @@ import { isSoundKey } from "../sam/ed25519.ts"
 import { nameShape } from "./names.ts"
 
 /** Whole card; a QR code and a contact notice have room for it. */
-export const CARD_BYTES_MAX = 2048
+const CARD_BYTES_MAX = 2048
 /** `{"alg":"EdDSA"}`: the only header there is, so no `jwk`, `jku`, `x5u`, `crit` or other algorithm. */
 const HEADER = "eyJhbGciOiJFZERTQSJ9"
 const FORM = /^[\w-]+\.[\w-]+\.[\w-]{86}$/

@@ -80,7 +80,7 @@ async function told<T>(verb: string, run: () => Promise<T>): Promise<T> {
 }
 
 /** LevelDB says what happened in the texts of nested errors; they name files only. */
-export function toStoreError(verb: string, error: unknown): AlliumError {
+function toStoreError(verb: string, error: unknown): AlliumError {
   const story = tellAll(error)
   const fail = (...[code, found]: readonly [AlliumError["code"], string]) =>
     new AlliumError(code, `Cannot ${verb} store: ${found}`, { cause: error })

@@ -15,7 +15,7 @@ import type { RandomBytes } from "../base/random.ts"
 const NONCE_BYTES = 24
 const TAG_BYTES = 16
 /** What sealing adds to a value. */
-export const SEAL_BYTES = NONCE_BYTES + TAG_BYTES
+const SEAL_BYTES = NONCE_BYTES + TAG_BYTES
 const CIPHER = "chacha20-poly1305"
 /** "expand 32-byte k", as four little-endian words. */
 const SIGMA = Uint32Array.of(0x61707865, 0x3320646e, 0x79622d32, 0x6b206574)

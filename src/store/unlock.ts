@@ -11,7 +11,7 @@ import { createHash, timingSafeEqual } from "node:crypto"
 import { access, mkdir } from "node:fs/promises"
 import { join } from "node:path"
 import { AlliumError } from "../base/errors.ts"
-import { writeFileDurably } from "../base/files.ts"
+import { createFileDurably, writeFileDurably } from "../base/files.ts"
 import { type RandomBytes, systemRandom } from "../base/random.ts"
 import { readKeyFile } from "./key-file.ts"
 import { type ScryptCost, unwrapKey, type VaultContent, vaultShape, wrapKey } from "./wrap.ts"
@@ -48,8 +48,14 @@ export async function openVault(
   if (content !== undefined) return { masterKey: await unlock(content, options.passphrase) }
   await requireNoData(home)
   const masterKey = (options.random ?? systemRandom)(KEY_BYTES)
-  await writeVault(home, masterKey, options)
-  return { masterKey }
+  try {
+    await createFileDurably(join(home, FILE_NAME), await vaultBytes(masterKey, options), 0o600)
+    return { masterKey }
+  } catch (error) {
+    // Another process made one in the meantime; its key is the home's.
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return openVault(home, options)
+    throw error
+  }
 }
 
 /**
@@ -67,7 +73,11 @@ export async function changePassphrase(
     throw new AlliumError("NOT_FOUND", "Cannot change passphrase: this home has no vault")
   const masterKey = await unlock(content, options.passphrase)
   const { passphrase: _before, next, ...rest } = options
-  await writeVault(home, masterKey, next === undefined ? rest : { ...rest, passphrase: next })
+  const bytes = await vaultBytes(
+    masterKey,
+    next === undefined ? rest : { ...rest, passphrase: next },
+  )
+  await writeFileDurably(join(home, FILE_NAME), bytes, 0o600)
 }
 
 async function unlock(content: VaultContent, passphrase: string | undefined): Promise<Uint8Array> {
@@ -86,18 +96,14 @@ async function unlock(content: VaultContent, passphrase: string | undefined): Pr
   return unwrapKey(content, passphrase)
 }
 
-async function writeVault(
-  home: string,
-  masterKey: Uint8Array,
-  options: VaultOptions,
-): Promise<void> {
+async function vaultBytes(masterKey: Uint8Array, options: VaultOptions): Promise<Uint8Array> {
   const { passphrase, scrypt = SCRYPT_COST, random = systemRandom } = options
   const content: VaultContent =
     passphrase === undefined
       ? { format: 1, protection: "none", key: encode(masterKey) }
       : await wrapKey(masterKey, { passphrase, scrypt, random })
   const text = `${JSON.stringify({ ...content, sum: sumOf(content) }, undefined, 2)}\n`
-  await writeFileDurably(join(home, FILE_NAME), new TextEncoder().encode(text), 0o600)
+  return new TextEncoder().encode(text)
 }
 
 async function readVault(home: string): Promise<VaultContent | undefined> {

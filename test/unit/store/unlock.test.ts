@@ -28,6 +28,14 @@ describe("openVault()", () => {
     expect(keys[0]!.masterKey).not.toEqual(keys[1]!.masterKey)
   })
 
+  it("gives one key when several processes make the home at once", async () => {
+    const home = await freshFolder()
+    const keys = await Promise.all(Array.from({ length: 8 }, () => openVault(home)))
+    expect(new Set(keys.map(({ masterKey }) => masterKey.join())).size).toBe(1)
+    expect(await openVault(home)).toEqual(keys[0])
+    expect(await readdir(home)).toEqual(["vault.json"])
+  })
+
   it("opens with the passphrase, however the keyboard writes it, and with no other", async () => {
     const home = await freshFolder()
     const { masterKey } = await openVault(home, { passphrase: "Ångström", scrypt: cheap })
