@@ -52,6 +52,8 @@ export class Desk {
   readonly #crew: Crew
   readonly #rules
   readonly #channels = new Map<string, number>()
+  /** When files were accepted without asking, by contact; on the monotonic clock. */
+  readonly #welcomed = new Map<string, number[]>()
   readonly #stages = new Map<string, string>()
 
   constructor(context: PluginContext, disk: Disk) {
@@ -159,12 +161,12 @@ export class Desk {
   async #welcome({ identity, contact }: PeerChannel, size: number): Promise<string | undefined> {
     const rule = await this.#rules.get(ruleKey(identity, contact))
     if (rule === undefined || size >= rule.below) return undefined
-    const sinceMs = this.#context.clock.now() - HOUR_MS
-    const lately = this.#book
-      .list()
-      .filter((one) => one.identity === identity.key && one.contact === contact.key)
-      .filter((one) => one.direction === "in" && one.createdAt > sinceMs)
-    return lately.length < WELCOME_PER_HOUR_MAX ? this.#folder(undefined) : undefined
+    const key = ruleKey(identity, contact)
+    const nowMs = this.#context.clock.monotonicMs()
+    const lately = (this.#welcomed.get(key) ?? []).filter((atMs) => atMs > nowMs - HOUR_MS)
+    if (lately.length >= WELCOME_PER_HOUR_MAX) return undefined
+    this.#welcomed.set(key, [...lately, nowMs])
+    return this.#folder(undefined)
   }
 
   async #serve(peer: PeerChannel): Promise<void> {
