@@ -1,7 +1,7 @@
 /**
  * The vault: one file with the master key of a home, wrapped by a passphrase or lying there in clear.
  *
- * A home has `vault.json` (this), `store/` (the store) and `identity/` (the recovery phrase). The vault is made on
+ * A home has `vault.json` (this), `store/` (the store) and `keys/` (the recovery phrase). The vault is made on
  * the first run only: when data is there and the vault is not, that is an error and never a new key.
  *
  * @see https://www.rfc-editor.org/rfc/rfc7914 (scrypt)
@@ -21,7 +21,7 @@ const KEY_BYTES = 32
 /** 128 MiB and about 0.36 s on the machine this was measured on. */
 const SCRYPT_COST: ScryptCost = { cost: 2 ** 17, blockSize: 8, parallelization: 1 }
 /** Whoever has these has had a vault. */
-const PROOFS_OF_DATA = [join("store", "store.json"), join("identity", "phrase.sealed")]
+const PROOFS_OF_DATA = [join("store", "store.json"), join("keys", "phrase.sealed")]
 
 /** How the vault is opened or made. */
 export interface VaultOptions {

@@ -198,7 +198,7 @@ function runs(bytes: Uint8Array): string[] {
 }
 
 describe("openIdentityBook()", () => {
-  const phraseFile = (folder: string) => join(folder, "identity", "phrase.sealed")
+  const phraseFile = (folder: string) => join(folder, "keys", "phrase.sealed")
 
   it.each([
     { name: "empty", code: "KEY_FILE_DAMAGED", damage: (path: string) => truncate(path, 0) },
@@ -247,7 +247,7 @@ describe("openIdentityBook()", () => {
     const again = await openBook(first.folder, first.store)
     expect(again.find().key).toBe(key)
     expect((await stat(phraseFile(first.folder))).mode & 0o777).toBe(0o600)
-    expect((await stat(join(first.folder, "identity"))).mode & 0o777).toBe(0o700)
+    expect((await stat(join(first.folder, "keys"))).mode & 0o777).toBe(0o700)
   })
 
   it("goes on with the phrase of the file when the store was lost", async () => {

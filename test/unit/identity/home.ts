@@ -27,7 +27,7 @@ export function openBook(
 ): Promise<IdentityBook> {
   return openIdentityBook({
     store: store.room("identity"),
-    folder: join(home, "identity"),
+    folder: join(home, "keys"),
     masterKey: KEY,
     clock,
     random: systemRandom,

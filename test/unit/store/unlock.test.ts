@@ -156,7 +156,7 @@ describe("openVault()", () => {
     },
   )
 
-  it.each(["store/store.json", "identity/phrase.sealed"])(
+  it.each(["store/store.json", "keys/phrase.sealed"])(
     "makes no new key when the vault is gone and %s is there",
     async (proof) => {
       const home = await freshFolder()
