@@ -81,7 +81,7 @@ export function openSiteServer(
     connection.on("error", () => {}) // a visitor who vanishes is no news
     if (visitors.enter(connection, stream)) server.emit("connection", connection)
     else connection.destroy()
-  })
+  }).catch((error) => visitors.counters.fail(error))
   return {
     counters: () => visitors.counters.read(),
     [Symbol.asyncDispose]: () => scope.close(),
@@ -102,7 +102,9 @@ async function takeStreams(
 function route(server: Server, answers: SiteAnswers, visitors: Visitors): void {
   const answer = (request: IncomingMessage, response: ServerResponse) => {
     visitors.counters.add("requests")
-    void answers.request(request, response, visitors.peerOf(request.socket))
+    const peer = visitors.peerOf(request.socket)
+    if (peer === undefined) response.destroy()
+    else void answers.request(request, response, peer)
   }
   server.on("request", answer)
   server.on("checkContinue", answer)
@@ -110,7 +112,9 @@ function route(server: Server, answers: SiteAnswers, visitors: Visitors): void {
   if (answers.upgrade === undefined) return
   server.on("upgrade", (request: IncomingMessage, connection: Duplex, head: Buffer) => {
     visitors.counters.add("upgrades")
-    void answers.upgrade?.(request, connection, head, visitors.peerOf(connection))
+    const peer = visitors.peerOf(connection)
+    if (peer === undefined) connection.destroy()
+    else void answers.upgrade?.(request, connection, head, peer)
   })
 }
 
@@ -135,11 +139,9 @@ class Visitors {
     return true
   }
 
-  peerOf(connection: Duplex): Destination {
-    const peer = this.#peers.get(connection)
-    if (peer === undefined)
-      throw new AlliumError("STREAM_LOST", "Cannot answer: the visitor has gone")
-    return peer
+  /** `undefined` when the visitor has gone meanwhile. */
+  peerOf(connection: Duplex): Destination | undefined {
+    return this.#peers.get(connection)
   }
 
   close(): void {

@@ -51,7 +51,7 @@ const options = z.object({
 })
 
 /** Options of `http-proxy` after they were checked. */
-export type HttpProxyOptions = z.output<typeof options>
+type HttpProxyOptions = z.output<typeof options>
 
 async function open(context: TunnelContext, given: HttpProxyOptions): Promise<OpenTunnel> {
   return openHttpProxy(context, {

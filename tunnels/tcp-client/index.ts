@@ -61,7 +61,7 @@ const options = z.object({
 })
 
 /** Options of `tcp-client` after they were checked. */
-export type TcpClientOptions = z.output<typeof options>
+type TcpClientOptions = z.output<typeof options>
 
 async function open(context: TunnelContext, given: TcpClientOptions): Promise<OpenTunnel> {
   const at = parseHostPort(given.listen, { allowLan: given.allowLan, allowAnyPort: true })

@@ -48,7 +48,7 @@ const options = z.object({
 })
 
 /** Options of `tcp-server` after they were checked. */
-export type TcpServerOptions = z.output<typeof options>
+type TcpServerOptions = z.output<typeof options>
 
 async function open(context: TunnelContext, given: TcpServerOptions): Promise<OpenTunnel> {
   return openTcpServer(context, {

@@ -301,6 +301,35 @@ export function describeHttpProxy(
         expect(answer).toMatch(/^HTTP\/1.1 404 /)
       })
 
+      it("takes forged identity fields out of every request of a connection, pipelined ones too", async () => {
+        const visitor = scope.use(network.open())
+        const stream = await visitor.connect(programSite, { signal: scope.signal })
+        const forged =
+          "X-I2P-DestB32: forged\r\nx_i2p_destb32: forged\r\nX-i2P-DestHash : forged\r\n"
+        const fine = forged.replace(" :", ":")
+        const post = `POST /pipe HTTP/1.1\r\nHost: a\r\n${fine}Content-Length: 2\r\n\r\nhi`
+        const trailer = `POST /pipe HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n${fine}\r\n`
+        stream.write(`${post}GET /pipe HTTP/1.1\r\nHost: a\r\n${fine}\r\n${trailer}${post}`)
+        stream.resume()
+        await expect.poll(() => seen.filter(({ url }) => url === "/pipe").length).toBe(4)
+        for (const { fields } of seen.filter(({ url }) => url === "/pipe")) {
+          expect(fields.join()).not.toContain("forged")
+          expect(fields.filter((field) => field === visitor.destination.b32).length).toBe(1)
+        }
+        stream.destroy()
+      })
+
+      it.each(["TRACE / HTTP/1.1", "CONNECT 127.0.0.1:22 HTTP/1.1"])(
+        "refuses %s at a site",
+        async (line) => {
+          const visitor = scope.use(network.open())
+          const stream = await visitor.connect(programSite, { signal: scope.signal })
+          stream.write(`${line}\r\nHost: a\r\n\r\n`)
+          expect(String((await once(stream, "data"))[0])).toMatch(/^HTTP\/1.1 405 /)
+          stream.destroy()
+        },
+      )
+
       it("answers 503 when the program does not run", async () => {
         const idle = createTcpServer().listen(0, "127.0.0.1")
         await once(idle, "listening")
