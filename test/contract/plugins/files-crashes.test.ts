@@ -132,7 +132,7 @@ describe("files", () => {
         expect(story.received()).toHaveLength(got.length)
         expect([...story.ann.faults, ...story.bob.faults]).toEqual([])
       }),
-      { numRuns: 25 },
+      { numRuns: 12 },
     )
   }, 120_000)
 })
