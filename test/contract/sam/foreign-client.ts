@@ -20,6 +20,7 @@ import { afterAll, describe, expect, it } from "vitest"
 import type { SamBridgeFixture } from "./sam-contract.ts"
 
 const PAUSE_MS = 500
+const ARRIVAL_MS = 15_000
 
 interface Closable extends EventEmitter {
   close(): void
@@ -73,11 +74,15 @@ export function describeForeignClient(name: string, fixture: SamBridgeFixture): 
         )
         expect(found).toBe(listening.getPublicKey())
         const stream = { destination: listening.getPublicKey() }
-        const calling = keep(
-          await patiently(fixture, async () => createStream({ sam: await sam("far"), stream })),
-        )
-        calling.stream(Buffer.from("from a foreign client\n"))
-        const [socket] = (await arrival) as [Socket]
+        const { calling, socket } = await patiently(fixture, async () => {
+          const dialled = keep(await createStream({ sam: await sam("far"), stream }))
+          dialled.stream(Buffer.from("from a foreign client\n"))
+          // A stream may be silent although the router said OK: then another one is opened.
+          const waited = once(AbortSignal.timeout(ARRIVAL_MS), "abort").then(() => [])
+          const [arrived] = (await Promise.race([arrival, waited])) as [Socket?]
+          if (arrived === undefined) throw new Error("nothing arrived")
+          return { calling: dialled, socket: arrived }
+        })
         const [from = "", text] = await linesOf(socket, 2)
         expect(from.split(" ")[0]).toBe(calling.getPublicKey())
         expect(text).toBe("from a foreign client")
