@@ -18,7 +18,7 @@ import { helloRequest, type SamRequest } from "./requests.ts"
 import { abortError, unlessAborted, within } from "./within.ts"
 
 /** A bridge that does not say HELLO within this time is broken; the slowest router seen needed 1 s. */
-export const HELLO_TIMEOUT_MS = 20_000
+const HELLO_TIMEOUT_MS = 20_000
 /** Questions that may wait for their turn on one socket. */
 const WAITING_MAX = 64
 /** Largest payload of `DATAGRAM RECEIVED` we take, in bytes; the specification ends at 32,768. */

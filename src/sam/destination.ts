@@ -10,7 +10,7 @@ import { AlliumError, isAlliumError } from "../base/errors.ts"
 import { decodeBase64, encodeBase64 } from "./base64.ts"
 
 /** Destination without certificate payload, in bytes: 256 key + 128 signing key + 3 certificate. */
-export const DESTINATION_BYTES_MIN = 387
+const DESTINATION_BYTES_MIN = 387
 const CERTIFICATE_OFFSET = 384
 const CERTIFICATE_LENGTH_OFFSET = 385
 /** The certificate type that states signature and crypto type. */

@@ -13,7 +13,7 @@ import { lookupName } from "./names.ts"
 import type { OpenedSession } from "./open-session.ts"
 import { probeSession } from "./probe.ts"
 import type { ConnectCall, SamStream } from "./session.ts"
-import { connectStream } from "./stream.ts"
+import { connectByName, connectStream, toSamStream } from "./stream.ts"
 import { withSignals } from "./within.ts"
 
 /** A session that is up, with its streams. Whatever is under way on it ends with it. */
@@ -66,6 +66,25 @@ export class LiveSession {
   connect(peer: Destination, call: ConnectCall): Promise<SamStream> {
     return withSignals([call.signal, this.#life.signal], async (signal) => {
       return this.#own(await connectStream(this.#opened, peer, { ...call, signal }))
+    })
+  }
+
+  /**
+   * The router finds the name and connects, side by side with others; then it is asked, on the control
+   * socket and at no cost, who that was. The other way round, one peer who is away would keep all others waiting.
+   *
+   * @throws {AlliumError} as `connectByName` and `lookupName`, or the reason why the session was lost.
+   */
+  connectByName(name: string, call: ConnectCall): Promise<SamStream> {
+    return withSignals([call.signal, this.#life.signal], async (signal) => {
+      const socket = await connectByName(this.#opened, name, { ...call, signal })
+      try {
+        const peer = await this.lookup(name, signal)
+        return this.#own(toSamStream(socket, peer, "out"))
+      } catch (error) {
+        socket.destroy()
+        throw error
+      }
     })
   }
 

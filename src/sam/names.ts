@@ -16,6 +16,11 @@ const LOOKUP_TIMEOUT_MS = 120_000
 const NAME_CHARACTERS_MAX = 255
 const BASE64_CHARACTERS_MIN = 516
 
+/** True for what can only be a destination itself, in base64, whole or not. */
+export function isDestinationText(text: string): boolean {
+  return text.length >= BASE64_CHARACTERS_MIN
+}
+
 /**
  * Asks on a control socket: on any other, i2pd asks through tunnels which all programs share.
  *
@@ -28,7 +33,7 @@ export async function lookupName(
   name: string,
   call: { signal: AbortSignal },
 ): Promise<Destination> {
-  if (name.length >= BASE64_CHARACTERS_MIN) return parseDestination(name)
+  if (isDestinationText(name)) return parseDestination(name)
   const asked = requireName(name)
   const ask = { signal: call.signal, timeoutMs: LOOKUP_TIMEOUT_MS }
   const found = await control.ask(lookupRequest(asked), ask)
@@ -45,8 +50,12 @@ export function isHashAddress(name: string): boolean {
   return /^[a-z2-7]{52}\.b32\.i2p$/.test(name)
 }
 
-/** Lower case, and nothing that could be read as a second value of the line. */
-function requireName(text: string): string {
+/**
+ * Lower case, and nothing that could be read as a second value of the line.
+ *
+ * @throws {AlliumError} `BAD_NAME`.
+ */
+export function requireName(text: string): string {
   const name = text.toLowerCase()
   if (name.endsWith(".b32.i2p")) parseAddress(name)
   const isName = /^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+i2p$/.test(name)

@@ -68,10 +68,14 @@ export function sessionRequest(deed: "CREATE" | "ADD" | "REMOVE", values: Values
   })
 }
 
-/** A stream to a peer; the socket is the stream after OK. */
-export function connectRequest(values: Values): SamRequest<void> {
+/**
+ * A stream to a peer; the socket is the stream after OK.
+ *
+ * @param codes - What results mean for this kind of target.
+ */
+export function connectRequest(values: Values, codes: ResultCodes = {}): SamRequest<void> {
   const line = formatSamLine("STREAM", "CONNECT", values)
-  return streamRequest(line, "connect to peer", "stream")
+  return streamRequest(line, "connect to peer", { after: "stream", codes })
 }
 
 /** Begins to wait for a stream; {@linkcode arrivalRequest} follows on the same socket. */
@@ -80,7 +84,7 @@ export function acceptRequest(id: string): SamRequest<void> {
     ["ID", id],
     ["SILENT", "false"],
   ])
-  return streamRequest(line, "accept streams", "hold")
+  return streamRequest(line, "accept streams", { after: "hold" })
 }
 
 /** Has the router connect to us for every stream. */
@@ -127,7 +131,7 @@ export function generateRequest(): SamRequest<Uint8Array> {
 }
 
 /** Reads `DESTINATION[ FROM_PORT=n TO_PORT=n]`. @throws {AlliumError} `SESSION_LOST`, `BRIDGE_BAD_REPLY`. */
-export function readArrival(line: string): Arrival {
+function readArrival(line: string): Arrival {
   const [word = ""] = line.split(" ", 1)
   if (word === "STREAM" || word === "SESSION") throw deadSession(line)
   const peer = readDestinationValue(word)
@@ -138,8 +142,12 @@ export function readArrival(line: string): Arrival {
   return { peer, fromPort: port("FROM_PORT"), toPort: port("TO_PORT") }
 }
 
-function streamRequest(line: string, deed: string, after?: "stream" | "hold"): SamRequest<void> {
-  return request<void>({ line, deed, after, topic: "STREAM STATUS", read: () => {} })
+function streamRequest(
+  line: string,
+  deed: string,
+  more: { after?: "stream" | "hold"; codes?: ResultCodes } = {},
+): SamRequest<void> {
+  return request<void>({ line, deed, ...more, topic: "STREAM STATUS", read: () => {} })
 }
 
 function request<T>(plan: {

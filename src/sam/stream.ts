@@ -13,10 +13,11 @@ import { openConversation } from "./conversation.ts"
 import type { Destination } from "./destination.ts"
 import type { RouterProfile } from "./profile.ts"
 import { acceptRequest, arrivalRequest, connectRequest } from "./requests.ts"
+import type { ResultCodes } from "./results.ts"
 import type { ConnectCall, SamStream } from "./session.ts"
 
 /** Java I2P tries 60 s before it gives up on a peer; a router that says nothing for longer is broken. */
-export const CONNECT_TIMEOUT_MS = 180_000
+const CONNECT_TIMEOUT_MS = 180_000
 /** ACCEPT is answered at once by a router that works. */
 export const ACCEPT_TIMEOUT_MS = 30_000
 
@@ -30,7 +31,6 @@ export interface StreamSession {
 /**
  * Opens a stream. OK does not mean that the peer has answered, nor on i2pd that it is there.
  *
- * @param target - A destination is best; names are looked up by the router.
  * @returns A stream the caller owns.
  * @throws {AlliumError} `PEER_UNREACHABLE`, `PEER_TIMED_OUT`, `PEER_REFUSED`, `BAD_DESTINATION`,
  * `SESSION_LOST` when the router does not know the session (any more), `BRIDGE_UNREACHABLE`,
@@ -41,17 +41,40 @@ export async function connectStream(
   target: Destination,
   call: ConnectCall,
 ): Promise<SamStream> {
+  return toSamStream(await connectSocket(session, target.base64, call), target, "out")
+}
+
+/**
+ * As {@linkcode connectStream}, to a name the router looks up; who is there, it does not say.
+ *
+ * @throws {AlliumError} also `NAME_NOT_FOUND`.
+ */
+export function connectByName(
+  session: StreamSession,
+  name: string,
+  call: ConnectCall,
+): Promise<Socket> {
+  return connectSocket(session, name, call, { INVALID_KEY: "NAME_NOT_FOUND" })
+}
+
+async function connectSocket(
+  session: StreamSession,
+  address: string,
+  call: ConnectCall,
+  codes?: ResultCodes,
+): Promise<Socket> {
   const { conversation, profile } = await openConversation(session.context, call)
   try {
     const values: [string, string][] = [
       ["ID", session.id],
-      ["DESTINATION", target.base64],
+      ["DESTINATION", address],
       ["SILENT", "false"],
       ...portValues(profile, call),
     ]
     const { signal } = call
-    await conversation.ask(connectRequest(values), { signal, timeoutMs: CONNECT_TIMEOUT_MS })
-    return toSamStream(conversation.socket, target, "out")
+    const request = connectRequest(values, codes)
+    await conversation.ask(request, { signal, timeoutMs: CONNECT_TIMEOUT_MS })
+    return conversation.socket
   } catch (error) {
     conversation.close()
     throw error

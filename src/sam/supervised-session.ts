@@ -12,11 +12,11 @@ import type { BridgeAddress } from "./bridge-address.ts"
 import { contextOf, type SamContext } from "./context.ts"
 import { type Greeted, openConversation } from "./conversation.ts"
 import { deriveDestinationKeys } from "./derive.ts"
-import type { Destination } from "./destination.ts"
+import { type Destination, parseDestination } from "./destination.ts"
 import { HEARTBEAT_MS } from "./heartbeat.ts"
 import { COOL_DOWN_MS, type KeyGuard, type KeyHold, processKeyGuard } from "./key-guard.ts"
 import { LiveSession } from "./live-session.ts"
-import { isHashAddress } from "./names.ts"
+import { isDestinationText, isHashAddress, requireName } from "./names.ts"
 import { createSession } from "./open-session.ts"
 import { readDestinationKeys } from "./private-keys.ts"
 import type { ConnectCall, SamStream, Session, SessionState } from "./session.ts"
@@ -110,10 +110,17 @@ class SupervisedSession implements Session {
   }
 
   async connect(target: string, call: ConnectCall): Promise<SamStream> {
+    const name = this.#nameOf(target)
+    if (name === this.destination.b32) throw ownDestination()
     return this.#onLive(call.signal, async (live) => {
-      const peer = await this.#find(live, target, call.signal)
-      if (peer.b32 === this.destination.b32) throw ownDestination()
-      return live.connect(peer, call)
+      const known = this.#known.get(name)
+      if (known) return live.connect(known, call)
+      const stream = await live.connectByName(name, call).catch((error) => {
+        const isAway = isHashAddress(name) && isAlliumError(error, "NAME_NOT_FOUND")
+        throw isAway ? peerUnknown(error) : error
+      })
+      if (isHashAddress(name)) this.#remember(stream.peer)
+      return stream
     })
   }
 
@@ -144,19 +151,19 @@ class SupervisedSession implements Session {
     }
   }
 
+  /** What to call the target; a whole destination is remembered by its address. */
+  #nameOf(target: string): string {
+    if (!isDestinationText(target)) return requireName(target)
+    const peer = parseDestination(target)
+    this.#remember(peer)
+    return peer.b32
+  }
+
   /** Addresses made of a hash stand for one destination for ever, so it is asked for once. */
-  async #find(live: LiveSession, target: string, signal: AbortSignal): Promise<Destination> {
-    const name = target.toLowerCase()
-    if (!isHashAddress(name)) return live.lookup(target, signal)
-    const known = this.#known.get(name)
-    if (known) return known
-    const found = await live.lookup(name, signal).catch((error) => {
-      throw isAlliumError(error, "NAME_NOT_FOUND") ? peerUnknown(error) : error
-    })
+  #remember(peer: Destination): void {
     const [oldest] = this.#known.keys()
     if (this.#known.size >= KNOWN_MAX && oldest !== undefined) this.#known.delete(oldest)
-    this.#known.set(name, found)
-    return found
+    this.#known.set(peer.b32, peer)
   }
 
   async #run(): Promise<void> {

@@ -14,7 +14,7 @@ import { LineReader } from "../../src/sam/line-reader.ts"
 import { parseSamLine } from "../../src/sam/message.ts"
 
 /** What to do with one line: a text to write (with its line ends), or nothing. */
-export type Reply = string | undefined
+type Reply = string | undefined
 /** Answers lines that begin with its key; `this` connection may be used in any way. */
 export type Replies = Readonly<
   Record<string, (line: string, connection: BridgeConnection) => Reply | Promise<Reply>>

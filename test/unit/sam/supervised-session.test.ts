@@ -342,20 +342,46 @@ describe("Session.connect()", () => {
     while (!stream.destroyed) await settle()
     expect(session.state.name).toBe("up")
   })
-  it("looks an address up once, on the control socket, and connects to the whole destination", async () => {
+  it("asks once who is behind an address, and only after it has connected", async () => {
     const bridge = await bridgeWith()
     const { session } = superviseAt(bridge)
-    for (const name of [PEER.b32, PEER.b32.toUpperCase()])
+    for (const name of [PEER.b32, PEER.b32.toUpperCase(), PEER.base64])
       (await session.connect(name, call)).destroy()
     expect(bridge.connections[0]!.lines.slice(2)).toEqual([`NAMING LOOKUP NAME=${PEER.b32}`])
-    expect(bridge.seen("STREAM CONNECT").every((line) => line.includes(PEER.base64))).toBe(true)
+    const connects = bridge.seen("STREAM CONNECT").map((line) => parseSamLine(line).values)
+    const targets = connects.map((values) => values.get("DESTINATION"))
+    expect(targets).toEqual([PEER.b32, PEER.base64, PEER.base64])
+    expect(bridge.lines.indexOf(`NAMING LOOKUP NAME=${PEER.b32}`)).toBeGreaterThan(
+      bridge.lines.findIndex((line) => line.startsWith("STREAM CONNECT")),
+    )
+  })
+  it("is not held up by a peer who is away", async () => {
+    const away = `${"a".repeat(52)}.b32.i2p`
+    const bridge = await bridgeWith({
+      replies: {
+        "STREAM CONNECT": (line, connection) => {
+          if (line.includes(away)) return undefined
+          connection.stream = true
+          return "STREAM STATUS RESULT=OK\n"
+        },
+      },
+    })
+    const { session } = superviseAt(bridge)
+    const caller = new AbortController()
+    const waiting = session.connect(away, { signal: caller.signal })
+    await bridge.waiting("STREAM CONNECT")
+    ;(await session.connect(PEER.b32, call)).destroy()
+    caller.abort()
+    await expect(waiting).rejects.toEqual(failing("ABORTED"))
+  })
+  it("refuses an answer that is not what the address stands for", async () => {
+    const bridge = await bridgeWith()
+    const { session } = superviseAt(bridge)
+    const connecting = session.connect(`${"a".repeat(52)}.b32.i2p`, call)
+    await expect(connecting).rejects.toEqual(failing("BRIDGE_BAD_REPLY", "with that hash"))
+    while (bridge.openCount > 1) await settle()
   })
   it.each([
-    [
-      "an address that does not fit the answer",
-      destination.b32.replace(/^./, "a"),
-      "BRIDGE_BAD_REPLY",
-    ],
     ["its own destination", destination.base64, "PEER_UNREACHABLE"],
     ["a destination without padding (T20)", PEER.base64.replace(/=+$/, ""), "BAD_DESTINATION"],
     ["no name", "a b.i2p", "BAD_NAME"],
@@ -368,8 +394,12 @@ describe("Session.connect()", () => {
     expect(bridge.seen("STREAM CONNECT")).toEqual([])
   })
   it("tells a peer that is away from a bridge that is broken", async () => {
-    const reply = "NAMING REPLY RESULT=INVALID_KEY NAME=x\n"
-    const bridge = await bridgeWith({ replies: { "NAMING LOOKUP": () => reply } })
+    const bridge = await bridgeWith({
+      replies: {
+        "NAMING LOOKUP": () => "NAMING REPLY RESULT=INVALID_KEY NAME=x\n",
+        "STREAM CONNECT": () => "STREAM STATUS RESULT=INVALID_KEY\n",
+      },
+    })
     const { session } = superviseAt(bridge)
     await expect(session.connect(PEER.b32, call)).rejects.toEqual(failing("PEER_UNREACHABLE"))
     await expect(session.lookup("nobody.i2p", call)).rejects.toEqual(failing("NAME_NOT_FOUND"))
