@@ -7,7 +7,7 @@ import { AlliumError, type Channel, type Clock, readRecords, writeRecord } from 
 import { ANSWER_BYTES_MAX, type Answer, type Question, readAnswer } from "./wire.ts"
 
 /** No answer for so long: the channel is given up. */
-export const ANSWER_PATIENCE_MS = 90_000
+const ANSWER_PATIENCE_MS = 90_000
 /** How often it is looked whether an answer came. */
 const LOOK_EVERY_MS = 15_000
 

@@ -7,7 +7,7 @@ import { offer, z } from "allium/plugin"
 import { sizeShape } from "./size.ts"
 
 /** Facts only; see {@linkcode STAGES}. `waiting`: for the contact, or for what `reason` says. */
-export const TRANSFER_STATES = [
+const TRANSFER_STATES = [
   "hashing",
   "waiting",
   "offered",
@@ -19,7 +19,7 @@ export const TRANSFER_STATES = [
 ] as const
 
 /** A transfer as people and programs see it. */
-export const transferDocumentShape = z.object({
+const transferDocumentShape = z.object({
   /** 32 hexadecimal digits; the same on both sides. */
   id: z.string(),
   identity: z.string(),

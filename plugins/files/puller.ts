@@ -25,7 +25,7 @@ import { endedFor, isFinished, type Transfer } from "./transfer.ts"
 import { CHUNK_BYTES, type Reason } from "./wire.ts"
 
 /** A full disk is looked at again after this: the transfer goes on soon after there is room. */
-export const DISK_RETRY_MS = 10_000
+const DISK_RETRY_MS = 10_000
 
 /** What a puller needs of the rest. */
 export interface PullerOptions {

@@ -9,7 +9,7 @@
  */
 
 /** File systems allow 255 bytes; the rest is kept for ` (99999)` and for temporary endings. */
-export const NAME_BYTES_MAX = 200
+const NAME_BYTES_MAX = 200
 /** An ending longer than this is not one. */
 const EXTENSION_BYTES_MAX = 20
 /** When nothing is left of a name. */

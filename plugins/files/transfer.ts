@@ -11,7 +11,7 @@ import { bytesShape, HASH_BYTES, type Reason } from "./wire.ts"
  * it), `offered` (they know), `accepted` (they have begun to fetch). Receiving: `offered` (we have not decided),
  * `accepted`, `verifying` (all is here). Both: `done` (the receiver has it whole), `failed`, `cancelled`.
  */
-export const STAGES = [
+const STAGES = [
   "hashing",
   "waiting",
   "offered",

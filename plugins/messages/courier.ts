@@ -26,7 +26,7 @@ const FLIGHT_MESSAGES_MAX = 64
 /** Bytes of text under way; beyond, the credit window of a link is full anyway. */
 const FLIGHT_BYTES_MAX = 256 * 1024
 /** No acknowledgement for so long, with messages under way: the channel is given up. */
-export const ACK_PATIENCE_MS = 90_000
+const ACK_PATIENCE_MS = 90_000
 /** An idle channel is kept so long, so that an answer finds it open. */
 const LINGER_MS = 20_000
 /** How long the contact may take to end its side after we have ended ours. */

@@ -8,7 +8,7 @@ import { MESSAGE_STATES } from "./conversation.ts"
 import { textShape } from "./wire.ts"
 
 /** A message as people and programs see it. */
-export const messageShape = z.object({
+const messageShape = z.object({
   /** Place in the conversation with this contact, from 1. */
   number: z.int(),
   /** 32 hexadecimal digits; the same on both sides. */

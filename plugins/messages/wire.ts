@@ -9,10 +9,10 @@ import { AlliumError, z } from "allium/plugin"
 /** The protocol's name on a link. */
 export const PROTOCOL = "/messages/1"
 /** Longest text, in bytes of UTF-8: a chapter, not a file. */
-export const TEXT_BYTES_MAX = 65_536
+const TEXT_BYTES_MAX = 65_536
 /** Random bytes that name a message everywhere. */
 export const ID_BYTES = 16
-/** Longest record: the longest text and 128 bytes for the rest (measured: at most 74). */
+/** Longest record: the longest text and 128 bytes for the rest (at most 76). */
 export const RECORD_BYTES_MAX = TEXT_BYTES_MAX + 128
 /** How many ids one acknowledgement may carry. */
 export const ACK_IDS_MAX = 64

@@ -110,7 +110,7 @@ export function sha256Of(path: string): string {
 }
 
 /** Bytes that do not repeat; the same for the same seed. */
-export function noise(size: number, seed: number): Buffer {
+function noise(size: number, seed: number): Buffer {
   const bytes = Buffer.alloc(size)
   const chance = seededChance(seed)
   for (let at = 0; at + 4 <= size; at += 4) bytes.writeUInt32LE(Math.floor(chance() * 2 ** 32), at)
