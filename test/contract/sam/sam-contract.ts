@@ -16,8 +16,10 @@ import {
   parseDestination,
   readDestinationKeys,
 } from "../../../src/sam/index.ts"
+import { openParty, type Party, TRANSIENT } from "./party.ts"
 import { connectPatiently, sendUntil } from "./patience.ts"
-import { field, openRaw, type RawSam } from "./raw-client.ts"
+import { field, openRaw } from "./raw-client.ts"
+import { describeBasics } from "./sam-basics.ts"
 
 /** A stream that says OK arrives within this time, or never. */
 const ARRIVAL_MS = 15_000
@@ -32,20 +34,11 @@ export interface SamBridgeFixture {
   readonly waitMs: number
 }
 
-interface Party {
-  readonly id: string
-  readonly port: number
-  readonly control: RawSam
-  readonly reply: string
-  readonly destination: string
-}
-
 /** Runs the suite. */
 export function describeSamBridge(name: string, fixture: SamBridgeFixture): void {
   describe(`a SAM bridge: ${name}`, () => {
     const open = (port: number, hello?: string | false) =>
       openRaw(port, { waitMs: fixture.waitMs, ...(hello !== undefined && { hello }) })
-    const quantities = "inbound.quantity=3 outbound.quantity=3 i2cp.leaseSetEncType=4"
     const keys = deriveDestinationKeys(new Uint8Array(randomBytes(32)))
     const udp: UdpSocket[] = []
     let ports: readonly number[]
@@ -56,21 +49,13 @@ export function describeSamBridge(name: string, fixture: SamBridgeFixture): void
     let mail: Party[]
     let raw: Party[]
 
-    async function join(port: number, style: string, extra: string): Promise<Party> {
-      const control = await open(port)
-      const id = `contract-${randomBytes(8).toString("hex")}`
-      const reply = await control.ask(
-        `SESSION CREATE STYLE=${style} ID=${id} ${extra} ${quantities}`,
-      )
-      const me = await control.ask("NAMING LOOKUP NAME=ME")
-      return { id, port, control, reply, destination: field(me, "VALUE") ?? "" }
-    }
-    const transient = "DESTINATION=TRANSIENT SIGNATURE_TYPE=7"
+    const join = (port: number, style: string, extra: string) =>
+      openParty(() => open(port), port, `STYLE=${style} ${extra}`)
     async function withUdp(port: number, style: string): Promise<Party> {
       const socket = createSocket("udp4").bind(0, "127.0.0.1")
       await once(socket, "listening")
       udp.push(socket)
-      return join(port, style, `${transient} HOST=127.0.0.1 PORT=${socket.address().port}`)
+      return join(port, style, `${TRANSIENT} HOST=127.0.0.1 PORT=${socket.address().port}`)
     }
 
     beforeAll(async () => {
@@ -79,10 +64,10 @@ export function describeSamBridge(name: string, fixture: SamBridgeFixture): void
       const there = ports[1] ?? here
       const key = encodeBase64(keys.privateKeyFile)
       const all = await Promise.all([
-        join(here, "STREAM", transient),
-        join(there, "STREAM", transient),
+        join(here, "STREAM", TRANSIENT),
+        join(there, "STREAM", TRANSIENT),
         join(here, "STREAM", `DESTINATION=${key}`),
-        join(here, "STREAM", transient),
+        join(here, "STREAM", TRANSIENT),
         withUdp(here, "DATAGRAM"),
         withUdp(there, "DATAGRAM"),
         withUdp(here, "RAW"),
@@ -99,41 +84,7 @@ export function describeSamBridge(name: string, fixture: SamBridgeFixture): void
       await Promise.all(parties.map((party) => party?.control[Symbol.asyncDispose]()))
     })
 
-    describe("HELLO", () => {
-      it("agrees on 3.1 when that is the only one offered", async () => {
-        await using sam = await open(near.port, false)
-        expect(await sam.ask("HELLO VERSION MIN=3.1 MAX=3.1")).toBe(
-          "HELLO REPLY RESULT=OK VERSION=3.1",
-        )
-      })
-      it("says NOVERSION to versions nobody knows, and closes", async () => {
-        await using sam = await open(near.port, false)
-        expect(await sam.ask("HELLO VERSION MIN=9.1 MAX=9.9")).toBe("HELLO REPLY RESULT=NOVERSION")
-        await sam.closed()
-      })
-      it("closes on whoever does not begin with it", async () => {
-        await using sam = await open(near.port, false)
-        sam.tell("DEST GENERATE SIGNATURE_TYPE=7")
-        await sam.closed()
-      })
-    })
-
-    describe("DEST GENERATE", () => {
-      it("makes an Ed25519 destination whose private key file our reader proves", async () => {
-        await using sam = await open(near.port)
-        const reply = await sam.ask("DEST GENERATE SIGNATURE_TYPE=7")
-        expect(reply).toMatch(/^DEST REPLY PUB=/)
-        const file = readDestinationKeys(decodeBase64(field(reply, "PRIV") ?? ""))
-        expect(file.destination.base64).toBe(field(reply, "PUB"))
-        expect(file.destination.bytes).toHaveLength(391)
-      })
-      it("makes DSA keys for those who name no type", async () => {
-        await using sam = await open(near.port)
-        const reply = await sam.ask("DEST GENERATE")
-        expect(parseDestination(field(reply, "PUB") ?? "").bytes).toHaveLength(387)
-        expect(decodeBase64(field(reply, "PRIV") ?? "")).toHaveLength(387 + 256 + 20)
-      })
-    })
+    describeBasics((hello) => open(near.port, hello))
 
     describe("SESSION CREATE", () => {
       it("answers with the private keys of the destination that ME names", () => {
@@ -149,7 +100,7 @@ export function describeSamBridge(name: string, fixture: SamBridgeFixture): void
       it.each([
         {
           what: "an ID in use",
-          line: () => `STYLE=STREAM ID=${near.id} ${transient}`,
+          line: () => `STYLE=STREAM ID=${near.id} ${TRANSIENT}`,
           result: "DUPLICATED_ID",
         },
         {
@@ -164,7 +115,7 @@ export function describeSamBridge(name: string, fixture: SamBridgeFixture): void
         },
         {
           what: "an unknown style",
-          line: () => `STYLE=POST ID=x3 ${transient}`,
+          line: () => `STYLE=POST ID=x3 ${TRANSIENT}`,
           result: "I2P_ERROR",
         },
       ])("refuses $what with $result", async ({ line, result }) => {

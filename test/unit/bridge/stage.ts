@@ -7,7 +7,10 @@ import {
   type EmbeddedBridgeOptions,
   openEmbeddedBridge,
 } from "../../../src/bridge/bridge.ts"
+import type { Fault, Knobs } from "../../../src/bridge/knobs.ts"
+import type { RouterName } from "../../../src/bridge/routers.ts"
 import { field, openRaw, type RawSam } from "../../contract/sam/raw-client.ts"
+import { FakeClock } from "../../support/fake-clock.ts"
 
 export const TRANSIENT = "DESTINATION=TRANSIENT SIGNATURE_TYPE=7"
 
@@ -101,4 +104,15 @@ export async function writeUntilStalled(sam: RawSam, byteCountMax: number): Prom
     if ((await drained.catch(() => "stalled")) === "stalled") break
   }
   return sent
+}
+
+/** A stage on a standing clock, with faults on. */
+export async function openFaulty(
+  faults: Fault[],
+  knobs: Partial<Knobs> = {},
+  router: RouterName = "strict",
+) {
+  const clock = new FakeClock()
+  const stage = await openStage({ clock, router, knobs: { ...knobs, faults: new Set(faults) } })
+  return { stage, clock }
 }
