@@ -24,8 +24,8 @@ export interface Carrier {
   batch(fill: () => void): void
   /** Destroys the stream; its owner hears no more. */
   drop(): void
-  /** Lets what is written go out with one last frame, without waiting for anybody. */
-  finish(frame: Buffer): void
+  /** Lets what is written go out with one last frame; destroys the stream then, or when `late` resolves. */
+  finish(frame: Buffer, late: Promise<void>): void
 }
 
 /**
@@ -69,8 +69,9 @@ export function carry(stream: Duplex, owner: CarrierOwner): Carrier {
       stream.uncork()
     },
     drop,
-    finish(frame) {
+    finish(frame, late) {
       lost = true
+      void late.then(() => stream.destroy())
       stream.end(frame, () => stream.destroy())
     },
   }

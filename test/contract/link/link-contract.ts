@@ -61,9 +61,10 @@ export function describeLink(name: string, options: LinkContractOptions): void {
     beforeAll(async () => {
       road = await options.openRoad()
       acceptor = new LinkAcceptor(selfOf(2, road.bob, options.limits))
-      const accepted = acceptAll(acceptor, road.incoming)
+      const links = acceptAll(acceptor, road.incoming)
       ann = await dialPatiently(road, selfOf(1, road.ann, options.limits), options.timeoutMs)
-      bob = await accepted
+      await waitFor(() => links.length > 0)
+      bob = links[0]!
     }, options.timeoutMs)
     afterAll(async () => {
       await ann?.[Symbol.asyncDispose]()
@@ -181,11 +182,8 @@ function selfOf(
 /** The links an acceptor made, newest last. */
 const accepted = new WeakMap<LinkAcceptor, Link[]>()
 
-/** Accepts whatever comes; resolves to the first link. */
-async function acceptAll(
-  acceptor: LinkAcceptor,
-  incoming: AsyncIterable<LinkStream>,
-): Promise<Link> {
+/** Accepts whatever comes, into the list it gives back. */
+function acceptAll(acceptor: LinkAcceptor, incoming: AsyncIterable<LinkStream>): Link[] {
   const links: Link[] = []
   accepted.set(acceptor, links)
   const take = async () => {
@@ -196,8 +194,7 @@ async function acceptAll(
       )
   }
   void take()
-  await waitFor(() => links.length > 0, 600_000)
-  return links[0]!
+  return links
 }
 
 async function newest(acceptor: LinkAcceptor): Promise<Link> {
@@ -206,26 +203,31 @@ async function newest(acceptor: LinkAcceptor): Promise<Link> {
   return links.at(-1)!
 }
 
-/** A LeaseSet may not be found yet, or OK may mean nothing: dial again. */
+/** A LeaseSet may not be found yet, or OK may mean nothing: dial again, and say why in the end. */
 async function dialPatiently(road: Road, self: LinkSelf, timeoutMs: number): Promise<Link> {
-  const signal = AbortSignal.timeout(timeoutMs)
-  for (;;) {
+  const endMs = Date.now() + timeoutMs - 5_000
+  const failures: string[] = []
+  while (Date.now() < endMs) {
     try {
-      const stream = await road.dial({ signal })
-      return await openLink({
-        ...self,
-        stream,
-        role: "out",
-        expectedPeer: makeSigner(2).publicKey,
-        redial: (call) => road.dial(call),
-        signal,
-      })
+      return await dialOnce(road, self)
     } catch (error) {
-      if (signal.aborted || !isAlliumError(error)) throw error
+      if (!isAlliumError(error)) throw error
+      failures.push(error.code)
       await wait(1_000)
     }
   }
+  throw new Error(`Cannot dial: ${failures.join(", ")}`)
 }
+
+async function dialOnce(road: Road, self: LinkSelf): Promise<Link> {
+  const signal = AbortSignal.timeout(DIAL_MS)
+  const stream = await road.dial({ signal })
+  const redial = (call: { signal: AbortSignal }) => road.dial(call)
+  const expectedPeer = makeSigner(2).publicKey
+  return openLink({ ...self, stream, role: "out", expectedPeer, redial, signal })
+}
+/** Long enough for a slow tunnel, short enough to try again. */
+const DIAL_MS = 30_000
 
 /** Bytes made as they are asked for, and their hash. */
 function bulk(byteCount: number) {

@@ -1,3 +1,4 @@
+import { once } from "node:events"
 import { afterEach, describe, expect, it } from "vitest"
 import { callPeer } from "../../../src/link/exchange.ts"
 import { blankFrame, encodeFrame, type Frame, FrameParser } from "../../../src/link/frames.ts"
@@ -57,7 +58,8 @@ const data = (channel: number, byteCount: number): Frame => ({
   channel,
   bytes: Buffer.alloc(byteCount),
 })
-const full = Array.from({ length: 4 }, () => data(1, 16_384))
+/** A whole window: 256 KiB. */
+const full = Array.from({ length: 16 }, () => data(1, 16_384))
 const refused = Array.from({ length: 1_200 }, (_, index) => open(2 * index + 1))
 
 describe("a link whose peer breaks the protocol", () => {
@@ -111,11 +113,12 @@ describe("a link whose peer breaks the protocol", () => {
   ])("ends with LINK_PROTOCOL when it $name", async ({ frames, message }) => {
     const { link, mallory, say } = await meet()
     const heard = listen(mallory)
+    const hungUp = once(mallory, "close")
     say(...frames)
     expect(await link.closed).toEqual(
       expect.objectContaining({ code: "LINK_PROTOCOL", message: expect.stringContaining(message) }),
     )
-    await settle()
+    await hungUp
     expect(heard.at(-1)).toEqual({ type: "close", code: 1 })
   })
   it("ends when the frames cannot be parsed", async () => {
