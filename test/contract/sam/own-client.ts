@@ -91,8 +91,9 @@ export function describeOwnClient(name: string, fixture: SamBridgeFixture): void
     })
 
     it("finds the living, and says NAME_NOT_FOUND of others: lookupName()", async () => {
-      const found = await lookupName(far.control, near.destination.b32, call)
-      expect(found).toEqual(near.destination)
+      // A LeaseSet is not everywhere at once.
+      const find = () => lookupName(far.control, near.destination.b32, call).catch(() => undefined)
+      await expect.poll(find, { timeout: fixture.waitMs }).toEqual(near.destination)
       const nobody = lookupName(far.control, "nobody-has-this-name.i2p", call)
       await expect(nobody).rejects.toMatchObject({ code: "NAME_NOT_FOUND" })
     })

@@ -126,10 +126,14 @@ export function describeSamBridge(name: string, fixture: SamBridgeFixture): void
     })
 
     describe("NAMING LOOKUP", () => {
-      it("finds a living destination by its .b32.i2p address", async () => {
+      it("finds a living destination by its .b32.i2p address", {
+        timeout: fixture.waitMs,
+      }, async () => {
         const { b32 } = parseDestination(near.destination)
-        const reply = await far.control.ask(`NAMING LOOKUP NAME=${b32}`)
-        expect(reply).toBe(`NAMING REPLY RESULT=OK NAME=${b32} VALUE=${near.destination}`)
+        const found = `NAMING REPLY RESULT=OK NAME=${b32} VALUE=${near.destination}`
+        // A LeaseSet is not everywhere at once.
+        const ask = () => far.control.ask(`NAMING LOOKUP NAME=${b32}`)
+        await expect.poll(ask, { timeout: fixture.waitMs }).toBe(found)
       })
       it("does not find a name nobody has", async () => {
         const reply = await near.control.ask("NAMING LOOKUP NAME=nobody-has-this-name.i2p")
