@@ -52,6 +52,37 @@ const tryOut = localCommand({
     (await import("./cli/commands/try.ts")).tryOut(input, call, await loadParts()),
 })
 
+const nothing = async () => (await import("zod")).z.object({})
+
+const doctor = localCommand({
+  words: "doctor",
+  summary: "Find out what is wrong, why, and what to do",
+  standsIn: true,
+  options: nothing,
+  run: async (_, call) => (await import("./cli/commands/doctor.ts")).doctor(call),
+})
+
+const repair = localCommand({
+  words: "repair",
+  summary: "Save what can be saved of a damaged store, while no router runs",
+  options: async () => (await import("./cli/commands/repair.ts")).repairOptions,
+  run: async (input, call) => (await import("./cli/commands/repair.ts")).repair(input, call),
+})
+
+const passphraseSet = localCommand({
+  words: "passphrase set",
+  summary: "Lock the home with a passphrase, or with another one",
+  options: async () => (await import("./cli/commands/passphrase.ts")).setOptions,
+  run: async (input, call) => (await import("./cli/commands/passphrase.ts")).changeTo(input, call),
+})
+
+const passphraseRemove = localCommand({
+  words: "passphrase remove",
+  summary: "Unlock the home: its key then lies in a file beside the data",
+  options: async () => (await import("./cli/commands/passphrase.ts")).removeOptions,
+  run: async (input, call) => (await import("./cli/commands/passphrase.ts")).changeTo(input, call),
+})
+
 const abort = new AbortController()
 for (const signal of ["SIGINT", "SIGTERM"] as const)
   process.on(signal, () => {
@@ -70,6 +101,6 @@ process.exitCode = await runCli({
   version: VERSION,
   signal: abort.signal,
   builtInOffers,
-  localCommands: [run, tryOut],
+  localCommands: [run, tryOut, doctor, repair, passphraseSet, passphraseRemove],
 })
 process.exit()

@@ -16,7 +16,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   cli: ["base", "sam", "bridge", "link", "store", "identity", "router", "api"],
 }
 
-const IMPORT = /^(?:import|export)\s[^"]*?"([^"]+)"|\bimport\("([^"]+)"\)/gm
+const IMPORT = /^(?:import|export) (?:[\w*{},\s]+ from )?"([^"]+)"|\bimport\("([^"]+)"\)/gm
 
 function importsOf(path: string): string[] {
   const text = readFileSync(join(projectRoot, path), "utf8")

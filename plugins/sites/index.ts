@@ -79,6 +79,7 @@ async function openSiteBook(context: PluginContext) {
       await context.store.commit([table.remove(name)])
       const { address } = site.report()
       await site[Symbol.asyncDispose]()
+      await context.forgetSession(site.record.id)
       return { name, address }
     },
 

@@ -48,7 +48,7 @@ const catalogue = {
   STORE_DAMAGED: {
     status: 500,
     exit: 1,
-    next: "Keep the folder as it is; `allium doctor` shows what is damaged and what can be saved.",
+    next: "Copy the home folder, see what is damaged with `allium doctor`, then: allium repair.",
   },
   STORE_EMPTIED: {
     status: 500,

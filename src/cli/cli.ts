@@ -98,8 +98,10 @@ class Run {
 
   async #dispatch(words: readonly string[]): Promise<number> {
     const locals = this.#locals()
-    const local = locals.find(({ verb }) => `${words.join(" ")} `.startsWith(`${verb} `))
-    const commands = local ? [local] : [...locals, ...(await this.#offers())]
+    const local = locals
+      .filter((command) => !("local" in command && command.local.standsIn))
+      .find(({ verb }) => `${words.join(" ")} `.startsWith(`${verb} `))
+    const commands = local ? [local] : await this.#commands(locals)
     const meant = findCommand(words, commands)
     if (meant.kind === "command") return this.#command(meant.command, meant.wordCount)
     if (meant.group === "") return this.#print(writeOverview(meant.commands))
@@ -136,6 +138,14 @@ class Run {
     }))
   }
 
+  /** A running router's offers go before what stands in for them, and the other way round. */
+  async #commands(locals: readonly Command[]): Promise<Command[]> {
+    const offers = await this.#offers()
+    const [first, second] = this.#listed ? [offers, locals] : [locals, offers]
+    const taken = new Set(first.map(({ verb }) => verb))
+    return [...first, ...second.filter(({ verb }) => !taken.has(verb))]
+  }
+
   /** The router's own list where one runs: it knows the plugins of strangers too. */
   async #offers(): Promise<Command[]> {
     const listing = await this.#client.list()
@@ -153,7 +163,7 @@ class Run {
 
   async #complete(words: readonly string[]): Promise<number> {
     this.#warned = true // a warning in the middle of a line being typed would only be noise
-    const commands = [...this.#locals(), ...(await this.#offers())]
+    const commands = await this.#commands(this.#locals())
     const line = `${words.join(" ")} `
     const known = commands.map((command) =>
       line.startsWith(`${command.verb} `) ? formOf(command) : { verb: command.verb },

@@ -27,6 +27,8 @@ export interface LocalCommand<Options extends z.ZodObject = z.ZodObject> {
   readonly summary: string
   readonly positional?: readonly string[]
   readonly examples?: readonly string[]
+  /** It only stands in for the offer of the same name while no router runs. */
+  readonly standsIn?: boolean
   /** Asked for only when the command is the one meant, so that help stays quick. */
   options(): Options | Promise<Options>
   /** @returns Exit code. */

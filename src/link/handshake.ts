@@ -19,7 +19,7 @@ import { readCount, uint64 } from "./frames.ts"
 import { CREDIT_BYTES_MAX } from "./limits.ts"
 
 /** The version this module speaks. */
-export const LINK_VERSION = 1
+const LINK_VERSION = 1
 /** Whole HELLO, signature included. */
 export const HELLO_BYTES = 163
 /** Whole WELCOME, signature included. */
@@ -29,7 +29,7 @@ export const CONFIRM_BYTES = ED25519_SIGNATURE_BYTES
 /** Fresh random bytes of each side. */
 export const NONCE_BYTES = 32
 /** Names a link between its two ends. */
-export const LINK_ID_BYTES = 16
+const LINK_ID_BYTES = 16
 
 const MAGIC = Buffer.from("ALK", "latin1")
 const MASK_AT = 67

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { stat, statfs } from "node:fs/promises"
+import { statfs } from "node:fs/promises"
 import type { Clock } from "../base/clock.ts"
 import { toAlliumError } from "../base/errors.ts"
 import { probeBridge } from "./ask-bridge.ts"
-import type { Finding } from "./core/status-offers.ts"
+import { checkNode, checkPrivate, type Finding } from "./findings.ts"
 import { findI2pd } from "./i2pd-child.ts"
 import type { RouterView } from "./status.ts"
 
@@ -25,7 +25,7 @@ export async function diagnose(
 ): Promise<Finding[]> {
   const checks: [string, () => Promise<Finding | Finding[]> | Finding | Finding[]][] = [
     ["node", checkNode],
-    ["home", () => checkHome(view)],
+    ["home", () => checkPrivate(view.home.folder)],
     ["disk", () => checkDisk(view)],
     ["network", () => checkNetwork(view)],
     ["bridge", () => checkBridge(view, call)],
@@ -43,21 +43,6 @@ export async function diagnose(
     }
   })
   return (await Promise.all(findings)).flat()
-}
-
-function checkNode(): Finding {
-  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number)
-  const found = `Node ${process.versions.node}`
-  if (major > 20 || (major === 20 && minor >= 19)) return { check: "node", state: "ok", found }
-  return { check: "node", state: "fault", found, todo: "Use Node 20.19 or newer." }
-}
-
-async function checkHome({ home }: RouterView): Promise<Finding> {
-  const { mode } = await stat(home.folder)
-  const found = `mode ${(mode & 0o777).toString(8)}`
-  if (process.platform === "win32" || (mode & 0o077) === 0)
-    return { check: "home", state: "ok", found }
-  return { check: "home", state: "fault", found, todo: "Others can read it: chmod 700 the home." }
 }
 
 async function checkDisk({ home }: RouterView): Promise<Finding> {

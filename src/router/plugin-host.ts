@@ -15,7 +15,7 @@ import { makePrivateFolder } from "./home.ts"
 import type { Links } from "./links.ts"
 import type { OfferBook } from "./offers.ts"
 import type { Plugin, PluginContext } from "./plugin.ts"
-import type { Sessions } from "./sessions.ts"
+import type { SessionOwner, Sessions } from "./sessions.ts"
 
 /** A plugin that takes longer than this to start is given up. */
 const START_PATIENCE_MS = 30_000
@@ -31,6 +31,12 @@ export interface PluginReport {
 /** The plugins of a router. */
 export interface PluginHost extends AsyncDisposable {
   list(): readonly PluginReport[]
+  /** Starts one; never rejects: a plugin that fails is in the list with its reason. */
+  readonly start: (plugin: Plugin) => Promise<PluginReport>
+  /** Puts a plugin that could not even be loaded into the list. */
+  reportFailure(name: string, reason: string): void
+  /** Ends one and takes it from the list. */
+  stop(name: string): Promise<void>
 }
 
 /** What plugins stand on. */
@@ -46,31 +52,51 @@ export interface PluginHostOptions {
   readonly log: Log
 }
 
+interface Standing {
+  readonly report: PluginReport
+  readonly scope: Scope
+}
+
 /** Starts all plugins side by side; one that fails is reported and the rest run. */
 export async function openPluginHost(
   plugins: readonly Plugin[],
   options: PluginHostOptions,
 ): Promise<PluginHost> {
-  requireUniqueNames(plugins)
-  const scope = new Scope()
-  const reports = await Promise.all(plugins.map((plugin) => startReported(plugin, options, scope)))
-  return { list: () => reports, [Symbol.asyncDispose]: () => scope.close() }
+  const standing = new Map<string, Standing>()
+  const startOne = async (plugin: Plugin): Promise<PluginReport> => {
+    const scope = new Scope()
+    const report = standing.has(plugin.name)
+      ? failed(`${plugin.name} again`, `another plugin is named "${plugin.name}"`)
+      : await startReported(plugin, options, scope)
+    standing.set(report.name, { report, scope })
+    return report
+  }
+  await Promise.all(plugins.map(startOne))
+  return {
+    list: () => [...standing.values()].map(({ report }) => report),
+    start: startOne,
+    reportFailure: (name, reason) =>
+      void standing.set(name, { report: failed(name, reason), scope: new Scope() }),
+    async stop(name) {
+      const { scope } = standing.get(name) ?? {}
+      standing.delete(name)
+      await scope?.close()
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all([...standing.values()].map(({ scope }) => scope.close()))
+    },
+  }
 }
 
-function requireUniqueNames(plugins: readonly Plugin[]): void {
-  const names = plugins.map(({ name }) => name)
-  const twice = names.find((name, index) => names.indexOf(name) !== index)
-  if (twice !== undefined)
-    throw new AlliumError("PLUGIN_FAILED", `Cannot start plugins: two are named "${twice}"`)
+function failed(name: string, reason: string): PluginReport {
+  return { name, state: "failed", reason }
 }
 
 async function startReported(
   plugin: Plugin,
   options: PluginHostOptions,
-  owner: Scope,
+  scope: Scope,
 ): Promise<PluginReport> {
-  const scope = new Scope()
-  owner.defer(() => scope.close())
   try {
     await start(plugin, options, scope)
     return { name: plugin.name, state: "running" }
@@ -78,7 +104,7 @@ async function startReported(
     const { code, message } = toAlliumError(thrown)
     options.log.error("plugin.failed", { plugin: plugin.name, code })
     await scope.close().catch(() => {})
-    return { name: plugin.name, state: "failed", reason: `${message} (${code})` }
+    return failed(plugin.name, `${message} (${code})`)
   }
 }
 
@@ -139,7 +165,11 @@ function makeContext(
     serve: (protocol, handle) => scope.defer(links.serve(protocol, handle)),
     open: (to, protocol, call) => links.open(to, protocol, call),
     onReachable: (listener) => scope.defer(links.onReachable(listener)),
-    session: ({ name, keys }) =>
-      sessions.openOwn({ kind: "plugin", name: `${plugin.name}/${name}` }, keys, scope),
+    session: ({ name, keys }) => sessions.openOwn(ownerOf(plugin, name), keys, scope),
+    forgetSession: (name) => sessions.forget(ownerOf(plugin, name)),
   }
+}
+
+function ownerOf(plugin: Plugin, name: string): SessionOwner {
+  return { kind: "plugin", name: `${plugin.name}/${name}` }
 }

@@ -70,6 +70,8 @@ export interface PluginContext {
   onReachable(listener: (peer: { identity: Identity; contact: Contact }) => void): void
   /** Opens a supervised session that belongs to the plugin alone. */
   session(options: OwnSessionOptions): Promise<Session>
+  /** Forgets the persistent keys of a session that is closed: its address can never come back. */
+  forgetSession(name: string): Promise<void>
 }
 
 /** A plugin: both ends of what it speaks run Allium. */

@@ -16,6 +16,7 @@ import { type ContactDesk, openContactDesk } from "./contact-desk.ts"
 import { answerContactOffers } from "./core/contact-offers.ts"
 import { answerIdentityOffers } from "./core/identity-offers.ts"
 import { answerNameOffers } from "./core/name-offers.ts"
+import { answerPluginOffers } from "./core/plugin-offers.ts"
 import { answerStatusOffers } from "./core/status-offers.ts"
 import { answerTunnelOffers } from "./core/tunnel-offers.ts"
 import { diagnose } from "./doctor.ts"
@@ -28,6 +29,7 @@ import { type Network, type NetworkOptions, openNetwork } from "./network.ts"
 import { OfferBook } from "./offers.ts"
 import type { Plugin } from "./plugin.ts"
 import { openPluginHost, type PluginHost } from "./plugin-host.ts"
+import { openPluginShelf } from "./plugin-shelf.ts"
 import { openResolver, type Resolver } from "./resolver.ts"
 import { openSessions, type Sessions } from "./sessions.ts"
 import { makeStatus } from "./status.ts"
@@ -191,6 +193,8 @@ async function openUpper(
       events,
     }),
   )
+  const shelf = await openPluginShelf({ ...tools, store: store.room("plugins"), host: plugins })
+  answerPluginOffers(offers, plugins, shelf)
   const tunnels = scope.use(
     await openTunnelHost({
       ...tools,

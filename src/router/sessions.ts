@@ -78,10 +78,8 @@ export function openSessions(options: SessionsOptions): Sessions {
     const entry = { owner, session }
     standing.add(entry)
     session.watch(() => options.onState(report(entry)))
-    const close = once(async () => {
-      standing.delete(entry)
-      await session[Symbol.asyncDispose]()
-    })
+    session.watch(({ name }) => name === "closed" && standing.delete(entry))
+    const close = once(() => Promise.resolve(session[Symbol.asyncDispose]()))
     ownerScope.defer(close)
     scope.defer(close)
     return session

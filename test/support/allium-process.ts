@@ -2,11 +2,12 @@
  * A router as its user has it: the real program in a process of its own, talked to by the real
  * command line and the real API, and killed like one.
  */
-import { type ChildProcess, execFile, spawn } from "node:child_process"
+import { type ChildProcess, type ChildProcessByStdio, execFile, spawn } from "node:child_process"
 import { once } from "node:events"
 import { request } from "node:http"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
+import type { Readable } from "node:stream"
 import { text } from "node:stream/consumers"
 import { promisify } from "node:util"
 import { projectRoot } from "./project.ts"
@@ -24,21 +25,27 @@ export interface CommandResult {
 }
 
 /** Environment of everything we start: nothing of the tester's own. */
-function cleanEnvironment(): NodeJS.ProcessEnv {
+function cleanEnvironment(changes: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
   const { PATH, TMPDIR, TSX_DISABLE_CACHE } = process.env
-  return { PATH, TMPDIR, TSX_DISABLE_CACHE, HOME: "/nonexistent", NO_COLOR: "1" }
+  return { PATH, TMPDIR, TSX_DISABLE_CACHE, HOME: "/nonexistent", NO_COLOR: "1", ...changes }
 }
 
 /** One home folder with, at times, a router on it. */
 export class AlliumProcess implements AsyncDisposable {
   readonly home: string
-  readonly #network: readonly string[]
+  readonly #flags: readonly string[]
+  readonly #said: Buffer[] = []
   #child: ChildProcess | undefined
 
-  /** @param network - Flags of `allium run` that choose the network. */
-  constructor(home: string, network: readonly string[]) {
+  /** @param flags - Of `allium run`: they choose the network. */
+  constructor(home: string, flags: readonly string[]) {
     this.home = home
-    this.#network = network
+    this.#flags = flags
+  }
+
+  /** What all routers of this home wrote to standard output and standard error so far. */
+  get said(): Buffer {
+    return Buffer.concat(this.#said)
   }
 
   /** Process id of the running router. */
@@ -50,10 +57,10 @@ export class AlliumProcess implements AsyncDisposable {
 
   /** Starts `allium run`; resolves when it says that it is ready. */
   async start(): Promise<void> {
-    const args = [...PROGRAM, "run", "--home", this.home, "--json", ...this.#network]
-    const stdio = ["ignore", "pipe", "pipe"] as const
-    const child = spawn(process.execPath, args, { stdio: [...stdio], env: cleanEnvironment() })
+    const child = this.launch(["run", "--json", ...this.#flags])
     this.#child = child
+    for (const pipe of [child.stdout, child.stderr])
+      pipe.on("data", (chunk: Buffer) => this.#said.push(chunk))
     const complaint = text(child.stderr)
     const lines = createInterface({ input: child.stdout })
     const ready = Promise.race([
@@ -71,9 +78,9 @@ export class AlliumProcess implements AsyncDisposable {
     await this.#end("SIGKILL")
   }
 
-  /** Ends the router as its user would. */
-  async stop(): Promise<void> {
-    await this.#end("SIGTERM")
+  /** Ends the router as its user would. @returns Exit code; `undefined` when none ran. */
+  async stop(): Promise<number | undefined> {
+    return this.#end("SIGTERM")
   }
 
   /** Freezes or unfreezes the router. */
@@ -81,10 +88,24 @@ export class AlliumProcess implements AsyncDisposable {
     process.kill(this.processId, name)
   }
 
-  /** Runs one command line against this home; `stdin` is given to it. */
-  async command(args: readonly string[], stdin = ""): Promise<CommandResult> {
+  /** Starts one command line on this home, and leaves it running; the caller ends it. */
+  launch(
+    args: readonly string[],
+    env: NodeJS.ProcessEnv = {},
+  ): ChildProcessByStdio<null, Readable, Readable> {
     const all = [...PROGRAM, ...args, "--home", this.home]
-    const running = run(process.execPath, all, { env: cleanEnvironment(), maxBuffer: 2 ** 26 })
+    const stdio: ["ignore", "pipe", "pipe"] = ["ignore", "pipe", "pipe"]
+    return spawn(process.execPath, all, { stdio, env: cleanEnvironment(env) })
+  }
+
+  /** Runs one command line against this home; `stdin` is given to it. */
+  async command(
+    args: readonly string[],
+    stdin = "",
+    env: NodeJS.ProcessEnv = {},
+  ): Promise<CommandResult> {
+    const all = [...PROGRAM, ...args, "--home", this.home]
+    const running = run(process.execPath, all, { env: cleanEnvironment(env), maxBuffer: 2 ** 26 })
     running.child.stdin?.end(stdin)
     try {
       return { exit: 0, ...(await running) }
@@ -103,30 +124,36 @@ export class AlliumProcess implements AsyncDisposable {
 
   /** Calls an offer over the Unix socket: faster than a command, the same answer. */
   async call<T>(verb: string, input: Record<string, unknown> = {}): Promise<T> {
-    const socketPath = join(this.home, "run", "api.sock")
+    const { status, body } = await this.post(`/v1/${verb.replaceAll(" ", "/")}`, input)
+    if (status !== 200) throw new Error(`${verb}: ${body}`)
+    return JSON.parse(body) as T
+  }
+
+  /** One request over the Unix socket, whatever comes of it. */
+  async post(path: string, input: unknown): Promise<{ status: number; body: string }> {
     const sent = request({
-      socketPath,
+      socketPath: join(this.home, "run", "api.sock"),
       method: "POST",
-      path: `/v1/${verb.replaceAll(" ", "/")}`,
+      path,
       headers: { "content-type": "application/json", host: "localhost" },
     })
-    sent.end(JSON.stringify(input))
+    sent.end(typeof input === "string" ? input : JSON.stringify(input))
     const [response] = await once(sent, "response")
-    const body = JSON.parse(await text(response))
-    if (response.statusCode !== 200) throw new Error(`${verb}: ${JSON.stringify(body)}`)
-    return body as T
+    return { status: response.statusCode, body: await text(response) }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#end("SIGKILL")
   }
 
-  async #end(signal: NodeJS.Signals): Promise<void> {
+  async #end(signal: NodeJS.Signals): Promise<number | undefined> {
     const child = this.#child
     this.#child = undefined
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null)
+      return child?.exitCode ?? undefined
     const gone = once(child, "exit")
     child.kill(signal)
-    await gone
+    const [code] = (await gone) as [number | null]
+    return code ?? undefined
   }
 }

@@ -157,6 +157,7 @@ export class FakePeer {
       },
       onReachable: (listener) => void life.listeners.push(listener),
       session: () => Promise.reject(new Error("No session of its own in this test")),
+      forgetSession: async () => {},
     }
   }
 

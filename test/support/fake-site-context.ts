@@ -64,6 +64,9 @@ export async function startFakePlugin(
       await session.ready({ signal: scope.signal })
       return session
     },
+    async forgetSession(name) {
+      disk.keys.delete(name)
+    },
   }
   const started = await plugin.start(context)
   if (started !== undefined) scope.use(started)

@@ -8,6 +8,7 @@ import type { TunnelKind } from "../tunnel.ts"
 import { contactOffers } from "./contact-offers.ts"
 import { identityOffers } from "./identity-offers.ts"
 import { nameOffers } from "./name-offers.ts"
+import { pluginOffers } from "./plugin-offers.ts"
 import { statusOffers } from "./status-offers.ts"
 import { tunnelOffers } from "./tunnel-offers.ts"
 
@@ -18,6 +19,7 @@ export function coreOffers(tunnels: readonly TunnelKind[]): readonly Offer[] {
     ...identityOffers,
     ...contactOffers,
     ...nameOffers,
+    ...pluginOffers,
     ...tunnelOffers(tunnels),
   ]
 }

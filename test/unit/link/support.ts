@@ -36,7 +36,7 @@ export function makeDestination(byte: number): Destination {
 }
 
 /** Repeatable bytes: never for real keys. */
-export function seededRandom(seed: number): RandomBytes {
+function seededRandom(seed: number): RandomBytes {
   const chance = seededChance(seed)
   return (byteCount) => Uint8Array.from({ length: byteCount }, () => Math.floor(chance() * 256))
 }

@@ -121,7 +121,7 @@ describe("site remove", () => {
     const { address } = await run.run(siteServe, { folder, name: "blog" })
     expect(await run.run(siteRemove, { name: "blog" })).toEqual({ name: "blog", address })
     await expect(ask(address, get("/"))).rejects.toMatchObject({ code: "PEER_UNREACHABLE" })
-    expect([await run.run(siteList, {}), disk.values.size]).toEqual([[], 0])
+    expect([await run.run(siteList, {}), disk.values.size, disk.keys.size]).toEqual([[], 0, 0])
     expect((await run.run(siteServe, { folder, name: "blog" })).address).not.toBe(address)
   })
 
