@@ -1,5 +1,5 @@
 /**
- * Every limit of a link, with its reason. `docs/reference/limits.md` repeats them.
+ * Every limit of a link, with its reason. `docs/limits.md` repeats them.
  *
  * @module
  */
