@@ -67,6 +67,9 @@ export class Conversation {
   /** The outbox in order, with the length of each text. */
   readonly #waiting = new Map<number, number>()
   #waitingBytes = 0
+  /** What is being written into the outbox. */
+  readonly #coming = { count: 0, byteCount: 0 }
+  /** The last number given to a message of ours; one whose write failed leaves a gap. */
   #sent = 0
 
   /** For {@linkcode openConversation} only. */
@@ -99,24 +102,29 @@ export class Conversation {
   }
 
   /**
-   * Puts a text into the outbox; it is on disk when this resolves.
+   * Puts a text into the outbox; it is on disk when this resolves. Calls need not wait for each other: what is
+   * sent at once shares a synced write, and keeps its order.
    * @throws {AlliumError} `OUTBOX_FULL`, `STORE_FULL`.
    */
-  send(text: string): Promise<Numbered> {
-    return this.#turns.take(async () => {
-      const byteCount = Buffer.byteLength(text)
-      this.#requireRoom(byteCount)
-      const entry = this.#compose(text)
-      const append = this.#history.append(entry)
+  async send(text: string): Promise<Numbered> {
+    const byteCount = Buffer.byteLength(text)
+    this.#requireRoom(byteCount)
+    const entry = this.#compose(text)
+    const append = this.#history.append(entry)
+    this.#coming.count++
+    this.#coming.byteCount += byteCount
+    try {
       await this.#room.commit([
         append,
         this.#outbox.put(String(append.sequence), { byteCount }),
         this.#heads.put(HEAD, { sent: entry.sequence }),
       ])
-      this.#sent = entry.sequence
-      this.#wait(append.sequence, byteCount)
-      return [append.sequence, entry]
-    })
+    } finally {
+      this.#coming.count--
+      this.#coming.byteCount -= byteCount
+    }
+    this.#wait(append.sequence, byteCount)
+    return [append.sequence, entry]
   }
 
   /** Says of messages of ours how they ended, and takes them out of the outbox. */
@@ -191,7 +199,7 @@ export class Conversation {
     const storedAt = this.#now()
     return {
       id: new Uint8Array(randomBytes(ID_BYTES)),
-      sequence: this.#sent + 1,
+      sequence: ++this.#sent,
       state: "queued",
       text,
       sentAt: Math.max(0, Math.floor(storedAt / SENT_AT_STEP_MS) * SENT_AT_STEP_MS),
@@ -200,14 +208,12 @@ export class Conversation {
   }
 
   #requireRoom(byteCount: number): void {
-    if (
-      this.#waiting.size < OUTBOX_MESSAGES_MAX &&
-      this.#waitingBytes + byteCount <= OUTBOX_BYTES_MAX
-    )
-      return
+    const count = this.#waiting.size + this.#coming.count
+    const bytes = this.#waitingBytes + this.#coming.byteCount
+    if (count < OUTBOX_MESSAGES_MAX && bytes + byteCount <= OUTBOX_BYTES_MAX) return
     throw new AlliumError(
       "OUTBOX_FULL",
-      `Cannot queue message: ${this.#waiting.size} messages of ${this.#waitingBytes} bytes wait for this contact, expected room`,
+      `Cannot queue message: ${count} messages of ${bytes} bytes wait for this contact, expected room`,
     )
   }
 

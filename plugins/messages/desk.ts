@@ -137,11 +137,11 @@ function rangeOf(input: { limit: number; before?: number | undefined }): {
 }
 
 /** Who has not answered yet may be written to: it waits. Not so who said no, or whom we have not answered. */
-function requireTalking({ name, state }: Contact): void {
+function requireTalking({ state }: Contact): void {
   if (state === "accepted" || state === "requested") return
   throw new AlliumError(
     "CONTACT_STATE",
-    `Cannot send message to ${name}: contact is ${state}, expected accepted`,
+    `Cannot send message: contact is ${state}, expected accepted`,
   )
 }
 

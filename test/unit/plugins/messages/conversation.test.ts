@@ -39,9 +39,18 @@ describe("Conversation.send()", () => {
     await expect(conversation.send("lost?")).rejects.toMatchObject({ code: "STORE_FULL" })
     expect(conversation.waitingCount).toBe(0)
     disk.full = false
-    const [, entry] = await conversation.send("kept")
-    expect(entry.sequence).toBe(1)
+    await conversation.send("kept")
     expect((await conversation.newest({ limit: 10 })).map(([, { text }]) => text)).toEqual(["kept"])
+  })
+
+  it("counts what is being written, so that many at once do not pass the bound", async () => {
+    const { conversation } = await open(OUTBOX_MESSAGES_MAX - 3)
+    const sends = Array.from({ length: 5 }, (_, count) => conversation.send(String(count)))
+    const ends = await Promise.allSettled(sends)
+    expect(ends.map(({ status }) => status)).toEqual([
+      ...["fulfilled", "fulfilled", "fulfilled"],
+      ...["rejected", "rejected"],
+    ])
   })
 
   it("counts its messages from 1 without a gap, also after a restart", async () => {
