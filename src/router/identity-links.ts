@@ -71,6 +71,8 @@ export class IdentityLinks implements AsyncDisposable {
       openLinkAcceptor({
         ...this.#self(),
         admit: (peer) => this.#admits(peer),
+        // Who dialled us may not find us after our restart: then we must dial.
+        redial: (peer, call) => options.session.connect(peer.destination.b32, call),
       }),
     )
     void this.#acceptAll().catch((thrown: unknown) => this.#tell("accept.ended", thrown))
