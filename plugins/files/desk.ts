@@ -215,12 +215,9 @@ function ruleKey(identity: Identity, contact: Contact): string {
   return `${identity.key}/${contact.key}`
 }
 
-function requireTrading({ name, state }: Contact): void {
+function requireTrading({ state }: Contact): void {
   if (state === "accepted" || state === "requested") return
-  throw new AlliumError(
-    "CONTACT_STATE",
-    `Cannot send file to ${name}: contact is ${state}, expected accepted`,
-  )
+  throw new AlliumError("CONTACT_STATE", `Cannot send file: contact is ${state}, expected accepted`)
 }
 
 function requireStage({ direction, stage }: Transfer, right: boolean, expected: string): void {

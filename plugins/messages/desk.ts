@@ -145,7 +145,7 @@ function requireTalking({ state }: Contact): void {
   )
 }
 
-function requireDelivered({ state, contact, reason }: MessageDocument): true {
+function requireDelivered({ state, reason }: MessageDocument): true {
   if (state === "delivered") return true
-  throw new AlliumError("MESSAGE_FAILED", `Cannot deliver message to ${contact}: ${reason}`)
+  throw new AlliumError("MESSAGE_FAILED", `Cannot deliver message: ${reason}`)
 }

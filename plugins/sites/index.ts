@@ -56,7 +56,7 @@ async function openSiteBook(context: PluginContext) {
       const name = wanted ?? nameFor(shows)
       const known = open.get(name)
       if (known !== undefined && showsSame(known.record.shows, shows)) return known.report()
-      if (known !== undefined || coming.has(name)) throw taken(name)
+      if (known !== undefined || coming.has(name)) throw taken()
       if (open.size + coming.size >= SITES_MAX)
         throw new AlliumError("LIMIT_REACHED", `Cannot add site: there are ${SITES_MAX} already`)
       coming.add(name)
@@ -74,7 +74,7 @@ async function openSiteBook(context: PluginContext) {
     async remove(name: string) {
       const site = open.get(name)
       if (site === undefined)
-        throw new AlliumError("NOT_FOUND", `Cannot remove site: none is named "${name}"`)
+        throw new AlliumError("NOT_FOUND", "Cannot remove site: none has that name")
       open.delete(name)
       await context.store.commit([table.remove(name)])
       const { address } = site.report()
@@ -89,7 +89,7 @@ async function openSiteBook(context: PluginContext) {
   }
 }
 
-function taken(name: string): AlliumError {
-  const message = `Cannot add site: "${name}" shows something else already, expected another --name`
+function taken(): AlliumError {
+  const message = "Cannot add site: that name shows something else already, expected another --name"
   return new AlliumError("ALREADY_EXISTS", message)
 }

@@ -38,14 +38,14 @@ export function parseHostPort(text: string, rules: HostPortRules = {}): HostPort
   if (isIP(host) !== (inBrackets === undefined ? 4 : 6) || !(port >= portMin && port <= 65_535))
     throw new AlliumError(
       "BAD_INPUT",
-      `Cannot use address "${text}": expected PORT, or HOST:PORT with an IP address or localhost`,
+      "Cannot use address: expected PORT, or HOST:PORT with an IP address or localhost",
     )
-  if (rules.allowLan !== true && !isLoopback(host)) throw notLoopback(text)
+  if (rules.allowLan !== true && !isLoopback(host)) throw notLoopback()
   return { host, port }
 }
 
-function notLoopback(text: string): AlliumError {
-  const message = `Cannot use address "${text}": it is not of this machine, expected 127.0.0.1 or [::1]`
+function notLoopback(): AlliumError {
+  const message = "Cannot use address: it is not of this machine, expected 127.0.0.1 or [::1]"
   return new AlliumError("BAD_INPUT", message)
 }
 

@@ -59,10 +59,7 @@ export function openPetnames(store: StoreRoom, now: () => number): Petnames {
     async add(text, address) {
       const name = requireHostName(text)
       if (await find(name))
-        throw new AlliumError(
-          "ALREADY_EXISTS",
-          `Cannot add name: "${name}" is taken, remove it first`,
-        )
+        throw new AlliumError("ALREADY_EXISTS", "Cannot add name: it is taken, remove it first")
       requireAddress(address)
       await store.commit([table.put(name, { address, since: now() })])
       return { name, address, source: "petname" }

@@ -99,7 +99,7 @@ export async function openTunnelHost(options: TunnelHostOptions): Promise<Tunnel
   const require = (name: string): Instance => {
     const instance = instances.get(name)
     if (instance === undefined)
-      throw new AlliumError("NO_TUNNEL", `Cannot find tunnel: none is named "${name}"`)
+      throw new AlliumError("NO_TUNNEL", "Cannot find tunnel: none has that name")
     return instance
   }
 
@@ -112,7 +112,7 @@ export async function openTunnelHost(options: TunnelHostOptions): Promise<Tunnel
         )
       const name = wanted ?? freeName(kind, instances)
       if (instances.has(name))
-        throw new AlliumError("ALREADY_EXISTS", `Cannot add tunnel: "${name}" is taken`)
+        throw new AlliumError("ALREADY_EXISTS", "Cannot add tunnel: one has that name")
       const record = { kind, options: given }
       const instance = await openInstance(name, record)
       if (instance.opened instanceof AlliumError) throw instance.opened

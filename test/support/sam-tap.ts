@@ -116,5 +116,7 @@ class Ear {
 /** `ID=… DESTINATION=…` of a line; no value of ours has a space in it. */
 function valuesOf(line: string): Map<string, string> {
   const words = line.split(" ").filter((word) => word.includes("="))
-  return new Map(words.map((word) => [word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)]))
+  return new Map(
+    words.map((word) => [word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)]),
+  )
 }
