@@ -56,7 +56,13 @@ export const listOffer = offer({
   input: z.object({
     contact: someContact,
     identity,
-    limit: z.coerce.number().int().min(1).max(1_000).default(50),
+    limit: z.coerce
+      .number()
+      .int()
+      .min(1)
+      .max(1_000)
+      .default(50)
+      .meta({ description: "How many at most" }),
     before: z.coerce
       .number()
       .int()
