@@ -49,16 +49,43 @@ export function glance(argv: readonly string[]): Glance {
  * @throws {AlliumError} `BAD_INPUT`.
  */
 export async function parseFlags(form: Form, rest: readonly string[]): Promise<Typed> {
-  const { flagParser } = await import("./yargs.ts")
-  const parse = async (): Promise<Typed> => flagParser(form, rest).parseAsync()
-  const { _: words, ...typed } = await parse().catch((error: Error) => {
-    throw wrongUsage(form, error.message)
-  })
   const flags = flagsOf(form)
+  const { _: words, ...typed } = plainLine(flags, rest) ?? (await parseByYargs(form, rest))
   const all = { ...typed, ...placeWords(form, flags, (words as unknown[]).map(String)) }
   for (const flag of flags)
     for (const value of [all[flag.name]].flat()) readValue(form, flag, value)
   return all
+}
+
+/**
+ * Reads a line of words without flags of the command's own: most lines are. To load yargs takes longer than
+ * most commands take.
+ *
+ * @returns What yargs would; `undefined` when it has to be asked.
+ */
+function plainLine(flags: readonly Flag[], rest: readonly string[]): Typed | undefined {
+  if (flags.some(({ required, positional }) => required && !positional)) return undefined
+  const words: string[] = []
+  for (let at = 0; at < rest.length; at++) {
+    const text = rest[at] ?? ""
+    if (text === "--home" && isPlain(rest[at + 1])) at++
+    else if (isPlain(text)) words.push(text)
+    else if (text !== "--json" && text !== "--quiet") return undefined
+  }
+  return { _: words }
+}
+
+function isPlain(text: string | undefined): text is string {
+  return text !== undefined && text !== "" && !text.startsWith("-")
+}
+
+async function parseByYargs(form: Form, rest: readonly string[]): Promise<Typed> {
+  const { flagParser } = await import("./yargs.ts")
+  try {
+    return await flagParser(form, rest).parseAsync()
+  } catch (error) {
+    throw wrongUsage(form, (error as Error).message)
+  }
 }
 
 /** The help of one command. */

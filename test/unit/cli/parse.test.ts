@@ -64,6 +64,24 @@ describe("parseFlags()", () => {
     expect((await parse("a")).wait).toBeUndefined()
   })
 
+  it("reads a plain line as yargs does", async () => {
+    const words = fc.stringMatching(/^[^-\s][^\s]{0,9}$/)
+    const common = fc.constantFrom([], ["--json"], ["--quiet"], ["--home", "there"])
+    const line = fc.tuple(common, words, common, fc.array(words, { maxLength: 4 }), common)
+    await fc.assert(
+      fc.asyncProperty(line, async (parts) => {
+        const outcome = (rest: string[]) =>
+          parseFlags(form, rest).catch((error: Error) => error.message)
+        const plain = await outcome(parts.flat())
+        // A flag of the command's own brings yargs in.
+        const byYargs = await outcome([...parts.flat(), "--no-wait"])
+        if (typeof plain === "string") expect(byYargs).toBe(plain)
+        else expect(byYargs).toMatchObject(plain)
+      }),
+      { numRuns: 1_000 },
+    )
+  })
+
   it("answers any words with values or BAD_INPUT", async () => {
     const flags = flagsOf(form).flatMap(({ name }) => [`--${name}`, `--no-${name}`, `--${name}=1`])
     const word = fc.oneof(
