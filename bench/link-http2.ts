@@ -2,7 +2,7 @@
  * Link frames of our own against Node's HTTP/2, over the same kinds of stream: bytes on the wire, memory,
  * speed. The result is in `docs/decisions/0007-link-frames.md`.
  *
- * Run: `node --expose-gc --conditions=source --import tsx bench/link-http2.ts [MiB]`
+ * Run: `npm run bench link-http2`
  *
  * @module
  */
@@ -11,15 +11,19 @@ import { once } from "node:events"
 import * as http2 from "node:http2"
 import { connect, createServer, type Socket } from "node:net"
 import { Duplex, Readable } from "node:stream"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import { systemClock } from "../src/base/clock.ts"
 import { separated } from "../src/base/ed25519.ts"
 import { silentLog } from "../src/base/log.ts"
 import { systemRandom } from "../src/base/random.ts"
 import type { LinkStream } from "../src/link/exchange.ts"
 import { openLink } from "../src/link/open-link.ts"
+import { type Bench, type Figure, median } from "./figure.ts"
 
 const MIB = 1_048_576
-const mebibytes = Number(process.argv[2] ?? 256)
+/** What the speed is measured with, in MiB. */
+const BULK_MIB = 256
 
 /** Either protocol, as the measurements below use it. */
 interface Contender {
@@ -169,7 +173,14 @@ async function measureWire(contending: Contending): Promise<Record<string, numbe
   }
   const ends = (await spent()) / 2
   contender.close()
-  return { handshake, first, second, message, bulk, ends }
+  return {
+    handshake,
+    "first channel": first,
+    "later channel": second,
+    "message of 64 bytes": message,
+    "64 KiB": bulk,
+    "both ends of a channel": ends,
+  }
 }
 
 /** Heap and buffers of both ends together, in KiB: an idle link, and what 100 open channels add. */
@@ -191,7 +202,8 @@ const LINKS = 20
 
 async function used(): Promise<number> {
   await new Promise((resolve) => setTimeout(resolve, 200))
-  for (let round = 0; round < 4; round++) globalThis.gc?.()
+  const collect = runInNewContext("gc") as () => void
+  for (let round = 0; round < 4; round++) collect()
   const { heapUsed, external } = process.memoryUsage()
   return (heapUsed + external) / 1024
 }
@@ -199,7 +211,7 @@ async function used(): Promise<number> {
 /** Seconds to carry the bytes. */
 async function measureSpeed(near: Duplex, far: Duplex): Promise<number> {
   const chunk = Buffer.alloc(65_536, 7)
-  const chunks = (mebibytes * MIB) / chunk.length
+  const chunks = (BULK_MIB * MIB) / chunk.length
   const source = Readable.from(
     (function* () {
       for (let count = 0; count < chunks; count++) yield chunk
@@ -211,36 +223,62 @@ async function measureSpeed(near: Duplex, far: Duplex): Promise<number> {
   let byteCount = 0
   for await (const bytes of far.iterator({ destroyOnReturn: false })) {
     byteCount += (bytes as Buffer).length
-    if (byteCount === mebibytes * MIB) break
+    if (byteCount === BULK_MIB * MIB) break
   }
   return (performance.now() - startMs) / 1000
 }
 
+/** Speed as a share of the bare stream's, each measured in alternation. */
 async function compareSpeed(name: string, openEnds: () => Promise<[Duplex, Duplex]>) {
-  const bare = await measureSpeed(...(await openEnds()))
-  console.log(`\n${mebibytes} MiB over ${name}: bare ${(mebibytes / bare).toFixed(0)} MiB/s`)
-  for (const [title, contending] of CONTENDERS) {
-    const contender = await contending(...(await openEnds()))
-    const { near, far } = await contender.open()
-    const seconds = await measureSpeed(near, far)
-    const ratio = (bare / seconds).toFixed(2)
-    console.log(`  ${title.padEnd(6)} ${(mebibytes / seconds).toFixed(0)} MiB/s, ratio ${ratio}`)
-    contender.close()
+  const ratios = new Map<string, number[]>(CONTENDERS.map(([title]) => [title, []]))
+  for (let round = 0; round < ROUNDS; round++) {
+    const ends = await openEnds()
+    const bare = await measureSpeed(...ends)
+    for (const end of ends) end.destroy()
+    for (const [title, contending] of CONTENDERS) {
+      const [left, right] = await openEnds()
+      const contender = await contending(left, right)
+      const { near, far } = await contender.open()
+      ratios.get(title)!.push(bare / (await measureSpeed(near, far)))
+      contender.close()
+      for (const end of [left, right]) end.destroy()
+    }
   }
+  return [...ratios].map(([title, all]): Figure => {
+    return { what: `${title}: ${BULK_MIB} MiB over ${name}`, value: median(all), unit: "of bare" }
+  })
 }
+const ROUNDS = 3
 
 const CONTENDERS: readonly (readonly [string, Contending])[] = [
   ["http2", http2Contender],
   ["link", linkContender],
 ]
 
-console.log("bytes on the wire, both ways; memory of both ends in KiB")
-for (const [title, contending] of CONTENDERS) {
+/** Bytes and memory of one contender. */
+async function measureSizes(title: string, contending: Contending): Promise<Figure[]> {
   const wire = await measureWire(contending)
   await measureMemory(contending) // once to warm up: compiled code is not a link's memory
   const memory = await measureMemory(contending)
-  console.log(`  ${title.padEnd(6)}`, { ...wire, ...memory })
+  return [
+    ...Object.entries(wire).map(([what, value]) => {
+      return { what: `${title}: ${what}, both ways`, value, unit: "bytes" }
+    }),
+    { what: `${title}: memory of an idle link`, value: memory.idle, unit: "KiB" },
+    { what: `${title}: memory of 100 channels more`, value: memory.hundred, unit: "KiB" },
+  ]
 }
-await compareSpeed("a loopback socket", openSockets)
-await compareSpeed("a Duplex in memory", openTubes)
-process.exit(0)
+
+/** See the module. */
+export const bench: Bench = {
+  title: "link frames against HTTP/2, both ends in this process",
+  async run() {
+    setFlagsFromString("--expose-gc")
+    const figures: Figure[] = []
+    for (const [title, contending] of CONTENDERS)
+      figures.push(...(await measureSizes(title, contending)))
+    figures.push(...(await compareSpeed("a loopback socket", openSockets)))
+    figures.push(...(await compareSpeed("a Duplex in memory", openTubes)))
+    return figures
+  },
+}
