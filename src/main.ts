@@ -1,38 +1,15 @@
 #!/usr/bin/env node
 /**
- * The composition root: the only file that knows every plugin and every kind of tunnel.
+ * The composition root: puts command line, router and everything built in together.
  *
  * Everything heavy is loaded when it is needed: a command that only asks a running router loads none of it.
  *
  * @module
  */
+import { builtInOffers, loadParts } from "./built-in.ts"
 import { runCli } from "./cli/cli.ts"
-import type { Parts } from "./cli/commands/run.ts"
 import { localCommand } from "./cli/local.ts"
 import { VERSION } from "./router/version.ts"
-
-/** Everything that comes with Allium. */
-async function loadParts(): Promise<Parts> {
-  const [{ messages }, { files }, { sites }, { httpProxy }, { tcpClient }, { tcpServer }] =
-    await Promise.all([
-      import("../plugins/messages/index.ts"),
-      import("../plugins/files/index.ts"),
-      import("../plugins/sites/index.ts"),
-      import("../tunnels/http-proxy/index.ts"),
-      import("../tunnels/tcp-client/index.ts"),
-      import("../tunnels/tcp-server/index.ts"),
-    ])
-  return { plugins: [messages, files, sites], tunnels: [httpProxy, tcpClient, tcpServer] }
-}
-
-/** What the command line offers while no router runs; a router tells its own. */
-async function builtInOffers() {
-  const { plugins, tunnels } = await loadParts()
-  const { coreOffers } = await import("./router/core/index.ts")
-  const { describeOffer } = await import("./router/offer-description.ts")
-  const offers = [...coreOffers(tunnels), ...plugins.flatMap((plugin) => plugin.offers)]
-  return offers.map(describeOffer)
-}
 
 const run = localCommand({
   words: "run",

@@ -29,3 +29,12 @@ describe("src/cli/cli.ts", () => {
     expect(loaded.filter((name) => heavy.test(name))).toEqual([])
   })
 })
+
+describe("src/main.ts", () => {
+  it("loads no plugin, no tunnel and no package before one is needed", () => {
+    const loaded = [...loadedWith(join(ROOT, "src/main.ts"))]
+    expect(loaded).toContain("src/built-in.ts")
+    const light = /^(node:(fs|fs\/promises|os|path|stream\/consumers)$|src\/)/
+    expect(loaded.filter((name) => !light.test(name))).toEqual([])
+  })
+})
