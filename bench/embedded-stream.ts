@@ -32,7 +32,7 @@ export interface EmbeddedStreamSize {
 
 export const bench: Bench = {
   title: "stream over the embedded network against plain loopback",
-  run: () => measureEmbedded({ rounds: 9, mebibytes: 256 }),
+  run: () => measureEmbedded({ rounds: 15, mebibytes: 128 }),
 }
 
 const call = { signal: new AbortController().signal }
