@@ -2,28 +2,15 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { describe, expect, it } from "vitest"
 import type { z } from "zod"
-import { files } from "../plugins/files/index.ts"
-import { messages } from "../plugins/messages/index.ts"
-import { sites } from "../plugins/sites/index.ts"
+import { describeOffers } from "../src/built-in.ts"
 import { completionCommand } from "../src/cli/completion.ts"
-import { coreOffers } from "../src/router/core/index.ts"
-import { describeOffer, schemaOf } from "../src/router/offer-description.ts"
-import type { TunnelKind } from "../src/router/tunnel.ts"
-import { httpProxy } from "../tunnels/http-proxy/index.ts"
-import { tcpClient } from "../tunnels/tcp-client/index.ts"
-import { tcpServer } from "../tunnels/tcp-server/index.ts"
+import { schemaOf } from "../src/router/offer-description.ts"
 import { type DocumentedCommand, writeCommandsPage } from "./support/commands-page.ts"
 import { projectRoot } from "./support/project.ts"
 
 const PLACE = join(projectRoot, "docs", "reference", "commands.md")
 /** It runs when it is imported, so it is read. */
 const MAIN = readFileSync(join(projectRoot, "src", "main.ts"), "utf8")
-
-function offers(): DocumentedCommand[] {
-  const tunnels = [httpProxy, tcpClient, tcpServer] as unknown as TunnelKind[]
-  const plugins = [messages, files, sites]
-  return [...coreOffers(tunnels), ...plugins.flatMap((plugin) => plugin.offers)].map(describeOffer)
-}
 
 /** Commands that `src/main.ts` declares: what they say stands there, their options in a module of their own. */
 async function localCommands(): Promise<DocumentedCommand[]> {
@@ -50,7 +37,7 @@ async function optionsOf(text: string): Promise<DocumentedCommand["input"]> {
 }
 
 async function allCommands(): Promise<DocumentedCommand[]> {
-  const routers = offers()
+  const routers = await describeOffers()
   const stands = (verb: string) => routers.some((offer) => offer.verb === verb)
   return [...routers, ...(await localCommands()).filter(({ verb }) => !stands(verb))]
 }
