@@ -18,7 +18,9 @@ export default defineConfig({
           include: ["test/*.test.ts", "test/unit/**/*.test.ts", "test/contract/**/*.test.ts"],
           exclude: ["test/contract/**/*.live.test.ts"],
           isolate: false,
-          testTimeout: 10_000,
+          maxWorkers: 2,
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
         },
       },
       {

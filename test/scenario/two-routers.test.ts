@@ -21,9 +21,11 @@ tellStory("two routers on the embedded network", async () => {
     fileBytes: 64 * 2 ** 20,
     patienceMs: 60_000,
     async restartRouterOfA(meanwhile) {
-      bridge?.knobs.faults.add("refuse")
+      if (bridge === undefined) throw new Error("The bridge is not open")
+      bridge.knobs.faults.add("refuse")
+      for (const { destinationB32 } of bridge.record) bridge.faults.killSession(destinationB32)
       await meanwhile()
-      bridge?.knobs.faults.delete("refuse")
+      bridge.knobs.faults.delete("refuse")
     },
   }
 })

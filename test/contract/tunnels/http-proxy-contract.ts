@@ -108,6 +108,22 @@ export function describeHttpProxy(
       response.end(createHash("sha256").update(body).digest("hex"))
     }
 
+    async function openProxy(limits: Record<string, number>): Promise<string> {
+      const options = httpProxy.options.parse({ listen: "0", ...limits })
+      return scope.use(await httpProxy.open(context, options)).listens!
+    }
+
+    /** Asks through a proxy that waits a second at most; the others wait as long as a busy machine needs. */
+    async function inHaste<T>(ask: () => Promise<T>): Promise<T> {
+      const patient = proxy
+      proxy = await openProxy({ answerSeconds: 1, idleSeconds: 1 })
+      try {
+        return await ask()
+      } finally {
+        proxy = patient
+      }
+    }
+
     beforeAll(async () => {
       network = await openNetwork(scope)
       folder = await mkdtemp(join(tmpdir(), "allium-site-"))
@@ -118,10 +134,13 @@ export function describeHttpProxy(
       await writeFile(join(folder, ".secret"), "secret")
       await symlink("/etc/hostname", join(folder, "out.txt"))
 
-      program = createServer((request, response) => void serveProgram(request, response))
+      program = createServer((request, response) => {
+        // A visitor who leaves in the middle of a body is part of some stories.
+        serveProgram(request, response).catch(() => response.destroy())
+      })
       program.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
         if (request.url !== "/too-large") response.writeContinue()
-        void serveProgram(request, response)
+        serveProgram(request, response).catch(() => response.destroy())
       })
       program.on("upgrade", (_request, socket: Socket) => {
         socket.write(
@@ -144,9 +163,7 @@ export function describeHttpProxy(
       context = scope.use(await openFakeTunnelContext(network))
       context.names.set("anns-blog.i2p", folderSite)
       context.names.set("wiki.i2p", programSite)
-      const options = { listen: "0", answerSeconds: 2, idleSeconds: 1 }
-      const tunnel = scope.use(await httpProxy.open(context, httpProxy.options.parse(options)))
-      proxy = tunnel.listens!
+      proxy = await openProxy({})
     })
     afterAll(() => scope.close())
 
@@ -456,7 +473,7 @@ export function describeHttpProxy(
           "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort",
           false,
         )
-        expect((await curl(`http://${site}/`)).exit).toBe(18)
+        expect((await inHaste(() => curl(`http://${site}/`))).exit).toBe(18)
       })
 
       it("answers 504 for a site that takes the request and says nothing", async () => {
@@ -465,7 +482,8 @@ export function describeHttpProxy(
         void (async () => {
           for await (const stream of session.incoming) stream.resume()
         })()
-        expect(await statusOf(`http://${session.destination.b32}/`)).toBe("504")
+        const status = await inHaste(() => statusOf(`http://${session.destination.b32}/`))
+        expect(status).toBe("504")
       })
 
       it("takes fields out of an answer that would lead a browser past it", async () => {
