@@ -22,6 +22,7 @@ import { openLink } from "../src/link/open-link.ts"
 import { openSupervisedSession, type SamStream, type Session } from "../src/sam/index.ts"
 import { type Carried, carryOnce, type Ends, MIB, readBytes, writeBytes } from "./carry.ts"
 import { alternate, type Bench, type Figure, figure, ratios } from "./figure.ts"
+import { compareStreams } from "./sam-stream.ts"
 import { openSockets } from "./sockets.ts"
 
 /** How much is measured. */
@@ -41,7 +42,21 @@ const call = { signal: new AbortController().signal }
 export async function measureEmbedded(size: EmbeddedStreamSize): Promise<Figure[]> {
   await using scope = new Scope()
   const bridge = scope.use(await openEmbeddedBridge())
-  return [...(await twoProcesses(bridge, size, scope)), ...(await oneProcess(bridge, size, scope))]
+  return [
+    ...(await twoProcesses(bridge, size, scope)),
+    ...(await oneProcess(bridge, size, scope)),
+    ...(await client(bridge, size)),
+  ]
+}
+
+/** What `allium/sam` costs beside SAM by hand, where nothing else is slow. */
+async function client(
+  { address }: EmbeddedBridge,
+  { rounds, mebibytes }: EmbeddedStreamSize,
+): Promise<Figure[]> {
+  const size = { pairs: rounds, mebibytes, foreign: 1 }
+  const figures = await compareStreams(address.port, address.port, size)
+  return figures.map((one) => ({ ...one, what: `client: ${one.what}` }))
 }
 
 async function twoProcesses(

@@ -10,16 +10,20 @@
  *
  * @module
  */
-import { type OpenedSession, openSession, type SamStream } from "../src/sam/index.ts"
+import type { Duplex } from "node:stream"
+import { type OpenedSession, openSession } from "../src/sam/index.ts"
 import { acceptStream, connectStream } from "../src/sam/stream.ts"
 import { acceptBare, connectBare } from "./bare-sam.ts"
 import { type Call, type Carried, carryOnce, type Ends, MIB, readBytes } from "./carry.ts"
 import { alternate, type Bench, type Figure, figure, ratios } from "./figure.ts"
+import { connectForeign } from "./foreign-sam.ts"
 
 /** Sessions on i2pd 2.45.1 stand after 20 or 40 s. */
 const SESSION_MS = 180_000
 /** A stream that says OK may be silent on i2pd; then it is dialled again. */
 const GREETING_MS = 10_000
+/** The foreign client opens a session for each stream. */
+const FOREIGN_MS = 90_000
 /** A new destination is found after up to 90 s. */
 const TRIES_MAX = 30
 
@@ -27,6 +31,8 @@ const TRIES_MAX = 30
 export interface SamStreamSize {
   readonly pairs: number
   readonly mebibytes: number
+  /** Streams of the foreign client: one session each, 20 or 40 s on i2pd 2.45.1. */
+  readonly foreign: number
 }
 
 export const bench: Bench = {
@@ -37,7 +43,7 @@ export const bench: Bench = {
       : undefined,
   async run() {
     const [near = 0, far = 0] = portsOfTestnet()
-    return compareStreams(near, far, { pairs: 15, mebibytes: 16 }, { least: 0.97 })
+    return compareStreams(near, far, { pairs: 15, mebibytes: 16, foreign: 3 }, { least: 0.97 })
   },
 }
 
@@ -49,7 +55,7 @@ function portsOfTestnet(): number[] {
 export async function compareStreams(
   nearPort: number,
   farPort: number,
-  { pairs, mebibytes }: SamStreamSize,
+  { pairs, mebibytes, foreign }: SamStreamSize,
   goal?: Figure["goal"],
 ): Promise<Figure[]> {
   const [near, far] = await Promise.all([nearPort, farPort].map(openAt))
@@ -62,7 +68,8 @@ export async function compareStreams(
       ours: () => carryOnce(ours, mebibytes * MIB),
       bare: () => carryOnce(bare, mebibytes * MIB),
     })
-    return figuresOf(results, goal)
+    const foreigner = () => meet((call) => openForeign(near, far, call), FOREIGN_MS)
+    return [...figuresOf(results, goal), ...(await measureOpening(foreign, { ours, foreigner }))]
   } finally {
     await Promise.all([near, far].map((session) => session[Symbol.asyncDispose]()))
   }
@@ -81,6 +88,25 @@ function figuresOf(results: Record<"ours" | "bare", Carried[]>, goal: Figure["go
   ]
 }
 
+/** From the wish for a stream until a byte has come back on it; the session of ours stands already. */
+async function measureOpening(
+  rounds: number,
+  { ours, foreigner }: Record<"ours" | "foreigner", () => Promise<Ends>>,
+): Promise<Figure[]> {
+  const timed = (open: () => Promise<Ends>) => async () => {
+    const startMs = performance.now()
+    const ends = await open()
+    const seconds = (performance.now() - startMs) / 1_000
+    for (const end of [ends.to, ends.from]) end.destroy()
+    return seconds
+  }
+  const results = await alternate(rounds, { ours: timed(ours), foreigner: timed(foreigner) })
+  return [
+    figure("stream of allium/sam, until it answers", results.ours, "s"),
+    figure("stream of i2p-sam, until it answers", results.foreigner, "s"),
+  ]
+}
+
 function openAt(port: number): Promise<OpenedSession> {
   const signal = AbortSignal.timeout(SESSION_MS)
   return openSession({ bridge: { host: "127.0.0.1", port }, keys: "transient", signal })
@@ -95,7 +121,7 @@ async function openOurs(near: OpenedSession, far: OpenedSession, call: Call): Pr
 }
 
 /** Ends with the try it was opened in. */
-function ownedBy(stream: SamStream, { signal }: Call): SamStream {
+function ownedBy<T extends Duplex>(stream: T, { signal }: Call): T {
   signal.addEventListener("abort", () => stream.destroy(), { once: true })
   return stream
 }
@@ -109,11 +135,20 @@ async function openBare(near: OpenedSession, far: OpenedSession, call: Call): Pr
   return { from, to }
 }
 
+async function openForeign(near: OpenedSession, far: OpenedSession, call: Call): Promise<Ends> {
+  const { base64 } = far.destination
+  const [to, from] = await Promise.all([
+    acceptStream(far, call).then((stream) => ownedBy(stream, call)),
+    connectForeign(near.context.bridge.port, base64).then((stream) => ownedBy(stream, call)),
+  ])
+  return { from, to }
+}
+
 /** Opens until a byte has come through in each direction: OK alone means little. */
-async function meet(open: (call: Call) => Promise<Ends>): Promise<Ends> {
+async function meet(open: (call: Call) => Promise<Ends>, patienceMs = GREETING_MS): Promise<Ends> {
   for (let tries = 1; ; tries++) {
     const gaveUp = new AbortController()
-    const timer = setTimeout(() => gaveUp.abort(), GREETING_MS)
+    const timer = setTimeout(() => gaveUp.abort(), patienceMs)
     try {
       const ends = await open(gaveUp)
       await greet(ends, gaveUp)
