@@ -1,12 +1,10 @@
 /**
- * Becoming contacts: notices go out until they are answered, and arriving ones change the contact book.
+ * Becoming contacts: what the user decides becomes a notice, and arriving notices change the contact book.
  *
  * @module
  */
-import { z } from "zod"
-import { openBackoff } from "../base/backoff.ts"
 import type { Clock } from "../base/clock.ts"
-import { AlliumError, toAlliumError } from "../base/errors.ts"
+import { AlliumError } from "../base/errors.ts"
 import type { Log } from "../base/log.ts"
 import type { Chance } from "../base/random.ts"
 import { Scope } from "../base/scope.ts"
@@ -15,37 +13,21 @@ import { parseContactUri } from "../identity/contact-uri.ts"
 import type { Contact, ContactBook } from "../identity/contacts.ts"
 import type { Identity, IdentityBook } from "../identity/identity.ts"
 import type { Channel } from "../link/link.ts"
-import type { StoreRoom, Table } from "../store/store.ts"
+import type { StoreRoom } from "../store/store.ts"
 import {
   answerShape,
   CONTACT_PROTOCOL,
   type ContactAnswer,
   type ContactNotice,
-  GREETING_CHARACTERS_MAX,
   noticeShape,
   packRecord,
   readRecord,
 } from "./contact-wire.ts"
 import type { Links } from "./links.ts"
+import { NoticePost, type PendingNotice } from "./notice-post.ts"
 
-/** An away peer is asked about every five minutes. */
-const RETRY_FIRST_MS = 3_000
-const RETRY_MOST_MS = 300_000
-const RETRY_GROWTH = 1.5
 /** One notice and its answer, once the link stands. */
 const EXCHANGE_MS = 60_000
-
-const pendingShape = z.object({
-  identityKey: z.string(),
-  contactKey: z.string(),
-  /** Kept here too: a contact we refused is in no book any more. */
-  address: z.string(),
-  kind: z.enum(["request", "accept", "refuse"]),
-  greeting: z.string().max(GREETING_CHARACTERS_MAX),
-  /** What we call ourselves to them. */
-  ownName: z.string().max(64).optional(),
-})
-type Pending = z.output<typeof pendingShape>
 
 /** Somebody at the other end of a link. */
 interface Peer {
@@ -89,41 +71,40 @@ export interface ContactDeskOptions {
 /** Opens the desk: answers notices, and sends again what was not answered before the last end. */
 export async function openContactDesk(options: ContactDeskOptions): Promise<ContactDesk> {
   const desk = new Desk(options)
-  await desk.resume()
+  await desk.open()
   return desk
 }
 
 class Desk implements ContactDesk {
   readonly #options: ContactDeskOptions
-  readonly #pending: Table<Pending>
+  readonly #post: NoticePost
   readonly #scope = new Scope()
-  /** What goes out now, by contact: a newer notice ends the older one. */
-  readonly #sending = new Map<string, AbortController>()
 
   constructor(options: ContactDeskOptions) {
     this.#options = options
-    this.#pending = options.store.table("contact-notices", pendingShape)
-    const { links } = options
-    this.#scope.defer(
-      links.serveAnyone(CONTACT_PROTOCOL, ({ identity, peerKey, peerAddress, channel }) =>
-        this.#receive(identity, { key: peerKey, address: peerAddress }, channel),
-      ),
-    )
+    const deliver = (notice: PendingNotice, signal: AbortSignal) => this.#deliver(notice, signal)
+    this.#post = this.#scope.use(new NoticePost({ ...options, deliver }))
   }
 
-  async resume(): Promise<void> {
-    for await (const [, pending] of this.#pending.entries()) this.#start(pending)
+  async open(): Promise<void> {
+    this.#scope.defer(
+      this.#options.links.serveAnyone(CONTACT_PROTOCOL, (arrival) => {
+        const { identity, peerKey: key, peerAddress: address, channel } = arrival
+        return this.#receive(identity, { key, address }, channel)
+      }),
+    )
+    await this.#post.resume()
   }
 
   async request(identity: Identity, uri: string, words: ContactWords): Promise<Contact> {
     const { key, address } = parseContactUri(uri)
     if (key === identity.key)
       throw new AlliumError("CONTACT_STATE", "Cannot add contact: this is your own identity")
-    const pending = this.#pendingFor(identity, { key, address }, "request", words)
+    const notice = noticeFor(identity, { key, address }, "request", words)
     const wanted = { key, address, name: words.name }
     const book = this.#options.identities.contacts(identity)
-    const contact = await book.request(wanted, [this.#pending.put(placeOf(pending), pending)])
-    this.#start(pending)
+    const contact = await book.request(wanted, [this.#post.keep(notice)])
+    this.#post.start(notice)
     this.#changed(identity, contact)
     return contact
   }
@@ -159,9 +140,9 @@ class Desk implements ContactDesk {
     kind: "accept" | "refuse",
   ): Promise<Contact> {
     const book = this.#options.identities.contacts(identity)
-    const pending = this.#pendingFor(identity, book.find(nameOrKey), kind)
-    const contact = await book[kind](nameOrKey, [this.#pending.put(placeOf(pending), pending)])
-    this.#start(pending)
+    const notice = noticeFor(identity, book.find(nameOrKey), kind)
+    const contact = await book[kind](nameOrKey, [this.#post.keep(notice)])
+    this.#post.start(notice)
     this.#changed(identity, contact)
     return contact
   }
@@ -173,72 +154,24 @@ class Desk implements ContactDesk {
     deed: "block" | "unblock" | "remove",
   ): Promise<Contact> {
     const book = this.#options.identities.contacts(identity)
-    const place = placeOf({ identityKey: identity.key, contactKey: book.find(nameOrKey).key })
-    const contact = await book[deed](nameOrKey, [this.#pending.remove(place)])
-    this.#sending.get(place)?.abort()
-    this.#sending.delete(place)
+    const pair = { identityKey: identity.key, contactKey: book.find(nameOrKey).key }
+    const contact = await book[deed](nameOrKey, [this.#post.drop(pair)])
+    this.#post.stop(pair)
     this.#changed(identity, contact)
     return contact
   }
 
-  #pendingFor(
-    identity: Identity,
-    { key, address }: Pick<Contact, "key" | "address">,
-    kind: Pending["kind"],
-    words: Omit<ContactWords, "name"> = { greeting: "" },
-  ): Pending {
-    const { greeting, ownName } = words
-    const base = { identityKey: identity.key, contactKey: key, address, kind, greeting }
-    return ownName === undefined ? base : { ...base, ownName }
-  }
-
-  async #done(pending: Pending): Promise<void> {
-    this.#sending.delete(placeOf(pending))
-    await this.#options.store.commit([this.#pending.remove(placeOf(pending))])
-  }
-
-  #start(pending: Pending): void {
-    const place = placeOf(pending)
-    this.#sending.get(place)?.abort()
-    const abort = new AbortController()
-    this.#sending.set(place, abort)
-    const signal = AbortSignal.any([abort.signal, this.#scope.signal])
-    this.#sendUntilAnswered(pending, signal).catch((thrown: unknown) => {
-      if (!signal.aborted) this.#tell("notice.ended", thrown)
-    })
-  }
-
-  async #sendUntilAnswered(pending: Pending, signal: AbortSignal): Promise<void> {
-    const { clock, chance } = this.#options
-    const backoff = openBackoff({
-      firstMs: RETRY_FIRST_MS,
-      mostMs: RETRY_MOST_MS,
-      factor: RETRY_GROWTH,
-      chance,
-    })
-    while (!signal.aborted) {
-      try {
-        return await this.#sendOnce(pending, signal)
-      } catch (thrown) {
-        this.#tell("notice.failed", thrown)
-      }
-      await clock.sleep(backoff.next(), { signal })
-    }
-  }
-
-  async #sendOnce(pending: Pending, signal: AbortSignal): Promise<void> {
+  async #deliver(notice: PendingNotice, signal: AbortSignal): Promise<void> {
     const { identities, links } = this.#options
-    const identity = identities.list().find(({ key }) => key === pending.identityKey)
-    if (identity === undefined) return this.#done(pending)
-    const peer = { key: pending.contactKey, address: pending.address }
+    const identity = identities.list().find(({ key }) => key === notice.identityKey)
+    if (identity === undefined) return
+    const peer = { key: notice.contactKey, address: notice.address }
     const channel = await links.openToAnyone(identity, peer, CONTACT_PROTOCOL, { signal })
-    const answer = await exchange(channel, await this.#notice(identity, pending), signal)
-    if (signal.aborted) return
-    await this.#applyAnswer(identity, peer, answer)
-    await this.#done(pending)
+    const answer = await exchange(channel, await this.#notice(identity, notice), signal)
+    if (!signal.aborted) await this.#applyAnswer(identity, peer, answer)
   }
 
-  async #notice(identity: Identity, pending: Pending): Promise<ContactNotice> {
+  async #notice(identity: Identity, pending: PendingNotice): Promise<ContactNotice> {
     const { kind, greeting, ownName } = pending
     const name = ownName === undefined ? {} : { name: ownName }
     const card = kind === "refuse" ? "" : await this.#options.identities.card(identity, name)
@@ -310,14 +243,17 @@ class Desk implements ContactDesk {
       state: now?.state ?? "removed",
     })
   }
-
-  #tell(event: string, thrown: unknown): void {
-    this.#options.log.debug(`contact.${event}`, { code: toAlliumError(thrown).code })
-  }
 }
 
-function placeOf({ identityKey, contactKey }: Pick<Pending, "identityKey" | "contactKey">): string {
-  return `${identityKey}/${contactKey}`
+function noticeFor(
+  identity: Identity,
+  { key, address }: Peer,
+  kind: PendingNotice["kind"],
+  words: Omit<ContactWords, "name"> = { greeting: "" },
+): PendingNotice {
+  const { greeting, ownName } = words
+  const notice = { identityKey: identity.key, contactKey: key, address, kind, greeting }
+  return ownName === undefined ? notice : { ...notice, ownName }
 }
 
 /** Sends a notice and reads the answer; the channel is closed in any case. */
