@@ -40,6 +40,8 @@ export default defineConfig({
           name: "live",
           include: ["test/live/**/*.test.ts", "test/contract/**/*.live.test.ts"],
           pool: "forks",
+          // A tunnel may be built over a router that was just killed; a second try builds others.
+          retry: 1,
           testTimeout: 600_000,
           hookTimeout: 600_000,
         },
