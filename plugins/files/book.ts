@@ -6,7 +6,7 @@
 import { AlliumError, type Clock, type StoreRoom, Turns } from "allium/plugin"
 import { Manifests } from "./manifest.ts"
 import { Meter } from "./meter.ts"
-import { isFinished, type Transfer, transferShape } from "./transfer.ts"
+import { isFinished, newId, type Transfer, transferShape } from "./transfer.ts"
 
 /** Ended transfers with one contact that are remembered; older ones are forgotten. */
 const FINISHED_MAX = 1_000
@@ -64,6 +64,18 @@ export class TransferBook {
   }
 
   /**
+   * By the name it has between one identity and one contact. To others that name means nothing: they must
+   * not be able to find out that two identities are of one router.
+   */
+  between(parties: Pick<Transfer, "identity" | "contact">, wireId: string): Transfer | undefined {
+    const { identity, contact } = parties
+    const isIt = (one: Transfer) =>
+      (one.wireId ?? one.id) === wireId && one.identity === identity && one.contact === contact
+    const likely = this.#transfers.get(wireId)
+    return likely && isIt(likely) ? likely : this.list().find(isIt)
+  }
+
+  /**
    * By its id or the beginning of it.
    * @throws {AlliumError} `NOT_FOUND` for none or several.
    */
@@ -76,10 +88,18 @@ export class TransferBook {
     )
   }
 
-  /** Adds a transfer, unless there is one with its id; on disk when this resolves. */
+  /** Adds a transfer of ours; on disk when this resolves. */
   add(transfer: Transfer): Promise<void> {
+    return this.#turns.take(() => this.#write(transfer, []))
+  }
+
+  /** Adds a transfer of a contact's, unless it is there; gives it an id of its own where theirs is taken. */
+  receive(transfer: Transfer): Promise<void> {
     return this.#turns.take(async () => {
-      if (!this.#transfers.has(transfer.id)) await this.#write(transfer, [])
+      const { id } = transfer
+      if (this.between(transfer, id) !== undefined) return
+      const isTaken = this.#transfers.has(id)
+      await this.#write(isTaken ? { ...transfer, id: newId(), wireId: id } : transfer, [])
     })
   }
 

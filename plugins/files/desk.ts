@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { randomBytes } from "node:crypto"
 import { basename, isAbsolute, join } from "node:path"
 import {
   AlliumError,
@@ -30,7 +29,7 @@ import type {
 } from "./offers.ts"
 import { answerFiles } from "./service.ts"
 import { openSource } from "./source.ts"
-import { isFinished, type Transfer } from "./transfer.ts"
+import { isFinished, newId, type Transfer } from "./transfer.ts"
 import { FILE_BYTES_MAX, PROTOCOL } from "./wire.ts"
 
 /** Our transfers that are not finished. */
@@ -80,7 +79,7 @@ export class Desk {
     const contact = contacts.find(identity, input.contact)
     requireTrading(contact)
     const size = await this.#sizeOf(input.path)
-    const id = randomBytes(16).toString("hex")
+    const id = newId()
     await this.#book.add({
       ...{ id, direction: "out", identity: identity.key, contact: contact.key },
       ...{ contactName: contact.name, name: basename(input.path), path: input.path, size },

@@ -59,11 +59,12 @@ export async function fetchFile(
 
 async function fetchManifest(
   line: Line,
-  { id, size, root, blocks }: Transfer,
+  transfer: Transfer,
   book: TransferBook,
 ): Promise<Reason | undefined> {
+  const { id, size, root, blocks } = transfer
   for (let block = blocks; block < countBlocks(size); block++) {
-    await line.ask({ kind: "manifest", id: idBytes({ id }), block })
+    await line.ask({ kind: "manifest", id: idBytes(transfer), block })
     const answer = await line.answer()
     if (answer.kind === "gone") return answer.reason
     if (answer.kind !== "manifest" || answer.block !== block) throw notAsked()

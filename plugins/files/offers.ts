@@ -20,7 +20,7 @@ const TRANSFER_STATES = [
 
 /** A transfer as people and programs see it. */
 const transferDocumentShape = z.object({
-  /** 32 hexadecimal digits; the same on both sides. */
+  /** 32 hexadecimal digits; the same on both sides, unless both are of this router. */
   id: z.string(),
   identity: z.string(),
   contact: z.string(),

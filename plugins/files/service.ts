@@ -97,7 +97,7 @@ class Service implements AsyncDisposable {
     if (this.#find(offer.id, "in")) return { kind: "noted", id: offer.id }
     if (this.#isCrowded()) return { kind: "busy", id: offer.id }
     const folder = await welcome(this.#peer, offer.size)
-    await book.add({
+    await book.receive({
       ...{ id: toHex(offer.id), direction: "in", identity: identity.key, contact: contact.key },
       ...{ contactName: contact.name, name: safeName(offer.name), size: offer.size },
       ...{ sha256: offer.sha256, root: offer.root, blocks: 0, received: 0 },
@@ -193,10 +193,9 @@ class Service implements AsyncDisposable {
 
   #find(id: Uint8Array, direction: Transfer["direction"]): Transfer | undefined {
     const { identity, contact } = this.#peer
-    const found = this.#options.book.get(toHex(id))
-    if (found === undefined) return undefined
-    const ours = found.identity === identity.key && found.contact === contact.key
-    if (ours && found.direction === direction) return found
+    const parties = { identity: identity.key, contact: contact.key }
+    const found = this.#options.book.between(parties, toHex(id))
+    if (found === undefined || found.direction === direction) return found
     if (direction === "out") return undefined // indistinguishable from one that never was
     throw new AlliumError("BAD_RECORD", "Cannot take offer: its id is in use")
   }

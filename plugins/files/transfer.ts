@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { randomBytes } from "node:crypto"
 import { z } from "allium/plugin"
 import { bytesShape, HASH_BYTES, type Reason } from "./wire.ts"
 
@@ -25,11 +26,14 @@ const STAGES = [
 /** What the other side must still be told. */
 const TELLS = ["offer", "withdraw", "decline", "complete"] as const
 
+const ID_BYTES = 16
 const hash = bytesShape((length) => length === HASH_BYTES)
 
 export const transferShape = z.object({
-  /** 32 hexadecimal digits; the same on both sides. */
+  /** 32 hexadecimal digits, of one transfer of this router; the same on both sides but for `wireId`. */
   id: z.string(),
+  /** What the contact calls it, where that is not our id: another transfer of this router is called so. */
+  wireId: z.string().optional(),
   direction: z.enum(["out", "in"]),
   /** Key of our identity. */
   identity: z.string(),
@@ -76,7 +80,12 @@ export function endedFor(reason: Reason): Partial<Transfer> {
   return { stage, reason, tell: undefined }
 }
 
+/** For a transfer of this router. */
+export function newId(): string {
+  return randomBytes(ID_BYTES).toString("hex")
+}
+
 /** As the wire names it. */
-export function idBytes({ id }: { id: string }): Uint8Array {
-  return new Uint8Array(Buffer.from(id, "hex"))
+export function idBytes({ id, wireId = id }: Pick<Transfer, "id" | "wireId">): Uint8Array {
+  return new Uint8Array(Buffer.from(wireId, "hex"))
 }
