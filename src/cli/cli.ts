@@ -184,7 +184,7 @@ class Run {
   }
 
   #columns(): number {
-    return Math.min(100, this.#options.stdout.columns ?? 80)
+    return Math.min(100, this.#options.stdout.columns || 80)
   }
 }
 

@@ -51,7 +51,7 @@ async function show(document: unknown, { offer, terminal, json }: OfferRunOption
 
 function openProgress({ terminal, quiet }: OfferRunOptions): Reporter {
   if (quiet) return { tell: () => {}, clear: () => {} }
-  const columns = terminal.error.isTTY === true ? (terminal.error.columns ?? 80) : undefined
+  const columns = terminal.error.isTTY === true ? terminal.error.columns || 80 : undefined
   const write = (text: string) => void terminal.error.write(text)
   return openReporter({ write, columns, nowMs: () => performance.now() })
 }
