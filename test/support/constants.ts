@@ -14,6 +14,8 @@ export interface Constant {
   readonly name: string
   /** `undefined` when it is no sum or product of numbers and other constants. */
   readonly value: number | undefined
+  /** It only says another constant's name. */
+  readonly isAlias: boolean
 }
 
 const DECLARATION = /^(?:export )?const ([A-Z][A-Z0-9_]*)(?:: [^=]+)? = (?:(\{[^}]*\})|([^\n]+))/gm
@@ -27,7 +29,8 @@ export function readConstants(folders: readonly string[]): Constant[] {
     [...declared].map(([name, text]) => {
       const lookUp = (other: string): string | undefined =>
         other === name ? undefined : (declared.get(other) ?? everywhere.get(other))
-      return { path, name, value: evaluate(text, lookUp) }
+      const isAlias = /^[A-Z][A-Z0-9_]*$/.test(text)
+      return { path, name, value: evaluate(text, lookUp), isAlias }
     }),
   )
 }
