@@ -93,7 +93,7 @@ export class AlliumProcess implements AsyncDisposable {
     args: readonly string[],
     env: NodeJS.ProcessEnv = {},
   ): ChildProcessByStdio<null, Readable, Readable> {
-    const all = [...PROGRAM, ...args, "--home", this.home]
+    const all = [...PROGRAM, "--home", this.home, ...args]
     const stdio: ["ignore", "pipe", "pipe"] = ["ignore", "pipe", "pipe"]
     return spawn(process.execPath, all, { stdio, env: cleanEnvironment(env) })
   }
@@ -104,7 +104,7 @@ export class AlliumProcess implements AsyncDisposable {
     stdin = "",
     env: NodeJS.ProcessEnv = {},
   ): Promise<CommandResult> {
-    const all = [...PROGRAM, ...args, "--home", this.home]
+    const all = [...PROGRAM, "--home", this.home, ...args]
     const running = run(process.execPath, all, { env: cleanEnvironment(env), maxBuffer: 2 ** 26 })
     running.child.stdin?.end(stdin)
     try {
@@ -113,6 +113,28 @@ export class AlliumProcess implements AsyncDisposable {
       const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string }
       return { exit: code, stdout, stderr }
     }
+  }
+
+  /** Runs one command line on a terminal of its own; what a person sees, standard error included. */
+  async onTerminal(
+    args: readonly string[],
+    env: NodeJS.ProcessEnv = {},
+  ): Promise<{ exit: number; screen: string }> {
+    const line = quoted([process.execPath, ...PROGRAM, "--home", this.home, ...args])
+    const options = { env: cleanEnvironment({ TERM: "xterm", ...env }), stdio: "pipe" } as const
+    const child = spawn("script", ["-qec", line, "/dev/null"], options)
+    child.stdin.end()
+    const [screen, [exit]] = await Promise.all([text(child.stdout), once(child, "exit")])
+    return { exit, screen }
+  }
+
+  /** Runs a bash script in which `allium` is our program; returns what it prints. */
+  async inBash(script: string): Promise<string> {
+    const program = `allium() { ${quoted([process.execPath, ...PROGRAM])} "$@"; }`
+    const { stdout } = await run("bash", ["-c", `${program}\n${script}`], {
+      env: cleanEnvironment({ ALLIUM_HOME: this.home }),
+    })
+    return stdout
   }
 
   /** Runs one command that must succeed, with `--json`; returns its document. */
@@ -156,4 +178,9 @@ export class AlliumProcess implements AsyncDisposable {
     const [code] = (await gone) as [number | null]
     return code ?? undefined
   }
+}
+
+/** Words for a shell. */
+function quoted(words: readonly string[]): string {
+  return words.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ")
 }
