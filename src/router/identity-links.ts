@@ -11,7 +11,7 @@ import type { Chance, RandomBytes } from "../base/random.ts"
 import { Scope } from "../base/scope.ts"
 import type { Contact, ContactBook } from "../identity/contacts.ts"
 import type { Identity } from "../identity/identity.ts"
-import { type LinkAcceptor, openLinkAcceptor } from "../link/acceptor.ts"
+import { type LinkAcceptor, openLinkAcceptor, roleToKeep } from "../link/acceptor.ts"
 import type { Channel, Link, LinkPeer } from "../link/link.ts"
 import { type LinkSelf, openLink } from "../link/open-link.ts"
 import type { SamStream, Session } from "../sam/session.ts"
@@ -144,7 +144,7 @@ export class IdentityLinks implements AsyncDisposable {
     const before = this.#standing.get(key)
     const mine = { link, sinceMs: clock.monotonicMs(), direction }
     void this.#serve(link).catch((thrown: unknown) => this.#tell("serve", thrown))
-    if (before !== undefined && this.#keeps(before, mine, key)) return void close(link)
+    if (before !== undefined && this.#keeps(before, mine)) return void close(link)
     this.#standing.set(key, mine)
     if (before !== undefined) close(before.link)
     void link.closed.then(() => this.#forget(key, link))
@@ -152,12 +152,12 @@ export class IdentityLinks implements AsyncDisposable {
     else this.#limitStranger(key, link)
   }
 
-  /** When both sides dial at once, both must keep the same link: the one dialled by the smaller key. */
-  #keeps(before: Standing, late: Standing, peerKey: string): boolean {
+  /** Whether the link that stood stays: only when both sides dialled at once, and by the link's own rule. */
+  #keeps(before: Standing, late: Standing): boolean {
     if (late.sinceMs - before.sinceMs > SAME_MOMENT_MS) return false
     if (before.direction === late.direction) return false
-    const weAreSmaller = this.#options.identity.key < peerKey
-    return (before.direction === "out") === weAreSmaller
+    const { publicKey } = this.#options.identity
+    return before.direction === roleToKeep(publicKey, before.link.peer.identityKey)
   }
 
   /** The blocked and the too many hear nothing, as if nobody were here. */
