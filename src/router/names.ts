@@ -47,6 +47,7 @@ export interface Petnames {
 export function openPetnames(store: StoreRoom, now: () => number): Petnames {
   const table: Table<z.output<typeof entryShape>> = store.table("petnames", entryShape)
   const find = async (name: string): Promise<NameRecord | undefined> => {
+    if (name.length > NAME_CHARACTERS_MAX) return undefined
     const entry = await table.get(name.toLowerCase())
     return entry && { name: name.toLowerCase(), address: entry.address, source: "petname" }
   }
@@ -89,6 +90,8 @@ function requireAddress(text: string): void {
 
 function requireHostName(text: string): string {
   const parsed = hostNameShape.safeParse(text)
+  if (parsed.data?.endsWith(".b32.i2p"))
+    throw new AlliumError("BAD_NAME", "Cannot use name: it is an address, expected a name for one")
   if (parsed.success) return parsed.data
   throw new AlliumError("BAD_NAME", `Cannot use name: ${parsed.error.issues[0]?.message}`)
 }

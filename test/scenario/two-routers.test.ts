@@ -22,10 +22,10 @@ tellStory("two routers on the embedded network", async () => {
     patienceMs: 60_000,
     async restartRouterOfA(meanwhile) {
       if (bridge === undefined) throw new Error("The bridge is not open")
-      bridge.knobs.faults.add("refuse")
+      bridge.knobs.faults.add("hang")
       for (const { destinationB32 } of bridge.record) bridge.faults.killSession(destinationB32)
       await meanwhile()
-      bridge.knobs.faults.delete("refuse")
+      bridge.knobs.faults.delete("hang")
     },
   }
 })
