@@ -3,39 +3,16 @@
  *
  * @module
  */
-import { mkdir, writeFile } from "node:fs/promises"
-import { join } from "node:path"
 import { z } from "zod"
 import { toAlliumError } from "../../base/errors.ts"
 import type { Log } from "../../base/log.ts"
 import type { Router } from "../../router/router.ts"
+import { ask, openProxy, openSite, readTitle } from "./errands.ts"
 
 /** What the guide calls itself. */
 export const GUIDE = "guide"
 /** Files up to this size are taken without asking. */
 const FILE_LIMIT = "1GiB"
-const PAGE = `<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<title>The guide's site</title>
-<style>body { font: 1.1rem/1.5 system-ui, sans-serif; max-width: 34rem; margin: 4rem auto; padding: 0 1rem }</style>
-<h1>Hello from the guide</h1>
-<p>This page came over a destination of its own, through your own <code>http-proxy</code>.</p>
-<p>On the embedded network that is not anonymous. On I2P it is the same page, the same command, and it is.</p>
-</html>
-`
-
-/** Runs one offer of a router. */
-export async function ask<T = unknown>(
-  router: Router,
-  verb: string,
-  input: Record<string, unknown>,
-  signal: AbortSignal,
-): Promise<T> {
-  const answer = await router.offers.run(verb, input, { signal, progress: () => {} })
-  if (!("document" in answer)) throw new TypeError(`Cannot ask "${verb}": it answers with a stream`)
-  return answer.document as T
-}
 
 /** Where the guide is found. */
 export interface Guide {
@@ -43,6 +20,8 @@ export interface Guide {
   readonly uri: string
   /** URL of its site. */
   readonly site: string
+  /** Opens a site through the guide's own proxy; answers its title. */
+  read(url: string): Promise<string>
 }
 
 /** Makes the guide ready; it answers until `signal` aborts. */
@@ -52,16 +31,12 @@ export async function openGuide(router: Router, log: Log, signal: AbortSignal): 
   void answerAll(router, log, signal).catch(() => {})
   for (const contact of await contactsOf(router, signal)) await welcome(router, contact, signal)
   const { uri } = await ask<{ uri: string }>(router, "contact card", {}, signal)
-  return { uri, site: await openSite(router, signal) }
-}
-
-async function openSite(router: Router, signal: AbortSignal): Promise<string> {
-  const [standing] = await ask<{ url: string }[]>(router, "site list", {}, signal)
-  if (standing !== undefined) return standing.url
-  const folder = join(router.home.folder, "site")
-  await mkdir(folder, { recursive: true })
-  await writeFile(join(folder, "index.html"), PAGE)
-  return (await ask<{ url: string }>(router, "site serve", { folder }, signal)).url
+  const port = await openProxy(router, 0, signal)
+  return {
+    uri,
+    site: await openSite(router, "The guide's site", signal),
+    read: (url) => readTitle(url, port, signal),
+  }
 }
 
 const contactShape = z.object({ name: z.string(), state: z.string() })

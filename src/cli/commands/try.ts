@@ -7,9 +7,7 @@
 import { createHash, randomBytes } from "node:crypto"
 import { once } from "node:events"
 import { writeFile } from "node:fs/promises"
-import { type IncomingMessage, request } from "node:http"
 import { join } from "node:path"
-import { text as readText } from "node:stream/consumers"
 import { EMBEDDED_BANNER } from "../../api/protocol.ts"
 import { systemClock } from "../../base/clock.ts"
 import { openLog } from "../../base/log.ts"
@@ -19,7 +17,8 @@ import { makePrivateFolder } from "../../router/home.ts"
 import { createRouter, type Router } from "../../router/router.ts"
 import type { LocalCall } from "../local.ts"
 import { findPaths } from "../paths.ts"
-import { ask, GUIDE, type Guide, openGuide } from "./guide.ts"
+import { ask, openProxy, openSite, readTitle } from "./errands.ts"
+import { GUIDE, type Guide, openGuide } from "./guide.ts"
 import { runOptions } from "./network-options.ts"
 import { type Parts, serve } from "./run.ts"
 import type { TryInput } from "./try-options.ts"
@@ -87,17 +86,7 @@ async function openPlace(
   )
   const guide = await openGuide(other, log, AbortSignal.any([signal, scope.signal]))
   if (me.identities.list().length === 0) await ask(me, "identity create", { name: "me" }, signal)
-  return { me, guide, home, proxyPort: await proxyOf(me, input.proxy, signal) }
-}
-
-/** The tunnel of an earlier run, or a new one. */
-async function proxyOf(me: Router, port: number, signal: AbortSignal): Promise<number> {
-  const tunnels = await ask<{ kind: string; listens?: string }[]>(me, "tunnel list", {}, signal)
-  const standing = tunnels.find(({ kind, listens }) => kind === "http-proxy" && listens)
-  const { listens = "" } =
-    standing ??
-    (await ask<{ listens?: string }>(me, "tunnel add http-proxy", { listen: String(port) }, signal))
-  return Number(listens.split(":").at(-1))
+  return { me, guide, home, proxyPort: await openProxy(me, input.proxy, signal) }
 }
 
 async function tellStory(
@@ -118,9 +107,10 @@ async function tellStory(
   await ask(me, "file send", { contact, path, wait: true }, signal)
   const hash = createHash("sha256").update(bytes).digest("hex").slice(0, 16)
   await print(`  ✔ a file of 1 MiB arrived whole, SHA-256 ${hash}…`)
-  await print(
-    `  ✔ the guide's site, through your proxy: "${await titleOf(guide.site, proxyPort, signal)}"\n`,
-  )
+  const theirs = await readTitle(guide.site, proxyPort, signal)
+  await print(`  ✔ you opened the guide's site through your proxy: "${theirs}"`)
+  const mine = await guide.read(await openSite(me, "Your site", signal))
+  await print(`  ✔ the guide opened yours through its own: "${mine}"\n`)
 }
 
 async function meet(me: Router, guide: Guide, signal: AbortSignal): Promise<void> {
@@ -159,15 +149,6 @@ async function nextReply(me: Router, signal: AbortSignal): Promise<string> {
   }
   signal.throwIfAborted()
   return ""
-}
-
-async function titleOf(url: string, proxyPort: number, signal: AbortSignal): Promise<string> {
-  const asked = request({ host: "127.0.0.1", port: proxyPort, path: url, signal })
-  asked.setHeader("host", new URL(url).host)
-  asked.end()
-  const [response] = (await once(asked, "response", { signal })) as [IncomingMessage]
-  const page = await readText(response)
-  return /<title>(.*?)<\/title>/.exec(page)?.[1] ?? `status ${response.statusCode}`
 }
 
 function howToGoOn({ guide, proxyPort, home }: Place): string {
