@@ -4,7 +4,7 @@
  * @module
  */
 import { systemClock } from "../base/clock.ts"
-import { isAlliumError } from "../base/errors.ts"
+import { AlliumError, isAlliumError } from "../base/errors.ts"
 import { silentLog } from "../base/log.ts"
 import { EMBEDDED_MARKER_NAME, markerKeys } from "../bridge/marker.ts"
 import type { BridgeAddress } from "../sam/bridge-address.ts"
@@ -22,12 +22,24 @@ export interface BridgeReport {
 /**
  * Greets a bridge, and asks whether it is an embedded network.
  *
- * @throws {AlliumError} `BRIDGE_UNREACHABLE`, `BRIDGE_SILENT`, `BRIDGE_BAD_REPLY`, `ABORTED`, `TIMED_OUT`.
+ * @param call.patienceMs - For everything together; after it the bridge counts as silent.
+ * @throws {AlliumError} `BRIDGE_UNREACHABLE`, `BRIDGE_SILENT`, `BRIDGE_BAD_REPLY`, `ABORTED`.
  */
-export function probeBridge(
+export async function probeBridge(
   bridge: BridgeAddress,
-  call: { signal: AbortSignal },
+  call: { signal: AbortSignal; patienceMs: number },
 ): Promise<BridgeReport> {
+  const limit = AbortSignal.timeout(call.patienceMs)
+  try {
+    return await ask(bridge, { signal: AbortSignal.any([call.signal, limit]) })
+  } catch (cause) {
+    if (call.signal.aborted || !limit.aborted) throw cause
+    const found = `no answer after ${call.patienceMs / 1_000} s, expected one at once`
+    throw new AlliumError("BRIDGE_SILENT", `Cannot speak to SAM bridge: ${found}`, { cause })
+  }
+}
+
+function ask(bridge: BridgeAddress, call: { signal: AbortSignal }): Promise<BridgeReport> {
   return withBridge(bridge, call, async ({ conversation, profile }) => {
     const found = await conversation.ask(lookupRequest(EMBEDDED_MARKER_NAME), call).catch(unknown)
     return {

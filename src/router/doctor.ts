@@ -72,9 +72,9 @@ async function checkBridge(
   { network }: RouterView,
   { signal }: { signal: AbortSignal },
 ): Promise<Finding> {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(PROBE_MS)])
   try {
-    const { version } = await probeBridge(await network.bridge(), { signal: limit })
+    const bridge = await network.bridge()
+    const { version } = await probeBridge(bridge, { signal, patienceMs: PROBE_MS })
     return { check: "bridge", state: "ok", found: `SAM ${version} at ${network.bridgeName}` }
   } catch (thrown) {
     const { message, code, outcome } = toAlliumError(thrown)

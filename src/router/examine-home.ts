@@ -61,10 +61,12 @@ async function checkStore(folder: string): Promise<Finding> {
 async function checkNetwork({ signal }: { signal: AbortSignal }): Promise<Finding[]> {
   const program = await findI2pd()
   const i2pd: Finding = { check: "i2pd", state: "ok", found: program ?? "not installed" }
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(PROBE_MS)])
   const name = `${SAM_DEFAULT.host}:${SAM_DEFAULT.port}`
   try {
-    const { version, embedded } = await probeBridge(SAM_DEFAULT, { signal: limit })
+    const { version, embedded } = await probeBridge(SAM_DEFAULT, {
+      signal,
+      patienceMs: PROBE_MS,
+    })
     const found = embedded
       ? `an embedded network, not I2P, at ${name}`
       : `SAM ${version} at ${name}`

@@ -21,6 +21,8 @@ export const SAM_DEFAULT: BridgeAddress = { host: "127.0.0.1", port: 7656 }
 export const EMBEDDED_DEFAULT: BridgeAddress = { host: "127.0.0.1", port: 17_656 }
 /** A bridge of this machine answers HELLO in milliseconds; a hung one must not hold up the start. */
 const PROBE_MS = 2_000
+/** Before a session is opened there is time: a router that is busy starting took a second. */
+const CHECK_MS = 5_000
 
 /** What a user may ask for. */
 export const NETWORK_CHOICES = ["auto", "sam", "i2pd", "embedded"] as const
@@ -90,7 +92,7 @@ async function findNetwork(options: NetworkOptions): Promise<Network> {
 /** Whether a SAM bridge listens there; an embedded network in its place is an error, not a no. */
 async function answers(sam: BridgeAddress, signal: AbortSignal): Promise<boolean> {
   try {
-    await requireI2p(sam, signal)
+    await requireI2p(sam, { signal, patienceMs: PROBE_MS })
     return true
   } catch (error) {
     if (isAlliumError(error, "EMBEDDED_NOT_ASKED") || signal.aborted) throw error
@@ -98,9 +100,11 @@ async function answers(sam: BridgeAddress, signal: AbortSignal): Promise<boolean
   }
 }
 
-async function requireI2p(sam: BridgeAddress, signal: AbortSignal): Promise<void> {
-  const limited = AbortSignal.any([signal, AbortSignal.timeout(PROBE_MS)])
-  const { embedded } = await probeBridge(sam, { signal: limited })
+async function requireI2p(
+  sam: BridgeAddress,
+  call: { signal: AbortSignal; patienceMs: number },
+): Promise<void> {
+  const { embedded } = await probeBridge(sam, call)
   if (!embedded) return
   throw new AlliumError(
     "EMBEDDED_NOT_ASKED",
@@ -115,7 +119,7 @@ function bridgeNetwork(sam: BridgeAddress, { signal }: NetworkOptions): Network 
     bridgeName: nameOf(sam),
     i2pdRestarts: undefined,
     async bridge() {
-      await requireI2p(sam, signal)
+      await requireI2p(sam, { signal, patienceMs: CHECK_MS })
       return sam
     },
     async [Symbol.asyncDispose]() {},
