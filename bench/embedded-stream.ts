@@ -23,7 +23,7 @@ import { openSupervisedSession, type SamStream, type Session } from "../src/sam/
 import { type Carried, carryOnce, type Ends, MIB, readBytes, writeBytes } from "./carry.ts"
 import { alternate, type Bench, type Figure, figure, ratios } from "./figure.ts"
 import { compareStreams } from "./sam-stream.ts"
-import { openSockets } from "./sockets.ts"
+import { openRelayed, openSockets } from "./sockets.ts"
 
 /** How much is measured. */
 export interface EmbeddedStreamSize {
@@ -92,6 +92,7 @@ async function oneProcess(
   const byteCount = mebibytes * MIB
   const contenders = {
     loopback: () => carryOnce(openSockets, byteCount),
+    relay: () => carryOnce(openRelayed, byteCount),
     embedded: () => carryOnce(meet, byteCount),
     link: () => carryOnce(async () => openChannel(await meet()), byteCount),
   }
@@ -99,12 +100,17 @@ async function oneProcess(
   const results = await alternate(rounds, contenders)
   const speed = (which: keyof typeof results) =>
     results[which].map((one: Carried) => one.mebibytesPerSecond)
+  const compare = (above: keyof typeof results, below: keyof typeof results) =>
+    figure(`one process: ${above} to ${below}`, ratios(speed(above), speed(below)), "")
   return [
     figure("one process: loopback socket", speed("loopback"), "MiB/s"),
+    figure("one process: relay, two sockets and pipe()", speed("relay"), "MiB/s"),
     figure("one process: embedded network", speed("embedded"), "MiB/s"),
     figure("one process: channel of a link over it", speed("link"), "MiB/s"),
-    figure("one process: embedded to loopback", ratios(speed("embedded"), speed("loopback")), ""),
-    figure("one process: link to embedded", ratios(speed("link"), speed("embedded")), ""),
+    compare("relay", "loopback"),
+    compare("embedded", "loopback"),
+    compare("embedded", "relay"),
+    compare("link", "embedded"),
   ]
 }
 
