@@ -31,8 +31,11 @@ const TRIES_MAX = 30
 export interface SamStreamSize {
   readonly pairs: number
   readonly mebibytes: number
-  /** Streams of the foreign client: one session each, 20 or 40 s on i2pd 2.45.1. */
-  readonly foreign: number
+  /**
+   * Streams of the foreign client, each with a session of its own. Not on real routers: there its sessions take 20
+   * or 40 s, and its streams stayed silent so often that a run did not end.
+   */
+  readonly foreign?: number
 }
 
 export const bench: Bench = {
@@ -43,7 +46,7 @@ export const bench: Bench = {
       : undefined,
   async run() {
     const [near = 0, far = 0] = portsOfTestnet()
-    return compareStreams(near, far, { pairs: 15, mebibytes: 16, foreign: 3 }, { least: 0.97 })
+    return compareStreams(near, far, { pairs: 15, mebibytes: 16 }, { least: 0.97 })
   },
 }
 
@@ -68,6 +71,7 @@ export async function compareStreams(
       ours: () => carryOnce(ours, mebibytes * MIB),
       bare: () => carryOnce(bare, mebibytes * MIB),
     })
+    if (foreign === undefined) return figuresOf(results, goal)
     const foreigner = () => meet((call) => openForeign(near, far, call), FOREIGN_MS)
     return [...figuresOf(results, goal), ...(await measureOpening(foreign, { ours, foreigner }))]
   } finally {
