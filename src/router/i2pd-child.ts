@@ -10,7 +10,7 @@ import { createServer } from "node:net"
 import { delimiter, join } from "node:path"
 import { type Backoff, openBackoff } from "../base/backoff.ts"
 import type { Clock } from "../base/clock.ts"
-import { AlliumError } from "../base/errors.ts"
+import { AlliumError, toAlliumError } from "../base/errors.ts"
 import type { Log } from "../base/log.ts"
 import type { Chance } from "../base/random.ts"
 import { Scope } from "../base/scope.ts"
@@ -34,9 +34,13 @@ export interface I2pdChild extends AsyncDisposable {
 }
 
 /** Finds the i2pd binary on PATH and in the usual folders. */
-export async function findI2pd(path = process.env.PATH ?? ""): Promise<string | undefined> {
-  for (const folder of [...path.split(delimiter), ...USUAL_FOLDERS]) {
-    const candidate = join(folder, "i2pd")
+export function findI2pd(path = process.env.PATH ?? ""): Promise<string | undefined> {
+  return findProgram("i2pd", [...path.split(delimiter), ...USUAL_FOLDERS])
+}
+
+async function findProgram(name: string, folders: readonly string[]): Promise<string | undefined> {
+  for (const folder of folders) {
+    const candidate = join(folder, name)
     const usable = folder !== "" && (await access(candidate, constants.X_OK).then(yes, no))
     if (usable) return candidate
   }
@@ -104,7 +108,7 @@ class Keeper {
   async start(): Promise<void> {
     const { program, folder, clock } = this.#options
     const startedMs = clock.monotonicMs()
-    const child = spawnBound(program, [
+    const child = await spawnBound(program, [
       `--datadir=${folder}`,
       `--conf=${this.#config}`,
       "--tunconf=/dev/null",
@@ -114,18 +118,27 @@ class Keeper {
       throw new AlliumError("I2PD_FAILED", "Cannot start i2pd: the system refused it", { cause })
     })
     this.child = child
+    if (this.#abort.signal.aborted) child.kill("SIGKILL") // closed while it was being started
     await writeFile(join(folder, "allium.pid"), `${child.pid}\n`, { mode: 0o600 })
     child.once("exit", () => void this.#again(clock.monotonicMs() - startedMs).catch(() => {}))
   }
 
   async #again(livedMs: number): Promise<void> {
     this.child = undefined
-    if (this.#abort.signal.aborted) return
+    const { clock, log } = this.#options
+    const { signal } = this.#abort
     if (livedMs > HEALTHY_MS) this.#backoff.reset()
-    this.restarts++
-    this.#options.log.warn("i2pd.ended", { livedMs: Math.round(livedMs), restarts: this.restarts })
-    await this.#options.clock.sleep(this.#backoff.next(), { signal: this.#abort.signal })
-    await this.start()
+    if (!signal.aborted) log.warn("i2pd.ended", { livedMs: Math.round(livedMs) })
+    while (!signal.aborted) {
+      this.restarts++
+      await clock.sleep(this.#backoff.next(), { signal })
+      try {
+        return await this.start()
+      } catch (thrown) {
+        // Perhaps it is being upgraded: tried again.
+        log.warn("i2pd.not-started", { code: toAlliumError(thrown).code })
+      }
+    }
   }
 
   async close(): Promise<void> {
@@ -141,10 +154,14 @@ class Keeper {
 }
 
 /** Spawns so that the child dies with us where the system knows how (Linux, util-linux). */
-function spawnBound(program: string, args: string[]): ChildProcess {
-  const options = { stdio: "ignore", env: { PATH: process.env.PATH ?? "" } } as const
-  if (process.platform !== "linux") return spawn(program, args, options)
-  return spawn("setpriv", ["--pdeathsig", "KILL", "--", program, ...args], options)
+async function spawnBound(program: string, args: string[]): Promise<ChildProcess> {
+  const path = process.env.PATH ?? ""
+  const options = { stdio: "ignore", env: { PATH: path } } as const
+  const isLinux = process.platform === "linux"
+  const setpriv = isLinux ? await findProgram("setpriv", path.split(delimiter)) : undefined
+  // Without it an i2pd that outlives us is ended at the next start.
+  if (setpriv === undefined) return spawn(program, args, options)
+  return spawn(setpriv, ["--pdeathsig", "KILL", "--", program, ...args], options)
 }
 
 /** Ends an i2pd that a killed router of the same home left behind; only when it is surely that one. */
