@@ -10,7 +10,7 @@ tellStory("two routers, each with its own i2pd", async () => {
       b: ["--network", "sam", "--sam", `127.0.0.1:${portB}`],
     },
     fileBytes: 64 * 2 ** 20,
-    patienceMs: 300_000,
+    patienceMs: 400_000,
     async restartRouterOfA(meanwhile) {
       // The peer's i2pd takes a new ratchet session with the same LeaseSet key only when the old one is over
       // 120 s old (ECIESX25519_RESTART_TIMEOUT in its source): until then a restarted side stays unheard.

@@ -147,7 +147,7 @@ export function tellStory(name: string, open: () => Promise<World>): void {
 
     it("curl reads A's site through B's proxy, by its b32 name", async () => {
       const site = join(folder, "site")
-      await mkdir(site)
+      await mkdir(site, { recursive: true })
       await writeFile(join(site, "index.html"), "<h1>hello from an eepsite</h1>")
       const served = await a.json<{ address: string }>("site", "serve", site)
       siteAddress = served.address
