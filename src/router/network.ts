@@ -41,6 +41,8 @@ export interface Network extends AsyncDisposable {
    * @throws {AlliumError} `BRIDGE_UNREACHABLE`, `EMBEDDED_NOT_ASKED`.
    */
   bridge(): Promise<BridgeAddress>
+  /** Whether the bridge answered when it was last asked; asked before each session, and at the start. */
+  readonly answers: boolean
   /** Restarts of our own i2pd so far; `undefined` without one. */
   readonly i2pdRestarts: number | undefined
 }
@@ -71,7 +73,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     case "embedded":
       return openEmbedded(options)
     case "sam":
-      return bridgeNetwork(options.sam ?? SAM_DEFAULT, options)
+      return openBridgeNetwork(options.sam ?? SAM_DEFAULT, options)
     case "i2pd":
       return openI2pd(options)
     case "auto":
@@ -81,23 +83,13 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
 
 async function findNetwork(options: NetworkOptions): Promise<Network> {
   const sam = options.sam ?? SAM_DEFAULT
-  if (await answers(sam, options.signal)) return bridgeNetwork(sam, options)
+  const network = await openBridgeNetwork(sam, options)
+  if (network.answers) return network
   if ((await findI2pd()) !== undefined) return openI2pd(options)
   throw new AlliumError(
     "NO_NETWORK",
     `Cannot find I2P: no SAM bridge at ${nameOf(sam)} and no i2pd on this machine`,
   )
-}
-
-/** Whether a SAM bridge listens there; an embedded network in its place is an error, not a no. */
-async function answers(sam: BridgeAddress, signal: AbortSignal): Promise<boolean> {
-  try {
-    await requireI2p(sam, { signal, patienceMs: PROBE_MS })
-    return true
-  } catch (error) {
-    if (isAlliumError(error, "EMBEDDED_NOT_ASKED") || signal.aborted) throw error
-    return false
-  }
 }
 
 async function requireI2p(
@@ -112,14 +104,27 @@ async function requireI2p(
   )
 }
 
-function bridgeNetwork(sam: BridgeAddress, { signal }: NetworkOptions): Network {
+/** Asks the bridge once; one that does not answer may come later, an embedded one is refused at once. */
+async function openBridgeNetwork(sam: BridgeAddress, { signal }: NetworkOptions): Promise<Network> {
+  let answers = false
+  const ask = async (patienceMs: number) => {
+    answers = false
+    await requireI2p(sam, { signal, patienceMs })
+    answers = true
+  }
+  await ask(PROBE_MS).catch((error: unknown) => {
+    if (isAlliumError(error, "EMBEDDED_NOT_ASKED") || signal.aborted) throw error
+  })
   return {
     kind: "sam",
     anonymous: true,
     bridgeName: nameOf(sam),
+    get answers() {
+      return answers
+    },
     i2pdRestarts: undefined,
     async bridge() {
-      await requireI2p(sam, { signal, patienceMs: CHECK_MS })
+      await ask(CHECK_MS)
       return sam
     },
     async [Symbol.asyncDispose]() {},
@@ -138,6 +143,9 @@ async function openI2pd(options: NetworkOptions): Promise<Network> {
     kind: "i2pd",
     anonymous: true,
     bridgeName: nameOf(sam),
+    get answers() {
+      return child.processId !== undefined
+    },
     get i2pdRestarts() {
       return child.restarts
     },
@@ -154,6 +162,7 @@ async function openEmbedded(options: NetworkOptions): Promise<Network> {
     kind: "embedded",
     anonymous: false,
     bridgeName: nameOf(embedded.address),
+    answers: true,
     i2pdRestarts: undefined,
     bridge: async () => embedded.address,
     [Symbol.asyncDispose]: () => embedded[Symbol.asyncDispose](),

@@ -55,7 +55,7 @@ export interface RouterOptions {
 /** A running router. Closing it ends everything, in reverse order. */
 export interface Router extends AsyncDisposable {
   readonly home: Home
-  readonly network: Pick<Network, "kind" | "anonymous" | "bridgeName">
+  readonly network: Pick<Network, "kind" | "anonymous" | "bridgeName" | "answers">
   readonly identities: IdentityBook
   /** Everything that can be asked of it. */
   readonly offers: OfferBook
@@ -225,6 +225,6 @@ function answerOffers(
   answerTunnelOffers(offers, options.tunnels, tunnels)
   answerStatusOffers(offers, {
     status: () => makeStatus(view, tools.clock, startedMs),
-    doctor: (call) => diagnose(view, tools.clock, call),
+    doctor: (call) => diagnose(view, call),
   })
 }

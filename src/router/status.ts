@@ -34,11 +34,12 @@ export function makeStatus(view: RouterView, clock: Clock, startedMs: number): S
       kind: network.kind,
       anonymous: network.anonymous,
       bridge: network.bridgeName,
+      answers: network.answers,
       ...(network.i2pdRestarts !== undefined && { i2pdRestarts: network.i2pdRestarts }),
     },
     uptimeMs: Math.round(clock.monotonicMs() - startedMs),
     home: view.home.folder,
-    sessions: view.sessions.list().map((report) => sessionLine(report, clock.now())),
+    sessions: view.sessions.list().map(sessionLine),
     contacts: countContacts(view),
     tunnels: {
       open: tunnels.list().filter(({ state }) => state === "open").length,
@@ -49,15 +50,13 @@ export function makeStatus(view: RouterView, clock: Clock, startedMs: number): S
   }
 }
 
-function sessionLine(
-  { owner, address, state }: SessionReport,
-  now: number,
-): Status["sessions"][number] {
+function sessionLine(report: SessionReport): Status["sessions"][number] {
+  const { owner, address, state, forMs } = report
   return {
     owner: `${owner.kind} ${owner.name}`,
     address,
     state: state.name,
-    forMs: Math.max(0, Math.round(now - state.sinceMs)),
+    forMs: Math.round(forMs),
     ...(state.name === "down" && { reason: `${state.reason.message} (${state.reason.code})` }),
   }
 }

@@ -93,7 +93,14 @@ async function announce({ router, socketPath, apiPort }: Served, call: LocalCall
   if (!network.anonymous) terminal.note(terminal.paintError("yellow", EMBEDDED_BANNER))
   if (json)
     return terminal.print(
-      JSON.stringify({ ready: true, version, network, home: home.folder, socketPath, apiPort }),
+      JSON.stringify({
+        ready: true,
+        version,
+        network,
+        home: home.folder,
+        socketPath,
+        apiPort,
+      }),
     )
   if (quiet) return
   await terminal.print(`Allium ${version} runs. ${networkSentence(router)}`)
@@ -110,7 +117,8 @@ async function announce({ router, socketPath, apiPort }: Served, call: LocalCall
 function networkSentence({ network }: Router): string {
   if (network.kind === "embedded") return `Embedded network at ${network.bridgeName}.`
   if (network.kind === "i2pd") return "I2P through an i2pd of its own."
-  return `I2P through the SAM bridge at ${network.bridgeName}.`
+  if (network.answers) return `I2P through the SAM bridge at ${network.bridgeName}.`
+  return `Waiting for the SAM bridge at ${network.bridgeName}, which does not answer yet.`
 }
 
 /** Closes; what hangs must not keep the user waiting. */

@@ -13,6 +13,7 @@ const statusShape = z.object({
     kind: z.enum(["sam", "i2pd", "embedded"]),
     anonymous: z.boolean(),
     bridge: z.string(),
+    answers: z.boolean(),
     i2pdRestarts: z.number().optional(),
   }),
   uptimeMs: z.number(),
