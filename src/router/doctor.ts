@@ -4,7 +4,6 @@
  * @module
  */
 import { statfs } from "node:fs/promises"
-import type { Clock } from "../base/clock.ts"
 import { toAlliumError } from "../base/errors.ts"
 import { probeBridge } from "./ask-bridge.ts"
 import { checkNode, checkPrivate, type Finding } from "./findings.ts"
@@ -20,7 +19,6 @@ const PROBE_MS = 10_000
 /** Makes every check; one that cannot be made is a finding itself. */
 export async function diagnose(
   view: RouterView,
-  clock: Clock,
   call: { signal: AbortSignal },
 ): Promise<Finding[]> {
   const checks: [string, () => Promise<Finding | Finding[]> | Finding | Finding[]][] = [
@@ -29,7 +27,7 @@ export async function diagnose(
     ["disk", () => checkDisk(view)],
     ["network", () => checkNetwork(view)],
     ["bridge", () => checkBridge(view, call)],
-    ["sessions", () => checkSessions(view, clock)],
+    ["sessions", () => checkSessions(view)],
     ["identities", () => checkIdentities(view)],
     ["plugins", () => checkPlugins(view)],
     ["tunnels", () => checkTunnels(view)],
@@ -83,10 +81,10 @@ async function checkBridge(
   }
 }
 
-function checkSessions({ sessions }: RouterView, clock: Clock): Finding[] {
-  return sessions.list().map(({ owner, state }) => {
+function checkSessions({ sessions }: RouterView): Finding[] {
+  return sessions.list().map(({ owner, state, forMs }) => {
     const check = `session of ${owner.kind} ${owner.name}`
-    const forSeconds = Math.round(Math.max(0, clock.now() - state.sinceMs) / 1_000)
+    const forSeconds = Math.round(forMs / 1_000)
     const found = `${state.name} for ${forSeconds} s`
     if (state.name === "down")
       return {

@@ -26,6 +26,8 @@ export interface SessionReport {
   readonly owner: SessionOwner
   readonly address: string
   readonly state: SessionState
+  /** How long it has been so, by the clock that does not jump. */
+  readonly forMs: number
 }
 
 /** Opens sessions and knows which stand. */
@@ -55,6 +57,14 @@ export interface SessionsOptions {
   readonly onState: (report: SessionReport) => void
 }
 
+interface Entry {
+  readonly owner: SessionOwner
+  readonly session: Session
+  readonly is: SessionState["name"]
+  /** Monotonic. */
+  readonly sinceMs: number
+}
+
 const SEED_BYTES = 32
 const seedShape = z.instanceof(Uint8Array).refine((seed) => seed.length === SEED_BYTES)
 
@@ -62,7 +72,13 @@ const seedShape = z.instanceof(Uint8Array).refine((seed) => seed.length === SEED
 export function openSessions(options: SessionsOptions): Sessions {
   const scope = new Scope()
   const seeds: Table<Uint8Array> = options.store.table("session-seeds", seedShape)
-  const standing = new Set<{ owner: SessionOwner; session: Session }>()
+  const { clock } = options
+  const standing = new Set<Entry>()
+  const report = (entry: Entry): SessionReport => {
+    const { owner, session, sinceMs } = entry
+    const { destination, state } = session
+    return { owner, address: destination.b32, state, forMs: clock.monotonicMs() - sinceMs }
+  }
 
   const open = (owner: SessionOwner, keys: Uint8Array, ownerScope: Scope): Session => {
     const session = openSupervisedSession({
@@ -70,15 +86,18 @@ export function openSessions(options: SessionsOptions): Sessions {
       keys,
       guard: options.guard,
       coolDownMs: options.coolDownMs,
-      clock: options.clock,
+      clock,
       chance: options.chance,
       random: options.random,
       log: options.log.child(owner.kind),
     })
-    const entry = { owner, session }
+    const entry: Entry = { owner, session, is: session.state.name, sinceMs: clock.monotonicMs() }
     standing.add(entry)
-    session.watch(() => options.onState(report(entry)))
-    session.watch(({ name }) => name === "closed" && standing.delete(entry))
+    session.watch(({ name }) => {
+      if (name !== entry.is) Object.assign(entry, { is: name, sinceMs: clock.monotonicMs() })
+      if (name === "closed") standing.delete(entry)
+      options.onState(report(entry))
+    })
     const close = once(() => Promise.resolve(session[Symbol.asyncDispose]()))
     ownerScope.defer(close)
     scope.defer(close)
@@ -106,10 +125,6 @@ export function openSessions(options: SessionsOptions): Sessions {
     list: () => [...standing].map(report),
     [Symbol.asyncDispose]: () => scope.close(),
   }
-}
-
-function report({ owner, session }: { owner: SessionOwner; session: Session }): SessionReport {
-  return { owner, address: session.destination.b32, state: session.state }
 }
 
 /** The same promise for every call. */

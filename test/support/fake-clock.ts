@@ -9,6 +9,7 @@ interface Sleeper {
 /** Time in the hands of the test. */
 export class FakeClock implements Clock {
   #nowMs: number
+  #jumpedMs = 0
   #sleepers: Sleeper[] = []
 
   constructor(nowMs = 1_000_000) {
@@ -16,7 +17,12 @@ export class FakeClock implements Clock {
   }
 
   now(): number {
-    return this.#nowMs
+    return this.#nowMs + this.#jumpedMs
+  }
+
+  /** Somebody sets the wall clock, forwards or back; no time passes. */
+  jump(ms: number): void {
+    this.#jumpedMs += ms
   }
 
   monotonicMs(): number {

@@ -17,13 +17,19 @@ interface Sleeper {
 /** See the module. */
 export class FakeWorld {
   #nowMs = BEGINNING_MS
+  #jumpedMs = 0
   #underWay = 0
   readonly #sleepers = new Set<Sleeper>()
 
   readonly clock: Clock = {
-    now: () => this.#nowMs,
+    now: () => this.#nowMs + this.#jumpedMs,
     monotonicMs: () => this.#nowMs - BEGINNING_MS,
     sleep: (ms, call = {}) => this.#sleep(ms, call.signal),
+  }
+
+  /** Somebody sets the wall clocks of this world, forwards or back; no time passes. */
+  jump(ms: number): void {
+    this.#jumpedMs += ms
   }
 
   /** One turn of the event loop, known to be under way. */
