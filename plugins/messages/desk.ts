@@ -81,11 +81,15 @@ export class Desk {
         "BAD_INPUT",
         "Cannot list messages: --before counts within one conversation, expected a contact",
       )
-    const all: { parties: Parties; message: Numbered }[] = []
-    for (const { parties, conversation } of await this.#book.listOf(identity))
-      for (const message of await conversation.newest(rangeOf(input)))
-        all.push({ parties, message })
-    all.sort((left, right) => left.message[1].storedAt - right.message[1].storedAt)
+    const all: { parties: Parties; message: Numbered; atMs: number }[] = []
+    for (const { parties, conversation } of await this.#book.listOf(identity)) {
+      let atMs = 0 // clocks are set back now and then; a conversation's own order stays
+      for (const message of await conversation.newest(rangeOf(input))) {
+        atMs = Math.max(atMs, message[1].storedAt)
+        all.push({ parties, message, atMs })
+      }
+    }
+    all.sort((left, right) => left.atMs - right.atMs)
     return all.slice(-input.limit).map(({ parties, message }) => this.#document(parties, message))
   }
 
