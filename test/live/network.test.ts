@@ -25,6 +25,15 @@ const TESTNET = ["--conditions=source", "--import", "tsx", "test/support/testnet
 const SESSION_OPTIONS =
   "SIGNATURE_TYPE=7 i2cp.leaseSetEncType=4 inbound.length=1 outbound.length=1 inbound.quantity=3 outbound.quantity=3"
 
+const yes = () => true
+const no = () => false
+
+/** Asks until the answer is yes; gives up after 20 s. */
+async function untilTrue(ask: () => Promise<boolean>): Promise<void> {
+  for (const end = Date.now() + 20_000; !(await ask()); await delay(100))
+    if (Date.now() > end) throw new Error("Still not so after 20 s")
+}
+
 /** Read instead of a line at the end. */
 const CLOSED = "(closed)"
 
@@ -127,6 +136,13 @@ describe("the control socket", () => {
     await hello()
     await restartRouter(victim)
     await hello()
+  })
+
+  it("starts a router again that ended by itself, and does not hide it", async () => {
+    await promisify(execFile)("pkill", ["-KILL", "-f", `router-${victim}/i2pd.conf`])
+    const ended = `router ${victim} ended by itself with SIGKILL`
+    await untilTrue(async () => (await packetReport()).crashes.includes(ended))
+    await untilTrue(() => hello().then(yes, no))
   })
 
   it("pauses a router: connections open, nothing answers", async () => {

@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto"
 import { mkdir, readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
+import { setTimeout as delay } from "node:timers/promises"
 import { I2pd } from "./i2pd.ts"
 
 export { samPort } from "./i2pd.ts"
@@ -27,6 +28,8 @@ export interface Routers extends AsyncDisposable {
  * left i2pd gives up until its tunnels change: with two of them a new site was not to be found for five minutes.
  */
 const FLOODFILLS = 4
+/** Before a router that ended by itself is started again. */
+const RESTART_MS = 1_000
 /** Router identity without certificate payload, in bytes; then where its length stands. */
 const IDENTITY_BYTES_MIN = 387
 const CERTIFICATE_LENGTH_OFFSET = 385
@@ -38,11 +41,15 @@ export async function openRouters(options: {
   readonly folder: string
 }): Promise<Routers> {
   const crashes: string[] = []
+  const life = new AbortController()
   const routers = Array.from({ length: options.routerCount }, (_, index) =>
-    newRouter(index + 1, options, crashes),
+    newRouter(index + 1, { ...options, crashes, signal: life.signal }),
   )
   const all = (deed: (router: I2pd) => Promise<void>) => Promise.all(routers.map(deed))
-  const close = async () => void (await all((router) => router.kill()))
+  const close = async () => {
+    life.abort()
+    await all((router) => router.kill())
+  }
   try {
     await all((router) => router.start())
     await all((router) => router.stop())
@@ -71,16 +78,38 @@ function routersOf(routers: I2pd[], crashes: string[], close: () => Promise<void
 
 function newRouter(
   number: number,
-  options: { readonly i2pd: string; readonly folder: string; readonly routerCount: number },
-  crashes: string[],
+  options: {
+    readonly i2pd: string
+    readonly folder: string
+    readonly routerCount: number
+    readonly crashes: string[]
+    readonly signal: AbortSignal
+  },
 ): I2pd {
-  const onCrash = (what: string) => {
+  const { crashes, signal } = options
+  const tell = (what: string) => {
     crashes.push(what)
     console.error(`testnet: ${what}`)
   }
   const folder = join(options.folder, `router-${number}`)
   const floodfill = number > options.routerCount - FLOODFILLS
-  return new I2pd({ number, folder, program: options.i2pd, floodfill, onCrash })
+  const router: I2pd = new I2pd({
+    number,
+    folder,
+    program: options.i2pd,
+    floodfill,
+    onCrash(what) {
+      tell(what)
+      startAgain(router, signal).catch((error: unknown) => signal.aborted || tell(String(error)))
+    },
+  })
+  return router
+}
+
+/** As a service manager does: 2.45.1 now and then aborts by itself, and Allium must get over it. */
+async function startAgain(router: I2pd, signal: AbortSignal): Promise<void> {
+  await delay(RESTART_MS, undefined, { signal })
+  await router.start()
 }
 
 /** Puts every other router's file where this one looks for the routers it knows. */
