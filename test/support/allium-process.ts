@@ -98,14 +98,15 @@ export class AlliumProcess implements AsyncDisposable {
     return spawn(process.execPath, all, { stdio, env: cleanEnvironment(env) })
   }
 
-  /** Runs one command line against this home; `stdin` is given to it. */
+  /** Runs one command line against this home, by the words `through` if there are any; `stdin` is given to it. */
   async command(
     args: readonly string[],
     stdin = "",
-    env: NodeJS.ProcessEnv = {},
+    through: readonly string[] = [],
   ): Promise<CommandResult> {
-    const all = [...PROGRAM, "--home", this.home, ...args]
-    const running = run(process.execPath, all, { env: cleanEnvironment(env), maxBuffer: 2 ** 26 })
+    const words = [...through, process.execPath, ...PROGRAM, "--home", this.home, ...args]
+    const [program = "", ...rest] = words
+    const running = run(program, rest, { env: cleanEnvironment(), maxBuffer: 2 ** 26 })
     running.child.stdin?.end(stdin)
     try {
       return { exit: 0, ...(await running) }

@@ -15,7 +15,7 @@ export interface Side {
 }
 
 /** `left` asks, `right` accepts; resolves when both know. */
-export async function befriend(left: Side, right: Side): Promise<void> {
+export async function befriend(left: Side, right: Side, patienceMs = PATIENCE_MS): Promise<void> {
   const { identity } = right
   const { uri } = await right.who.call<{ uri: string }>("contact card", { identity })
   const words = { identity: left.identity, as: right.calls }
@@ -23,13 +23,13 @@ export async function befriend(left: Side, right: Side): Promise<void> {
   await eventually(
     () => stateOf(right),
     (state) => state === "asking",
-    PATIENCE_MS,
+    patienceMs,
   )
   await right.who.call("contact accept", { contact: right.calls, identity })
   await eventually(
     () => stateOf(left),
     (state) => state === "accepted",
-    PATIENCE_MS,
+    patienceMs,
   )
 }
 
