@@ -32,6 +32,8 @@ export interface Link extends AsyncDisposable {
   readonly peer: LinkPeer
   /** Round trip as last measured by the heartbeat, in milliseconds; `undefined` before the first. */
   readonly roundTripMs: number | undefined
+  /** It lost its stream and looks for a new one: what is written waits. */
+  readonly adrift: boolean
   /**
    * Opens a channel; usable at once, before the peer has answered.
    * @throws {AlliumError} `LINK_LOST`, `CHANNEL_LIMIT`, `BAD_PROTOCOL`.

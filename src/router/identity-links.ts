@@ -83,6 +83,11 @@ export class IdentityLinks implements AsyncDisposable {
     return [...this.#standing.keys()]
   }
 
+  /** Keys of peers whose link has a stream now. */
+  reachable(): readonly string[] {
+    return [...this.#standing].filter(([, { link }]) => !link.adrift).map(([key]) => key)
+  }
+
   /**
    * The link to a peer: the standing one, or a new one.
    * @throws {AlliumError} `PEER_UNREACHABLE`, `PEER_MISMATCH`, `BRIDGE_UNREACHABLE`, …

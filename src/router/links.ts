@@ -45,7 +45,7 @@ export interface Links extends AsyncDisposable {
   onReachable(listener: (pair: Pair) => void): Undo
   /** To be called after a contact changed: begins or ends keeping in touch. */
   contactChanged(identity: Identity, contactKey: string): void
-  /** Keys of the contacts an identity has a link to now. */
+  /** Keys of the peers an identity can talk to now; a link that looks for a new stream does not count. */
   reachable(identity: Identity): readonly string[]
 }
 
@@ -143,7 +143,7 @@ class LinkBook implements Links {
   }
 
   reachable(identity: Identity): readonly string[] {
-    return this.#attached.get(identity.key)?.links.peers() ?? []
+    return this.#attached.get(identity.key)?.links.reachable() ?? []
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
