@@ -45,8 +45,8 @@ export default defineConfig({
           pool: "forks",
           // A tunnel may be built over a router that was just killed; a second try builds others.
           retry: 1,
-          testTimeout: 600_000,
-          hookTimeout: 600_000,
+          testTimeout: 1_800_000,
+          hookTimeout: 900_000,
         },
       },
     ],

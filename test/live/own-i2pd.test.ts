@@ -21,7 +21,7 @@ const run = promisify(execFile)
 const ADDRESS = "5.7.0.1"
 const TRANSPORT_PORT = 20_007
 /** Tunnels take their time, and the network must get to know a new router. */
-const PATIENCE_MS = 400_000
+const PATIENCE_MS = 700_000
 const SHORT_MS = 20_000
 /** A younger acquaintance of two i2pd is lost for minutes; see `docs/decisions/0003-both-sides-redial.md`. */
 const RATCHET_MS = 130_000

@@ -12,8 +12,8 @@ if (ann === undefined || bob === undefined || ann === bob)
   })
 else
   describeLink("i2pd", {
-    openRoad: () => openSamRoad({ ports: [ann, bob], readyMs: 180_000 }),
+    openRoad: () => openSamRoad({ ports: [ann, bob], readyMs: 700_000 }),
     bulkBytes: 40_000_000,
     pauseMs: 40_000,
-    timeoutMs: 400_000,
+    timeoutMs: 900_000,
   })

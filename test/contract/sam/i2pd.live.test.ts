@@ -15,7 +15,7 @@ else {
     ports: async () => ports,
     // i2pd 2.45.1 takes datagrams on the port before its TCP port.
     udpPort: async (port) => port - 1,
-    waitMs: 120_000,
+    waitMs: 700_000,
   }
   describeSamBridge("i2pd", fixture)
   describeOwnClient("i2pd", fixture)

@@ -77,9 +77,9 @@ else
         tcpServer.open(serverContext, tcpServer.options.parse({ expose })),
       ])
       scope.use(server)
-      const to = { to: [server.address], waitSeconds: 120 }
+      const to = { to: [server.address], waitSeconds: 600 }
       const client = scope.use(await tcpClient.open(clientContext, tcpClient.options.parse(to)))
-      const options = { listen: "0", waitSeconds: 120 }
+      const options = { listen: "0", waitSeconds: 600 }
       const tunnel = scope.use(await httpProxy.open(proxyContext, httpProxy.options.parse(options)))
       site = served.address
       tcp = client.listens!
@@ -88,7 +88,7 @@ else
     afterAll(() => scope.close())
 
     const curl = async (...args: string[]) => {
-      const all = ["--silent", "--fail", "--max-time", "300", "--proxy", `http://${proxy}`, ...args]
+      const all = ["--silent", "--fail", "--max-time", "700", "--proxy", `http://${proxy}`, ...args]
       const options = { encoding: "buffer", maxBuffer: 2 ** 27 } as const
       return (await promisify(execFile)("curl", all, options)).stdout
     }

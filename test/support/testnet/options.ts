@@ -12,7 +12,7 @@ export const USAGE = `npm run testnet -- [options] [COMMAND ARGUMENTS…]
 Starts a private I2P network of real i2pd routers in a network namespace with no way out, prints the
 SAM port of each and runs until Ctrl-C; with COMMAND, runs that inside and passes its exit code on.
 
-  --routers N   how many routers, 0 to 20 (default 6; the last four are floodfills)
+  --routers N   how many routers, 0 to 20 (default 6; the last two are floodfills)
   --i2pd PATH   which i2pd (default: the one on PATH or in /usr/sbin)
   --keep        leave the routers' folders behind, with their logs, and say where
   --help        this text
