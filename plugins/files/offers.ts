@@ -1,5 +1,5 @@
 /**
- * What the files plugin offers at the API, the command line and the console.
+ * What the files plugin offers at the API and the command line.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * An offer: one thing the router can do, declared once. The API route, the CLI command and the form
- * in the console all come from it.
+ * An offer: one thing the router can do, declared once. The API route and the CLI
+ * command both come from it.
  *
  * @module
  */
