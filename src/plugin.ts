@@ -29,14 +29,19 @@ export { Slots, Turns } from "./base/turns.ts"
 export type { Contact } from "./identity/contacts.ts"
 export type { Identity } from "./identity/identity.ts"
 export type { Channel } from "./link/link.ts"
+export type { LetterState, Reception } from "./mail/post/post.ts"
 export { type Offer, type OfferCall, offer, type Progress } from "./router/offer.ts"
 export {
+  type ArrivedLetter,
+  type BackupPart,
   definePlugin,
+  type LetterReport,
   type OwnSessionOptions,
   type PeerChannel,
   type Plugin,
   type PluginContext,
+  type PluginMail,
 } from "./router/plugin.ts"
 export type { Destination } from "./sam/destination.ts"
 export type { SamStream, Session, SessionState } from "./sam/session.ts"
-export type { Journal, StoreRoom, Table } from "./store/store.ts"
+export type { Change, Journal, StoreRoom, Table } from "./store/store.ts"

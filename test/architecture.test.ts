@@ -11,9 +11,10 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   link: ["base", "sam"],
   store: ["base"],
   identity: ["base", "sam", "store"],
-  router: ["base", "sam", "bridge", "link", "store", "identity"],
-  api: ["base", "sam", "bridge", "link", "store", "identity", "router"],
-  cli: ["base", "sam", "bridge", "link", "store", "identity", "router", "api"],
+  mail: ["base", "sam", "link", "store", "identity"],
+  router: ["base", "sam", "bridge", "link", "store", "identity", "mail"],
+  api: ["base", "sam", "bridge", "link", "store", "identity", "mail", "router"],
+  cli: ["base", "sam", "bridge", "link", "store", "identity", "mail", "router", "api"],
 }
 
 const IMPORT = /^(?:import|export) (?:[\w*{},\s]+ from )?"([^"]+)"|\bimport\("([^"]+)"\)/gm

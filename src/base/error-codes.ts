@@ -190,6 +190,21 @@ const catalogue = {
   LIMIT_REACHED: { status: 429, exit: 5, next: "Remove one first." },
   NO_TUNNEL: { status: 404, exit: 1, next: "See your tunnels: allium tunnel list." },
   PLUGIN_FAILED: { status: 500, exit: 1, next: "Look at it with: allium status." },
+  BAD_BUNDLE: { status: 400, exit: 1 },
+  BAD_SESSION: { status: 500, exit: 1 },
+  LETTER_TOO_LONG: { status: 413, exit: 2, next: "Send it as a file." },
+  NO_POST: { status: 503, exit: 1 },
+  MAILBOX_REFUSED: { status: 403, exit: 5 },
+  MAILBOX_FULL: { status: 507, exit: 5, next: "Use another tower: allium tower use." },
+  NO_QUEUE: { status: 404, exit: 1 },
+  BAD_TOKEN: { status: 403, exit: 5, next: "Ask whoever runs the tower for a new invitation." },
+  BAD_TOWER_URI: {
+    status: 400,
+    exit: 2,
+    next: "Copy the whole address, from allium-tower: to its end.",
+  },
+  NO_TOWER: { status: 404, exit: 1, next: "See your towers: allium tower list." },
+  BAD_BACKUP: { status: 400, exit: 1 },
 } as const satisfies Record<string, Outcome>
 
 /** Name of one expected failure. */

@@ -6,7 +6,10 @@
 import type { Destination } from "../sam/destination.ts"
 import type { ContactBook } from "./contacts.ts"
 
-/** One identity, unlocked. Its private halves never leave this object but for the two uses below. */
+/** What the proof of an agreement key is signed for. */
+export const AGREEMENT_DOMAIN = "allium agreement key v1"
+
+/** One identity, unlocked. Its private halves never leave this object but for the uses below. */
 export interface Identity {
   /** Chosen by the user; unique on this router; never sent to anybody. */
   readonly name: string
@@ -17,10 +20,21 @@ export interface Identity {
   /** Place in the recovery phrase's tree, from 0. */
   readonly index: number
   readonly destination: Destination
+  /** X25519 public key that envelopes are bound to, 32 bytes (RFC 7748). */
+  readonly agreementKey: Uint8Array
+  /** Signature over {@linkcode Identity.agreementKey} for {@linkcode AGREEMENT_DOMAIN}, 64 bytes. */
+  readonly agreementProof: Uint8Array
   /** I2P private key file for `SESSION CREATE`; the caller must not log or keep it. */
   destinationKeys(): Uint8Array
   /** Ed25519 signature, 64 bytes (RFC 8032), over `domain`, a zero byte, and `message`. */
   sign(domain: string, message: Uint8Array): Uint8Array
+  /** X25519 with the agreement key, 32 bytes. @throws {AlliumError} `BAD_KEY` for a key of small order. */
+  agree(theirKey: Uint8Array): Uint8Array
+  /**
+   * A key for backups of this identity, derived from the phrase, 32 bytes: HKDF-SHA-256 of the path `backup` with `label`.
+   * The caller must not log or keep it.
+   */
+  backupKey(label: string): Uint8Array
 }
 
 /** All identities of a home. They come from one phrase, and nothing public ties them together. */

@@ -3,13 +3,17 @@
  *
  * @module
  */
-import { createPrivateKey, type KeyObject, sign } from "node:crypto"
+import { createPrivateKey, hkdfSync, type KeyObject, sign } from "node:crypto"
+import { openAgreementKey } from "../base/x25519.ts"
 import { deriveDestinationKeys } from "../sam/derive.ts"
 import { publicKeyOf } from "../sam/ed25519.ts"
 import { keyHash } from "./card.ts"
-import type { Identity } from "./identity.ts"
+import { AGREEMENT_DOMAIN, type Identity } from "./identity.ts"
 import { keyToText, signedBytes } from "./keys.ts"
 import { secretFor } from "./paths.ts"
+
+/** Of every key derived here. */
+const KEY_BYTES = 32
 
 /** An identity together with what signs its cards. */
 export interface UnlockedIdentity extends Identity {
@@ -28,15 +32,22 @@ export function unlockIdentity(
   )
   const publicKey = publicKeyOf(secret)
   const privateKey = toKeyObject(secret, publicKey)
-  const identity = {
+  const agreement = openAgreementKey(secretFor(seed, { identity: index, purpose: "agreement" }))
+  const backup = secretFor(seed, { identity: index, purpose: "backup" })
+  const signFor = (domain: string, message: Uint8Array) =>
+    new Uint8Array(sign(null, signedBytes(domain, message), privateKey))
+  const identity: Identity = {
     name,
     index,
     publicKey,
     key: keyToText(publicKey),
     destination,
     destinationKeys: () => new Uint8Array(privateKeyFile),
-    sign: (domain: string, message: Uint8Array) =>
-      new Uint8Array(sign(null, signedBytes(domain, message), privateKey)),
+    sign: signFor,
+    agreementKey: agreement.publicKey,
+    agreementProof: signFor(AGREEMENT_DOMAIN, agreement.publicKey),
+    agree: agreement.agree,
+    backupKey: (label) => new Uint8Array(hkdfSync("sha256", backup, "", label, KEY_BYTES)),
   }
   const cardKeys = { privateKey, nextKeyHash: keyHash(publicKeyOf(next)) }
   // Not enumerable: an identity that is printed or packed shows no key of any kind.

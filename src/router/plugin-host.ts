@@ -14,7 +14,7 @@ import type { EventBus } from "./events.ts"
 import { makePrivateFolder } from "./home.ts"
 import type { Links } from "./links.ts"
 import type { OfferBook } from "./offers.ts"
-import type { Plugin, PluginContext } from "./plugin.ts"
+import type { BackupPart, Plugin, PluginContext, PluginMail } from "./plugin.ts"
 import type { SessionOwner, Sessions } from "./sessions.ts"
 
 /** A plugin that takes longer than this to start is given up. */
@@ -48,6 +48,9 @@ export interface PluginHostOptions {
   readonly sessions: Sessions
   readonly offers: OfferBook
   readonly events: EventBus
+  /** Letters of one plugin; ends with `scope`. */
+  readonly mailFor: (plugin: string, scope: Scope) => PluginMail
+  readonly backupPart: (plugin: string, part: BackupPart, scope: Scope) => void
   readonly clock: Clock
   readonly log: Log
 }
@@ -165,6 +168,12 @@ function makeContext(
     serve: (protocol, handle) => scope.defer(links.serve(protocol, handle)),
     open: (to, protocol, call) => links.open(to, protocol, call),
     onReachable: (listener) => scope.defer(links.onReachable(listener)),
+    mail: options.mailFor(plugin.name, scope),
+    backup: (part) => options.backupPart(plugin.name, part, scope),
+    async ask(verb, input, call) {
+      const answer = await offers.run(verb, input, call)
+      return "document" in answer ? answer.document : answer.documents
+    },
     session: ({ name, keys }) => sessions.openOwn(ownerOf(plugin, name), keys, scope),
     forgetSession: (name) => sessions.forget(ownerOf(plugin, name)),
   }

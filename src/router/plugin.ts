@@ -8,9 +8,10 @@ import type { Log } from "../base/log.ts"
 import type { Contact } from "../identity/contacts.ts"
 import type { Identity } from "../identity/identity.ts"
 import type { Channel } from "../link/link.ts"
+import type { LetterState, Reception } from "../mail/post/post.ts"
 import type { Session } from "../sam/session.ts"
-import type { StoreRoom } from "../store/store.ts"
-import type { Offer, OfferRun } from "./offer.ts"
+import type { Change, StoreRoom } from "../store/store.ts"
+import type { Offer, OfferCall, OfferRun } from "./offer.ts"
 
 /** A channel together with who is at its ends. */
 export interface PeerChannel {
@@ -19,6 +20,61 @@ export interface PeerChannel {
   /** Theirs; always in state `accepted`. */
   readonly contact: Contact
   readonly channel: Channel
+}
+
+/** A letter that came in, whole, once, in its sender's order. */
+export interface ArrivedLetter {
+  readonly identity: Identity
+  readonly contact: Contact
+  readonly content: Uint8Array
+  /** `contact`: they wrote it. `own device`: another device of this identity wrote it to them. */
+  readonly from: "contact" | "own device"
+}
+
+/** What became of a letter. */
+export interface LetterReport {
+  readonly identity: Identity
+  readonly contact: Contact
+  readonly name: string
+  readonly state: LetterState
+}
+
+/**
+ * Letters between this plugin and its like at contacts: sealed end to end, kept through restarts and absences until the
+ * contact has them, held by towers meanwhile.
+ */
+export interface PluginMail {
+  /**
+   * On disk when it resolves, in one commit with `also`.
+   *
+   * @param letter.name - The plugin's own name for it, at most 64 bytes; comes back in reports.
+   * @throws {AlliumError} `OUTBOX_FULL`, `STORE_FULL`, `LETTER_TOO_LONG`, `CONTACT_STATE`.
+   */
+  send(
+    to: { readonly identity: Identity; readonly contact: Contact },
+    letter: { readonly content: Uint8Array; readonly name: string },
+    also?: readonly Change[],
+  ): Promise<void>
+  /** For what is worth nothing later: goes out only when the contact is reachable directly now, and is never kept. */
+  flash(
+    to: { readonly identity: Identity; readonly contact: Contact },
+    content: Uint8Array,
+  ): Promise<void>
+  /**
+   * Takes letters. What the handler returns is committed together with the receipt; when it throws `BAD_RECORD` the letter is
+   * dropped for good, after any other error it comes again later.
+   */
+  receive(handler: (letter: ArrivedLetter) => Promise<Reception>): void
+  /** Hears what becomes of letters; what it returns is committed together with the fact. */
+  onReport(handler: (report: LetterReport) => Promise<Reception>): void
+}
+
+/** What a plugin puts into the encrypted backup of an identity. */
+export interface BackupPart {
+  /** At most 1 MiB; what must come back on a new machine, and no more. */
+  save(identity: Identity): Promise<Uint8Array>
+  /** On a new machine, with contacts restored already. */
+  load(identity: Identity, bytes: Uint8Array): Promise<void>
 }
 
 /** Keys of a session of a plugin's own, apart from every identity. */
@@ -68,6 +124,12 @@ export interface PluginContext {
   ): Promise<Channel>
   /** Calls `listener` each time a link to a contact comes up, whoever dialled: the moment to send what waits. */
   onReachable(listener: (peer: { identity: Identity; contact: Contact }) => void): void
+  /** Letters to and from contacts. */
+  readonly mail: PluginMail
+  /** Keeps a part of the plugin's own in the backups of identities; once, at start. */
+  backup(part: BackupPart): void
+  /** Runs an offer of this router as its user would. @throws {AlliumError} `BAD_INPUT`, `NO_OFFER`, what the offer says. */
+  ask(verb: string, input: Readonly<Record<string, unknown>>, call: OfferCall): Promise<unknown>
   /** Opens a supervised session that belongs to the plugin alone. */
   session(options: OwnSessionOptions): Promise<Session>
   /** Forgets the persistent keys of a session that is closed: its address can never come back. */

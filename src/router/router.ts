@@ -4,6 +4,7 @@
  * @module
  */
 import { type Clock, systemClock } from "../base/clock.ts"
+import { AlliumError } from "../base/errors.ts"
 import { type Log, silentLog } from "../base/log.ts"
 import { type Chance, type RandomBytes, systemRandom } from "../base/random.ts"
 import { Scope } from "../base/scope.ts"
@@ -191,6 +192,8 @@ async function openUpper(
       sessions,
       offers,
       events,
+      mailFor: () => ({ send: noPost, flash: noPost, receive() {}, onReport() {} }),
+      backupPart() {},
     }),
   )
   const shelf = await openPluginShelf({ ...tools, store: store.room("plugins"), host: plugins })
@@ -209,6 +212,10 @@ async function openUpper(
   for (const identity of identities.list()) parts.attach(identity)
   answerNameOffers(offers, petnames, resolver)
   return { desk, plugins, tunnels, resolver }
+}
+
+function noPost(): never {
+  throw new AlliumError("NO_POST", "Cannot send letter: this router has no post yet")
 }
 
 function answerOffers(

@@ -156,6 +156,14 @@ export class FakePeer {
         return this.#pair.open(this, protocol)
       },
       onReachable: (listener) => void life.listeners.push(listener),
+      mail: {
+        send: () => Promise.reject(new Error("No mail in this test")),
+        flash: () => Promise.reject(new Error("No mail in this test")),
+        receive: () => {},
+        onReport: () => {},
+      },
+      backup: () => {},
+      ask: () => Promise.reject(new Error("Nobody to ask in this test")),
       session: () => Promise.reject(new Error("No session of its own in this test")),
       forgetSession: async () => {},
     }
@@ -242,6 +250,7 @@ function makeIdentity(name: string): Identity {
   }
   return {
     ...{ name: `${name}-self`, publicKey, index: 0, destinationKeys: nothing, sign: nothing },
+    ...{ agreementKey: publicKey, agreementProof: publicKey, agree: nothing, backupKey: nothing },
     key: Buffer.from(publicKey).toString("base64url"),
     destination: { b32: `${name}.b32.i2p` } as Identity["destination"],
   }

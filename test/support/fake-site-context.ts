@@ -57,6 +57,9 @@ export async function startFakePlugin(
     serve: needless,
     open: needless,
     onReachable: needless,
+    mail: { send: needless, flash: needless, receive: needless, onReport: needless },
+    backup: needless,
+    ask: needless,
     async session({ name }) {
       const destination = disk.keys.get(name)
       const session = scope.use(network.open(destination))
