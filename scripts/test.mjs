@@ -58,7 +58,8 @@ function summarise(tallies) {
 
 async function runPlain(suite, words, folder) {
   const report = join(folder, `${suite}.json`)
-  const code = await run(process.execPath, vitest(suite, words, report), {})
+  const env = { FUZZ: process.env.FUZZ ?? "10" }
+  const code = await run(process.execPath, vitest(suite, words, report), env)
   return tallyOf(suite, report, code)
 }
 

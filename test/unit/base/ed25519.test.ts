@@ -3,6 +3,7 @@ import { ed25519 } from "@noble/curves/ed25519.js"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { importEd25519, separated, verifyEd25519 } from "../../../src/base/ed25519.ts"
+import { fuzzRuns } from "../../support/fuzz.ts"
 
 const hex = (text: string) => new Uint8Array(Buffer.from(text, "hex"))
 const refusal = (message: string) =>
@@ -42,7 +43,7 @@ describe("importEd25519()", () => {
           expect(error).toEqual(refusal("Cannot read public key"))
         }
       }),
-      { numRuns: 10_000 },
+      { numRuns: fuzzRuns(1_000) },
     )
   })
 })

@@ -3,6 +3,7 @@ import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import type { AlliumError } from "../../../src/base/errors.ts"
 import { formatHostPort, isLoopback, parseHostPort } from "../../../src/base/host-port.ts"
+import { fuzzRuns } from "../../support/fuzz.ts"
 
 describe("parseHostPort()", () => {
   it.each([
@@ -63,7 +64,7 @@ describe("parseHostPort()", () => {
           expect((error as AlliumError).code).toBe("BAD_INPUT")
         }
       }),
-      { numRuns: 10_000 },
+      { numRuns: fuzzRuns(1_000) },
     )
   })
 })

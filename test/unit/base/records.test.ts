@@ -3,6 +3,7 @@ import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { AlliumError } from "../../../src/base/errors.ts"
 import { frameRecord, RecordReader, readRecords, writeRecord } from "../../../src/base/records.ts"
+import { fuzzRuns } from "../../support/fuzz.ts"
 
 describe("frameRecord()", () => {
   it("writes a big-endian length, then MessagePack", () => {
@@ -70,7 +71,7 @@ describe("RecordReader", () => {
           expect(["BAD_RECORD", "BAD_PACK"]).toContain((error as AlliumError).code)
         }
       }),
-      { numRuns: 10_000 },
+      { numRuns: fuzzRuns(1_000) },
     )
   })
 })

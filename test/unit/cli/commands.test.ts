@@ -4,6 +4,7 @@ import { distance, findCommand } from "../../../src/cli/commands.ts"
 import { complete } from "../../../src/cli/completion.ts"
 import { glance } from "../../../src/cli/parse.ts"
 import { sampleOffers } from "../../contract/api/sample-offers.ts"
+import { fuzzRuns } from "../../support/fuzz.ts"
 
 const COMMANDS = [
   "contact add",
@@ -86,7 +87,7 @@ describe("glance()", () => {
       fc.property(fc.array(word), (argv) => {
         for (const { text, at } of glance(argv).words) expect(argv[at]).toBe(text)
       }),
-      { numRuns: 10_000 },
+      { numRuns: fuzzRuns(1_000) },
     )
   }, 60_000)
 })

@@ -1,6 +1,7 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { printable, printableJson } from "../../../src/cli/printable.ts"
+import { fuzzRuns } from "../../support/fuzz.ts"
 
 /** Whatever a terminal may act on, spelled out: C0, DEL and C1, bidi controls, other invisible ones. */
 const HOSTILE = [
@@ -44,7 +45,7 @@ describe("printable()", () => {
       fc.property(fc.string({ unit: "binary" }), (text) => {
         expect(hostileIn(printable(text))).toEqual([])
       }),
-      { numRuns: 10_000 },
+      { numRuns: fuzzRuns(1_000) },
     )
   }, 60_000)
 })
@@ -57,7 +58,7 @@ describe("printableJson()", () => {
         expect(JSON.parse(json)).toEqual(JSON.parse(JSON.stringify(document)))
         expect(hostileIn(json)).toEqual([])
       }),
-      { numRuns: 10_000 },
+      { numRuns: fuzzRuns(1_000) },
     )
   }, 60_000)
 

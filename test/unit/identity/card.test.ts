@@ -7,6 +7,7 @@ import { isAlliumError } from "../../../src/base/errors.ts"
 import { makeCard, readCard } from "../../../src/identity/card.ts"
 import { secretFor } from "../../../src/identity/paths.ts"
 import { seedOf } from "../../../src/identity/phrase.ts"
+import { fuzzRuns } from "../../support/fuzz.ts"
 import frozen from "../../vectors/identity/cards.json" with { type: "json" }
 
 const secret = secretFor(await seedOf(new Uint8Array(32)), { identity: 0, purpose: "identity" })
@@ -168,7 +169,7 @@ describe("readCard()", () => {
     }
   })
 
-  it("gives a card or BAD_CARD for 10,000 texts", async () => {
+  it("gives a card or BAD_CARD for any text", async () => {
     const parts = fc.array(
       fc.oneof(fc.string(), fc.base64String(), fc.constantFrom(...plain.jws.split("."))),
       {
@@ -181,7 +182,7 @@ describe("readCard()", () => {
         const failure = await readCard(text, expected).catch((error: unknown) => error)
         if (text !== plain.jws && !isAlliumError(failure, "BAD_CARD")) throw failure
       }),
-      { numRuns: 10_000 },
+      { numRuns: fuzzRuns(1_000) },
     )
   })
 })

@@ -1,6 +1,7 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { encodeFrame, type Frame, FrameParser, isProtocolName } from "../../../src/link/frames.ts"
+import { fuzzRuns } from "../../support/fuzz.ts"
 import vectors from "../../vectors/link/vectors.json" with { type: "json" }
 
 const hex = (text: string) => Buffer.from(text, "hex")
@@ -70,7 +71,7 @@ describe("FrameParser", () => {
           expect(error).toEqual(expect.objectContaining({ code: "LINK_PROTOCOL" }))
         }
       }),
-      { numRuns: 10_000 },
+      { numRuns: fuzzRuns(1_000) },
     )
   })
 })

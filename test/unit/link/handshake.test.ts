@@ -12,6 +12,7 @@ import {
   writeHello,
   writeWelcome,
 } from "../../../src/link/handshake.ts"
+import { fuzzRuns } from "../../support/fuzz.ts"
 import vectors from "../../vectors/link/vectors.json" with { type: "json" }
 import { makeDestination, makeSigner } from "./support.ts"
 
@@ -99,7 +100,7 @@ describe("readHello()", () => {
         if (greeted) good.hello.bytes.copy(hello, 0, 0, 36)
         expect(readHello(hello, ends)).toBeUndefined()
       }),
-      { numRuns: 10_000 },
+      { numRuns: fuzzRuns(1_000) },
     )
   })
 })
@@ -121,7 +122,7 @@ describe("readWelcome()", () => {
       fc.property(fc.oneof(random, flipped), (bytes) => {
         expect(readWelcome(Buffer.from(bytes), bob.publicKey, transcript)).toBeUndefined()
       }),
-      { numRuns: 10_000 },
+      { numRuns: fuzzRuns(1_000) },
     )
   })
 })

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest"
 import { AlliumError } from "../../../src/base/errors.ts"
 import { packValue } from "../../../src/base/pack.ts"
 import { noticeShape, packRecord, readRecord } from "../../../src/router/contact-wire.ts"
+import { fuzzRuns } from "../../support/fuzz.ts"
 
 const notice = { kind: "request", card: "a.b.c", greeting: "It is me" } as const
 const from = (...chunks: Uint8Array[]) => Readable.from(chunks, { objectMode: false })
@@ -34,7 +35,7 @@ describe("readRecord()", () => {
         const outcome = await readRecord(from(bytes), noticeShape).catch((error) => error)
         expect(outcome instanceof AlliumError || noticeShape.safeParse(outcome).success).toBe(true)
       }),
-      { numRuns: 10_000 },
+      { numRuns: fuzzRuns(1_000) },
     )
   })
 })

@@ -5,6 +5,7 @@ import { isAlliumError } from "../../../src/base/errors.ts"
 import { type OfferCall, offer } from "../../../src/router/offer.ts"
 import { OfferBook } from "../../../src/router/offers.ts"
 import { sampleOffers } from "../../contract/api/sample-offers.ts"
+import { fuzzRuns } from "../../support/fuzz.ts"
 
 const call = (signal = new AbortController().signal): OfferCall => ({ signal, progress: () => {} })
 const plain = (verb: string) => offer({ verb, summary: "Do it", input: z.object({}) })
@@ -209,7 +210,7 @@ describe("OfferBook.run()", () => {
         if (outcome instanceof Error) expect(isAlliumError(outcome, "BAD_INPUT")).toBe(true)
         else expect(() => JSON.stringify(outcome)).not.toThrow()
       }),
-      { numRuns: 10_000 },
+      { numRuns: fuzzRuns(1_000) },
     )
     expect(({} as Record<string, unknown>).times).toBeUndefined()
   }, 60_000)

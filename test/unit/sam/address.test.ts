@@ -1,6 +1,7 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { formatAddress, parseAddress } from "../../../src/sam/address.ts"
+import { fuzzRuns } from "../../support/fuzz.ts"
 import blinded from "../../vectors/sam/blinded-addresses.json" with { type: "json" }
 import derived from "../../vectors/sam/derived-destinations.json" with { type: "json" }
 
@@ -63,7 +64,7 @@ describe("parseAddress()", () => {
           expect(error).toMatchObject({ code: "BAD_NAME" })
         }
       }),
-      { numRuns: 10_000 },
+      { numRuns: fuzzRuns(1_000) },
     )
   })
 })

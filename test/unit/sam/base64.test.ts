@@ -2,6 +2,7 @@ import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { decodeBase32, encodeBase32 } from "../../../src/base/base32.ts"
 import { decodeBase64, encodeBase64 } from "../../../src/sam/base64.ts"
+import { fuzzRuns } from "../../support/fuzz.ts"
 
 describe("encodeBase64()", () => {
   it.each([
@@ -26,7 +27,7 @@ describe("encodeBase64()", () => {
         }
         if (decoded !== undefined) expect(encodeBase64(decoded)).toBe(text)
       }),
-      { numRuns: 10_000 },
+      { numRuns: fuzzRuns(1_000) },
     )
   })
 })

@@ -12,6 +12,7 @@ import {
 } from "../../../src/sam/datagram-format.ts"
 import { parseSamLine } from "../../../src/sam/message.ts"
 import { settle } from "../../support/fake-clock.ts"
+import { fuzzRuns } from "../../support/fuzz.ts"
 import { openScriptedBridge, PEER, type Replies } from "../../support/scripted-bridge.ts"
 
 const open: AsyncDisposable[] = []
@@ -85,7 +86,7 @@ describe("parsePacket()", () => {
         const datagram = parsePacket("DATAGRAM", packet)
         if (datagram) expect(datagram.peerB32).toMatch(/\.b32\.i2p$/)
       }),
-      { numRuns: 10_000 },
+      { numRuns: fuzzRuns(1_000) },
     )
   })
 })

@@ -1,6 +1,7 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { LineReader } from "../../../src/sam/line-reader.ts"
+import { fuzzRuns } from "../../support/fuzz.ts"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 const endless = expect.objectContaining({ code: "BAD_SAM_LINE" })
@@ -27,7 +28,7 @@ describe("LineReader", () => {
         expect(got).toEqual(lines)
         expect(new Uint8Array(reader.rest())).toEqual(tail)
       }),
-      { numRuns: 10_000 },
+      { numRuns: fuzzRuns(1_000) },
     )
   })
   it("reads a line byte by byte", () => {

@@ -2,6 +2,7 @@ import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { formatPing, formatSamLine, parseSamLine } from "../../../src/sam/message.ts"
 import { redactSamLine } from "../../../src/sam/redact.ts"
+import { fuzzRuns } from "../../support/fuzz.ts"
 
 const parsed = (line: string) => {
   const { command, subcommand, values, rest } = parseSamLine(line)
@@ -102,7 +103,7 @@ describe("parseSamLine()", () => {
           expect(error).toMatchObject({ code: "BAD_SAM_LINE" })
         }
       }),
-      { numRuns: 10_000 },
+      { numRuns: fuzzRuns(1_000) },
     )
   })
   it.each([
@@ -131,7 +132,7 @@ describe("formatSamLine()", () => {
         const line = formatSamLine("SESSION", "CREATE", readable, { quoting: true })
         expect([...parseSamLine(line).values]).toEqual(readable)
       }),
-      { numRuns: 10_000 },
+      { numRuns: fuzzRuns(1_000) },
     )
   })
   it.each([

@@ -8,6 +8,7 @@ import {
   signedPart,
   writeDestinationKeys,
 } from "../../../src/sam/private-keys.ts"
+import { fuzzRuns } from "../../support/fuzz.ts"
 import vectors from "../../vectors/sam/derived-destinations.json" with { type: "json" }
 
 const fromHex = (hex: string) => new Uint8Array(Buffer.from(hex, "hex"))
@@ -143,7 +144,7 @@ describe("readDestinationKeys()", () => {
           expect((error as Error).message).not.toContain(secret)
         }
       }),
-      { numRuns: 10_000 },
+      { numRuns: fuzzRuns(1_000) },
     )
   })
 })

@@ -1,5 +1,6 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
+import { fuzzRuns } from "../../support/fuzz.ts"
 import { FrameReader, readFrame } from "../../support/testnet/frames.ts"
 
 const ethernet = (type: string) => `be01f65bb75bbe01f65bb75b${type}`
@@ -43,7 +44,7 @@ describe("readFrame()", () => {
         const head = readFrame(Buffer.concat([Buffer.from(ethernet(type), "hex"), bytes]))
         expect(head.to).not.toBe("")
       }),
-      { numRuns: 10_000 },
+      { numRuns: fuzzRuns(1_000) },
     )
   })
 })
@@ -61,7 +62,7 @@ describe("FrameReader.push()", () => {
           .flatMap((end, index) => reader.push(bytes.subarray(ends[index], end)))
         expect(heads).toEqual(whole)
       }),
-      { numRuns: 10_000 },
+      { numRuns: fuzzRuns(1_000) },
     )
   })
 

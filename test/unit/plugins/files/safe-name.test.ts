@@ -1,6 +1,7 @@
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { freeName, safeName } from "../../../../plugins/files/safe-name.ts"
+import { fuzzRuns } from "../../../support/fuzz.ts"
 
 /** Control characters, separators, wildcards, and marks that cannot be seen. */
 const FORBIDDEN = [
@@ -131,7 +132,7 @@ describe("safeName()", () => {
         expect(safe).not.toMatch(/^(con|prn|aux|nul|com\d|lpt\d)([ .]|$)/i)
         expect(Buffer.from(safe).toString()).toBe(safe)
       }),
-      { numRuns: 10_000 },
+      { numRuns: fuzzRuns(1_000) },
     )
   })
 })

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest"
 import { fieldsForBackend, fieldsForVisitor } from "../../../../plugins/sites/backend-fields.ts"
 import { type Field, plainName } from "../../../../src/base/http/index.ts"
 import { fakeDestination } from "../../../support/fake-session.ts"
+import { fuzzRuns } from "../../../support/fuzz.ts"
 
 const peer = fakeDestination()
 const view = { host: "wiki.localhost", peer }
@@ -70,7 +71,7 @@ describe("fieldsForBackend()", () => {
         )
         expect(sent).toEqual([["X-I2P-DestB32", peer.b32]])
       }),
-      { numRuns: 10_000 },
+      { numRuns: fuzzRuns(1_000) },
     )
   })
 })
@@ -133,7 +134,7 @@ describe("fieldsForVisitor()", () => {
       fc.property(name, fc.string({ unit: "binary" }), (field, value) => {
         expect(sent(field, value).length).toBe(1)
       }),
-      { numRuns: 10_000 },
+      { numRuns: fuzzRuns(1_000) },
     )
   })
 })

@@ -2,6 +2,7 @@ import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { formatSitePath, parseSitePath } from "../../../../plugins/sites/site-path.ts"
 import { AlliumError } from "../../../../src/base/errors.ts"
+import { fuzzRuns } from "../../../support/fuzz.ts"
 
 describe("parseSitePath()", () => {
   it.each([
@@ -79,7 +80,7 @@ describe("parseSitePath()", () => {
           expect(error).toBeInstanceOf(AlliumError)
         }
       }),
-      { numRuns: 10_000 },
+      { numRuns: fuzzRuns(1_000) },
     )
   })
 })

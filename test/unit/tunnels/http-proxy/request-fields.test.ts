@@ -2,6 +2,7 @@ import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import type { Field } from "../../../../src/base/http/index.ts"
 import { fieldsForSite } from "../../../../tunnels/http-proxy/request-fields.ts"
+import { fuzzRuns } from "../../../support/fuzz.ts"
 
 const b32 = `${"b".repeat(52)}.b32.i2p`
 const target = { typedHost: "ann-private.i2p", port: 80, b32 }
@@ -146,7 +147,7 @@ describe("fieldsForSite()", () => {
         ).toEqual([])
         expect(sent.filter((own) => own === "host")).toEqual(["host"])
       }),
-      { numRuns: 10_000 },
+      { numRuns: fuzzRuns(1_000) },
     )
   })
 })

@@ -6,6 +6,7 @@ import {
   parseConnectTarget,
   parseProxyUrl,
 } from "../../../../tunnels/http-proxy/target.ts"
+import { fuzzRuns } from "../../../support/fuzz.ts"
 
 const b32 = `${"a".repeat(52)}.b32.i2p`
 
@@ -103,7 +104,7 @@ describe("parseProxyUrl()", () => {
           expect(error).toBeInstanceOf(AlliumError)
         }
       }),
-      { numRuns: 10_000 },
+      { numRuns: fuzzRuns(1_000) },
     )
   })
 })
