@@ -21,6 +21,8 @@ export interface MailSelf {
   readonly agreementProof: Uint8Array
   /** X25519 with the agreement key's private half. @throws {AlliumError} `BAD_KEY` for an all-zero result. */
   agree(theirKey: Uint8Array): Uint8Array
+  /** Ed25519 signature, 64 bytes, over `domain`, a zero byte, and `message`; made once for each bundle. */
+  sign(domain: string, message: Uint8Array): Uint8Array
 }
 
 /** Keys one correspondent may begin sessions with. Random, never derived; `secret` stays on this machine. */
