@@ -12,6 +12,7 @@ import type { StoreRoom, Table } from "../store/store.ts"
 import { makeCard } from "./card.ts"
 import { openContactBook } from "./contact-book.ts"
 import type { ContactBook } from "./contacts.ts"
+import { type DoorBook, openDoorBook } from "./doors.ts"
 import type { Identity, IdentityBook } from "./identity.ts"
 import { checkPersonName, nameShape } from "./names.ts"
 import { ENTROPY_BYTES, readPhrase, seedOf, toPhrase } from "./phrase.ts"
@@ -56,6 +57,7 @@ export async function openIdentityBook(options: BookOptions): Promise<IdentityBo
 interface Entry {
   readonly identity: UnlockedIdentity
   readonly contacts: ContactBook
+  readonly doors: DoorBook
 }
 
 class StoredBook implements IdentityBook {
@@ -133,6 +135,10 @@ class StoredBook implements IdentityBook {
     return this.#entry(identity).contacts
   }
 
+  doors(identity: Identity): DoorBook {
+    return this.#entry(identity).doors
+  }
+
   card(identity: Identity, options: { name?: string; door?: string } = {}): Promise<string> {
     const { cardKeys } = this.#entry(identity).identity
     const { name, door } = options
@@ -193,12 +199,10 @@ class StoredBook implements IdentityBook {
 
   async #unlock({ name, index }: IdentityRecord): Promise<Entry> {
     const identity = unlockIdentity(this.#seed!, { name, index })
-    const contacts = await openContactBook({
-      store: this.#options.store.room(identity.key),
-      clock: this.#options.clock,
-      ownKey: identity.publicKey,
-    })
-    return { identity, contacts }
+    const { clock, random } = this.#options
+    const store = this.#options.store.room(identity.key)
+    const contacts = await openContactBook({ store, clock, ownKey: identity.publicKey })
+    return { identity, contacts, doors: await openDoorBook({ store, clock, random }) }
   }
 
   async #use(entropy: Uint8Array): Promise<void> {

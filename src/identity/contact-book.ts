@@ -85,7 +85,9 @@ class StoredContacts implements ContactBook {
       const state = nextState(known, "they request")
       const base = known ?? this.#stranger(from, state)
       const greeting = cutGreeting(from.greeting ?? "")
-      return this.#save({ ...base, state, address: from.address, greeting }, also)
+      const { address, card } = from
+      const asked = { ...base, state, address, greeting, ...(card !== undefined && { card }) }
+      return this.#save(asked, also)
     })
   }
 

@@ -29,6 +29,7 @@ export const recordShape: z.ZodType<ContactRecord> = z.strictObject({
   greeting: z.string().max(2 * GREETING_LENGTH_MAX),
   since: z.number().nonnegative(),
   before: stateShape.optional(),
+  card: nameShape.optional(),
 })
 
 /** See {@linkcode recordShape}. */

@@ -26,6 +26,8 @@ export interface Contact {
   readonly greeting: string
   /** Milliseconds since 1970. */
   readonly since: number
+  /** Label of our card they asked with; absent for the plain one. */
+  readonly card?: string | undefined
 }
 
 /** Someone who asks, or whom we ask. */
@@ -37,6 +39,8 @@ export interface ContactRequest {
   /** For our own request: must be free. For theirs: what their card says, made into a free name. */
   readonly name?: string
   readonly greeting?: string
+  /** Label of our card they ask with. */
+  readonly card?: string
 }
 
 /**

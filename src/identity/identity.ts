@@ -5,6 +5,7 @@
  */
 import type { Destination } from "../sam/destination.ts"
 import type { ContactBook } from "./contacts.ts"
+import type { DoorBook } from "./doors.ts"
 
 /** What the proof of an agreement key is signed for. */
 export const AGREEMENT_DOMAIN = "allium agreement key v1"
@@ -57,6 +58,8 @@ export interface IdentityBook {
   restore(phrase: string, names: readonly string[]): Promise<void>
   /** The same book for the same identity. */
   contacts(identity: Identity): ContactBook
+  /** Which cards of an identity are good. */
+  doors(identity: Identity): DoorBook
   /** A signed card, see `docs/protocol/card.md`. @param options.name - What strangers may call us; none by default. */
   card(identity: Identity, options?: { name?: string; door?: string }): Promise<string>
 }

@@ -9,8 +9,8 @@ import type { Log } from "../base/log.ts"
 import type { Chance } from "../base/random.ts"
 import { Scope } from "../base/scope.ts"
 import { type Card, readCard } from "../identity/card.ts"
-import { parseContactUri } from "../identity/contact-uri.ts"
-import type { Contact, ContactBook } from "../identity/contacts.ts"
+import { type ContactAddress, parseContactUri } from "../identity/contact-uri.ts"
+import type { Contact } from "../identity/contacts.ts"
 import type { Identity, IdentityBook } from "../identity/identity.ts"
 import type { Channel } from "../link/link.ts"
 import type { StoreRoom } from "../store/store.ts"
@@ -25,6 +25,7 @@ import {
 } from "./contact-wire.ts"
 import type { Links } from "./links.ts"
 import { NoticePost, type PendingNotice } from "./notice-post.ts"
+import type { PluginMail } from "./plugin.ts"
 
 /** One notice and its answer, once the link stands. */
 const EXCHANGE_MS = 60_000
@@ -61,6 +62,8 @@ export interface ContactDesk extends AsyncDisposable {
 export interface ContactDeskOptions {
   readonly identities: IdentityBook
   readonly links: Links
+  /** Letters to and from contacts about contacts. */
+  readonly letters: Pick<PluginMail, "send" | "receive">
   readonly store: StoreRoom
   readonly emit: (event: string, data: Readonly<Record<string, unknown>>) => void
   readonly clock: Clock
@@ -97,10 +100,10 @@ class Desk implements ContactDesk {
   }
 
   async request(identity: Identity, uri: string, words: ContactWords): Promise<Contact> {
-    const { key, address } = parseContactUri(uri)
+    const { key, address, door } = addressIn(uri)
     if (key === identity.key)
       throw new AlliumError("CONTACT_STATE", "Cannot add contact: this is your own identity")
-    const notice = noticeFor(identity, { key, address }, "request", words)
+    const notice = noticeFor(identity, { key, address }, "request", { ...words, door })
     const wanted = { key, address, name: words.name }
     const book = this.#options.identities.contacts(identity)
     const contact = await book.request(wanted, [this.#post.keep(notice)])
@@ -172,10 +175,10 @@ class Desk implements ContactDesk {
   }
 
   async #notice(identity: Identity, pending: PendingNotice): Promise<ContactNotice> {
-    const { kind, greeting, ownName } = pending
+    const { kind, greeting, ownName, door } = pending
     const name = ownName === undefined ? {} : { name: ownName }
     const card = kind === "refuse" ? "" : await this.#options.identities.card(identity, name)
-    return { kind, card, greeting }
+    return { kind, card, greeting, ...(door !== undefined && { door }) }
   }
 
   async #applyAnswer(identity: Identity, peer: Peer, answer: ContactAnswer): Promise<void> {
@@ -205,21 +208,27 @@ class Desk implements ContactDesk {
   ): Promise<ContactAnswer["kind"]> {
     const book = this.#options.identities.contacts(identity)
     const before = book.byKey(peer.key)?.state
-    const after = await this.#enter(book, peer, notice)
+    const after = await this.#enter(identity, peer, notice)
+    if (after === "ignored") return "noted"
     if (after !== undefined && after.state !== before) this.#changed(identity, after)
     if (after?.state === "accepted") return "accepted"
     return after?.state === "asking" || notice.kind === "refuse" ? "noted" : "refused"
   }
 
   async #enter(
-    book: ContactBook,
+    identity: Identity,
     peer: Peer,
-    { kind, card, greeting }: ContactNotice,
-  ): Promise<Contact | undefined> {
+    { kind, card, greeting, door: doorId }: ContactNotice,
+  ): Promise<Contact | "ignored" | undefined> {
+    const book = this.#options.identities.contacts(identity)
     if (kind === "refuse") return book.receiveRefusal(peer.key)
     const { name } = await this.#requireCard(card, peer)
     if (kind === "accept") return book.receiveAccept(peer)
-    return book.receiveRequest({ ...peer, greeting, ...(name !== undefined && { name }) })
+    const door = this.#options.identities.doors(identity).byId(doorId)
+    // A card that was withdrawn leads to somebody who never answers; whom we know needs no card.
+    if (door === undefined && isStranger(book.byKey(peer.key))) return "ignored"
+    const from = { ...peer, greeting, ...(name !== undefined && { name }) }
+    return book.receiveRequest({ ...from, ...(door?.id !== undefined && { card: door.label }) })
   }
 
   /** The card must be theirs, valid now, and name the destination they speak from. */
@@ -245,15 +254,31 @@ class Desk implements ContactDesk {
   }
 }
 
+/** @throws {AlliumError} `BAD_CONTACT_URI`; `NO_POST` for an address that leads to a tower. */
+function addressIn(uri: string): ContactAddress {
+  const contact = parseContactUri(uri)
+  if (!("tower" in contact)) return contact
+  throw new AlliumError("NO_POST", "Cannot add contact: they are asked at a tower, not by a link")
+}
+
+/** Nobody we ever decided about. */
+function isStranger(contact: Contact | undefined): boolean {
+  return contact === undefined || contact.state === "asking"
+}
+
 function noticeFor(
   identity: Identity,
   { key, address }: Peer,
   kind: PendingNotice["kind"],
-  words: Omit<ContactWords, "name"> = { greeting: "" },
+  words: Omit<ContactWords, "name"> & { door?: string | undefined } = { greeting: "" },
 ): PendingNotice {
-  const { greeting, ownName } = words
+  const { greeting, ownName, door } = words
   const notice = { identityKey: identity.key, contactKey: key, address, kind, greeting }
-  return ownName === undefined ? notice : { ...notice, ownName }
+  return {
+    ...notice,
+    ...(ownName !== undefined && { ownName }),
+    ...(door !== undefined && { door }),
+  }
 }
 
 /** Sends a notice and reads the answer; the channel is closed in any case. */

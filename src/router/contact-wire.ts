@@ -9,6 +9,7 @@ import type { Readable } from "node:stream"
 import { z } from "zod"
 import { AlliumError } from "../base/errors.ts"
 import { packValue, unpackValue } from "../base/pack.ts"
+import { doorShape } from "../identity/doors.ts"
 
 /** Name of the protocol on a link. */
 export const CONTACT_PROTOCOL = "/contact/1"
@@ -23,6 +24,8 @@ export const noticeShape = z.strictObject({
   /** Compact JWS, see `docs/protocol/card.md`; empty in a refusal. */
   card: z.string().max(2_048),
   greeting: z.string().max(GREETING_CHARACTERS_MAX),
+  /** Door id of the card they have of us; absent for the plain card. */
+  door: doorShape.optional(),
 })
 
 /** One notice. */

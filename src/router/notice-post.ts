@@ -12,6 +12,7 @@ import { keepTrying } from "../base/keep-trying.ts"
 import type { Log } from "../base/log.ts"
 import type { Chance } from "../base/random.ts"
 import { Scope } from "../base/scope.ts"
+import { doorShape } from "../identity/doors.ts"
 import type { Change, StoreRoom, Table } from "../store/store.ts"
 import { GREETING_CHARACTERS_MAX } from "./contact-wire.ts"
 
@@ -27,6 +28,8 @@ const noticeShape = z.object({
   greeting: z.string().max(GREETING_CHARACTERS_MAX),
   /** What we call ourselves to them. */
   ownName: z.string().max(64).optional(),
+  /** Which of their cards we have; the plain one when absent. */
+  door: doorShape.optional(),
 })
 /** A notice that has not been answered yet. */
 export type PendingNotice = z.output<typeof noticeShape>

@@ -179,8 +179,10 @@ async function openUpper(
   const emit = (event: string, data: Readonly<Record<string, unknown>>) => events.emit(event, data)
   const petnames = openPetnames(store.room("names"), tools.clock.now)
   const resolver = openResolver({ petnames, identities, bridge: () => network.bridge() })
+  const letters = { send: noPost, flash: noPost, receive() {}, onReport() {} }
+  const contacts = store.room("contacts")
   const desk = scope.use(
-    await openContactDesk({ ...tools, identities, links, store: store.room("contacts"), emit }),
+    await openContactDesk({ ...tools, identities, links, letters, store: contacts, emit }),
   )
   const plugins = scope.use(
     await openPluginHost(options.plugins, {
@@ -192,7 +194,7 @@ async function openUpper(
       sessions,
       offers,
       events,
-      mailFor: () => ({ send: noPost, flash: noPost, receive() {}, onReport() {} }),
+      mailFor: () => letters,
       backupPart() {},
     }),
   )

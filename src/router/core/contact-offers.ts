@@ -4,7 +4,6 @@
  * @module
  */
 import { z } from "zod"
-import { contactQr, formatContactUri } from "../../identity/contact-uri.ts"
 import type { Contact } from "../../identity/contacts.ts"
 import type { Identity, IdentityBook } from "../../identity/identity.ts"
 import type { ContactDesk } from "../contact-desk.ts"
@@ -12,6 +11,7 @@ import { GREETING_CHARACTERS_MAX } from "../contact-wire.ts"
 import type { Links } from "../links.ts"
 import { type Offer, offer } from "../offer.ts"
 import type { OfferBook } from "../offers.ts"
+import { answerCardOffers, cardOffers } from "./card-offers.ts"
 import { contactField, doneShape, identityField } from "./fields.ts"
 
 const contactShape = z.object({
@@ -23,20 +23,9 @@ const contactShape = z.object({
   key: z.string(),
   greeting: z.string(),
   since: z.number(),
+  card: z.string().optional(),
 })
 const one = z.object({ contact: contactField, identity: identityField })
-
-const card = offer({
-  verb: "contact card",
-  summary: "Show your own card, for others to add you",
-  input: z.object({
-    identity: identityField,
-    qr: z.boolean().default(false).meta({ description: "Draw it as a QR code too" }),
-  }),
-  output: z.object({ identity: z.string(), uri: z.string(), qr: z.string().optional() }),
-  examples: ["contact card", "contact card --qr"],
-  display: { line: "{uri}\n{qr|lines}" },
-})
 
 const add = offer({
   verb: "contact add",
@@ -148,7 +137,7 @@ const verify = offer({
 
 /** Every offer of this file. */
 export const contactOffers: readonly Offer[] = [
-  card,
+  ...cardOffers,
   add,
   list,
   accept,
@@ -170,11 +159,7 @@ export function answerContactOffers(
     ...contact,
     reachable: links.reachable(identity).includes(contact.key),
   })
-  book.register(card, async ({ identity: name, qr }) => {
-    const identity = identities.find(name)
-    const uri = formatContactUri({ key: identity.key, address: identity.destination.b32 })
-    return { identity: identity.name, uri, ...(qr && { qr: contactQr(uri) }) }
-  })
+  answerCardOffers(book, identities)
   book.register(add, async ({ identity: own, uri, name, greeting, as: ownName }) => {
     const identity = identities.find(own)
     return report(identity, await desk.request(identity, uri, { name, greeting, ownName }))

@@ -6,19 +6,45 @@ import { fuzzRuns } from "../../support/fuzz.ts"
 import frozen from "../../vectors/identity/cards.json" with { type: "json" }
 
 const contact = { key: frozen.key, address: frozen.destination }
-const { uri } = frozen
+const { uri, doorUri, towerUri } = frozen
+const door = "aaaqeayeaudaocajbifqydiob4"
+const tower = {
+  key: frozen.key,
+  address: frozen.door,
+  sendId: Buffer.from(Array.from({ length: 32 }, (_, at) => at)).toString("base64url"),
+}
+const forms = [
+  { form: "plain", text: uri, means: contact },
+  { form: "door", text: doorUri, means: { ...contact, door } },
+  { form: "tower", text: towerUri, means: { key: frozen.key, tower } },
+]
 
 describe("formatContactUri()", () => {
-  it("writes the frozen URI, whose checksum Python computed", () => {
-    expect(formatContactUri(contact)).toBe(uri)
-    expect(uri).toHaveLength(108)
+  it.each(forms)("writes the frozen $form URI, whose checksum Python computed", (one) => {
+    expect(formatContactUri(one.means)).toBe(one.text)
+  })
+  it("has 108, 135 or 196 characters", () => {
+    expect(forms.map(({ text }) => text.length)).toEqual([108, 135, 196])
   })
 })
 
 describe("parseContactUri()", () => {
-  it("reads the frozen URI, with spaces around it too", () => {
-    expect(parseContactUri(uri)).toEqual(contact)
-    expect(parseContactUri(`\n ${uri} `)).toEqual(contact)
+  it.each(forms)("reads the frozen $form URI, with spaces around it too", ({ text, means }) => {
+    expect(parseContactUri(text)).toEqual(means)
+    expect(parseContactUri(`\n ${text} `)).toEqual(means)
+  })
+
+  it.each([
+    { name: "a door", text: formatContactUri({ ...contact, door: `${door.slice(0, -1)}5` }) },
+    {
+      name: "a send id",
+      text: formatContactUri({
+        key: contact.key,
+        tower: { ...tower, sendId: `${tower.sendId.slice(0, -1)}9` },
+      }),
+    },
+  ])("refuses $name that could be written in two ways", ({ text }) => {
+    expect(() => parseContactUri(text)).toThrow(/mistyped/)
   })
 
   it.each([
@@ -39,11 +65,11 @@ describe("parseContactUri()", () => {
     )
   })
 
-  it("notices every single wrong character", () => {
-    for (let at = 0; at < uri.length; at++)
+  it.each(forms)("notices every single wrong character of a $form URI", ({ text }) => {
+    for (let at = 0; at < text.length; at++)
       for (const other of "aZ5-.") {
-        if (uri[at] === other) continue
-        const typed = uri.slice(0, at) + other + uri.slice(at + 1)
+        if (text[at] === other) continue
+        const typed = text.slice(0, at) + other + text.slice(at + 1)
         expect(() => parseContactUri(typed), `${other} at ${at}`).toThrow(/Cannot read contact/)
       }
   })
@@ -54,13 +80,16 @@ describe("parseContactUri()", () => {
   })
 
   it("returns a contact or BAD_CONTACT_URI for any text", () => {
+    const form = fc.constantFrom(uri, doorUri, towerUri)
+    const piece = fc.string({ unit: "binary", maxLength: 5 })
     const near = fc
-      .tuple(fc.nat({ max: 108 }), fc.nat({ max: 5 }), fc.string({ unit: "binary", maxLength: 5 }))
-      .map(([at, cut, piece]) => uri.slice(0, at) + piece + uri.slice(at + cut))
+      .tuple(form, fc.nat({ max: 196 }), fc.nat({ max: 5 }), piece)
+      .map(([text, at, cut, put]) => text.slice(0, at) + put + text.slice(at + cut))
     fc.assert(
       fc.property(fc.oneof(near, fc.string({ unit: "binary" })), (text) => {
         try {
-          expect(parseContactUri(text)).toEqual(contact)
+          const means = parseContactUri(text)
+          expect(forms.map((one) => one.means)).toContainEqual(means)
         } catch (error) {
           if (!isAlliumError(error, "BAD_CONTACT_URI")) throw error
         }
@@ -71,6 +100,10 @@ describe("parseContactUri()", () => {
 })
 
 describe("contactQr()", () => {
+  it.each(forms)("draws a $form URI in at most 61 columns", ({ text }) => {
+    expect(contactQr(text).split("\n")[0]!.length).toBeLessThanOrEqual(61)
+  })
+
   it("draws a square of at most 49 columns that an 80-column terminal shows", () => {
     const lines = contactQr(uri).split("\n")
     expect(new Set(lines.map((line) => line.length)).size).toBe(1)
