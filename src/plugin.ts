@@ -42,6 +42,13 @@ export {
   type PluginContext,
   type PluginMail,
 } from "./router/plugin.ts"
+export type { Listener, Visit } from "./router/plugin-listen.ts"
+export {
+  formatTowerUri,
+  parseTowerUri,
+  type TowerAddress,
+  type TowerInvitation,
+} from "./router/tower-uri.ts"
 export type { Destination } from "./sam/destination.ts"
 export type { SamStream, Session, SessionState } from "./sam/session.ts"
 export type { Change, Journal, StoreRoom, Table } from "./store/store.ts"

@@ -7,14 +7,17 @@ import { join } from "node:path"
 import type { Clock } from "../base/clock.ts"
 import { AlliumError, toAlliumError } from "../base/errors.ts"
 import type { Log } from "../base/log.ts"
+import type { RandomBytes } from "../base/random.ts"
 import { Scope } from "../base/scope.ts"
 import type { IdentityBook } from "../identity/identity.ts"
+import type { Session } from "../sam/session.ts"
 import type { StoreRoom } from "../store/store.ts"
 import type { EventBus } from "./events.ts"
 import { makePrivateFolder } from "./home.ts"
 import type { Links } from "./links.ts"
 import type { OfferBook } from "./offers.ts"
 import type { BackupPart, Plugin, PluginContext, PluginMail } from "./plugin.ts"
+import { openListener } from "./plugin-listen.ts"
 import type { SessionOwner, Sessions } from "./sessions.ts"
 
 /** A plugin that takes longer than this to start is given up. */
@@ -52,6 +55,7 @@ export interface PluginHostOptions {
   readonly mailFor: (plugin: string, scope: Scope) => PluginMail
   readonly backupPart: (plugin: string, part: BackupPart, scope: Scope) => void
   readonly clock: Clock
+  readonly random: RandomBytes
   readonly log: Log
 }
 
@@ -145,7 +149,9 @@ function makeContext(
   scope: Scope,
   waiting: Set<Plugin["offers"][number]>,
 ): PluginContext {
-  const { identities, links, sessions, offers, events, clock } = options
+  const { identities, links, sessions, offers, events, clock, random } = options
+  /** Sessions of the plugin that nobody listens on yet. */
+  const unheard = new WeakMap<Session, SessionOwner>()
   return {
     signal: scope.signal,
     log: options.log.child(plugin.name),
@@ -174,7 +180,21 @@ function makeContext(
       const answer = await offers.run(verb, input, call)
       return "document" in answer ? answer.document : answer.documents
     },
-    session: ({ name, keys }) => sessions.openOwn(ownerOf(plugin, name), keys, scope),
+    async session({ name, keys }) {
+      const owner = ownerOf(plugin, name)
+      const session = await sessions.openOwn(owner, keys, scope)
+      unheard.set(session, owner)
+      return session
+    },
+    async listen(session, protocol, handle) {
+      const owner = unheard.get(session)
+      if (owner === undefined)
+        throw new TypeError("Cannot listen: not a session of this plugin, or listened on already")
+      unheard.delete(session)
+      const seed = await sessions.linkSeed(owner)
+      const log = options.log.child(plugin.name)
+      return scope.use(openListener({ session, seed, protocol, handle, clock, random, log }))
+    },
     forgetSession: (name) => sessions.forget(ownerOf(plugin, name)),
   }
 }

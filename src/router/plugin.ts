@@ -12,6 +12,7 @@ import type { LetterState, Reception } from "../mail/post/post.ts"
 import type { Session } from "../sam/session.ts"
 import type { Change, StoreRoom } from "../store/store.ts"
 import type { Offer, OfferCall, OfferRun } from "./offer.ts"
+import type { Listener, Visit } from "./plugin-listen.ts"
 
 /** A channel together with who is at its ends. */
 export interface PeerChannel {
@@ -132,6 +133,15 @@ export interface PluginContext {
   ask(verb: string, input: Readonly<Record<string, unknown>>, call: OfferCall): Promise<unknown>
   /** Opens a supervised session that belongs to the plugin alone. */
   session(options: OwnSessionOptions): Promise<Session>
+  /**
+   * Answers links that anybody opens to a session of the plugin's own; callers must know address and key. The key is as
+   * lasting as the session's. The handler owns the channel. One listener for each session.
+   */
+  listen(
+    session: Session,
+    protocol: string,
+    handle: (visit: Visit) => Promise<void>,
+  ): Promise<Listener>
   /** Forgets the persistent keys of a session that is closed: its address can never come back. */
   forgetSession(name: string): Promise<void>
 }

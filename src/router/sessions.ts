@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { hkdfSync } from "node:crypto"
 import { z } from "zod"
 import type { Clock } from "../base/clock.ts"
 import type { Log } from "../base/log.ts"
@@ -15,9 +16,9 @@ import type { Session, SessionState } from "../sam/session.ts"
 import { openSupervisedSession } from "../sam/supervised-session.ts"
 import type { StoreRoom, Table } from "../store/store.ts"
 
-/** Who a session belongs to, for status and for its keys: `identity`, `plugin sites` or `tunnel web`. */
+/** Who a session belongs to, for status and for its keys: `identity`, `plugin sites`, `tunnel web` or `mail pull of work`. */
 export interface SessionOwner {
-  readonly kind: "identity" | "plugin" | "tunnel"
+  readonly kind: "identity" | "plugin" | "tunnel" | "mail"
   readonly name: string
 }
 
@@ -36,6 +37,8 @@ export interface Sessions extends AsyncDisposable {
   open(owner: SessionOwner, keys: Uint8Array, scope: Scope): Session
   /** A session of a plugin or tunnel: keys from the store (`persistent`) or made new (`transient`). */
   openOwn(owner: SessionOwner, keys: "persistent" | "transient", scope: Scope): Promise<Session>
+  /** Seed of a key for links on a session with persistent keys, 32 bytes; secret, and forgotten with them. */
+  linkSeed(owner: SessionOwner): Promise<Uint8Array>
   /** Forgets persistent keys: the address can never come back. */
   forget(owner: SessionOwner): Promise<void>
   list(): readonly SessionReport[]
@@ -66,6 +69,7 @@ interface Entry {
 }
 
 const SEED_BYTES = 32
+const LINK_KEY_INFO = "allium link key of a session v1"
 const seedShape = z.instanceof(Uint8Array).refine((seed) => seed.length === SEED_BYTES)
 
 /** Opens the book of sessions; none stands yet. */
@@ -118,6 +122,9 @@ export function openSessions(options: SessionsOptions): Sessions {
     async openOwn(owner, keys, ownerScope) {
       const seed = keys === "persistent" ? await seedOf(owner) : options.random(SEED_BYTES)
       return open(owner, deriveDestinationKeys(seed).privateKeyFile, ownerScope)
+    },
+    async linkSeed(owner) {
+      return new Uint8Array(hkdfSync("sha256", await seedOf(owner), "", LINK_KEY_INFO, SEED_BYTES))
     },
     async forget(owner) {
       await options.store.commit([seeds.remove(`${owner.kind}/${owner.name}`)])

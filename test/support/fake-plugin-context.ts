@@ -165,6 +165,7 @@ export class FakePeer {
       backup: () => {},
       ask: () => Promise.reject(new Error("Nobody to ask in this test")),
       session: () => Promise.reject(new Error("No session of its own in this test")),
+      listen: () => Promise.reject(new Error("No session of its own in this test")),
       forgetSession: async () => {},
     }
   }

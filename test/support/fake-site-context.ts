@@ -67,6 +67,7 @@ export async function startFakePlugin(
       await session.ready({ signal: scope.signal })
       return session
     },
+    listen: () => Promise.reject(new Error("A site listens to streams")),
     async forgetSession(name) {
       disk.keys.delete(name)
     },
