@@ -5,7 +5,15 @@ import { type ContactStanding, contactOutcome } from "../src/identity/contact-st
 import { projectRoot } from "./support/project.ts"
 
 const PAGE = readFileSync(join(projectRoot, "docs", "protocol", "contact.md"), "utf8")
-const STANDINGS = ["unknown", "requested", "asking", "accepted", "refused", "blocked"] as const
+const STANDINGS = [
+  "unknown",
+  "requested",
+  "asking",
+  "introduced",
+  "accepted",
+  "refused",
+  "blocked",
+] as const
 const NOTICES = ["request", "accept", "refuse"] as const
 
 interface Case {

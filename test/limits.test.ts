@@ -12,7 +12,7 @@ const LOOKS_LIKE_A_LIMIT =
 
 /** Sizes that a format or an algorithm states; nobody can choose them. */
 const SIZES_OF_FORMATS = new Set(
-  `BLOCK DOOR_ID CIPHER_COUNTER CIPHER_KEY CONFIRM CRYPTO_KEY CRYPTO_PRIVATE_KEY ED25519_KEY ED25519_SIGNATURE
+  `BLOCK DOOR_ID INTRODUCTION CIPHER_COUNTER CIPHER_KEY CONFIRM CRYPTO_KEY CRYPTO_PRIVATE_KEY ED25519_KEY ED25519_SIGNATURE
   ENTROPY FOOTER FRAME_HEAD GROUP HASH HEADER HELLO ID KEY KEY_FIELD LENGTH LINK_ID NONCE OFFLINE
   PADDING_BLOCK PREFIX SALT SEAL SEED SIGNATURE SIGNED SIGNING_FIELD TAG TRAILER WELCOME X25519_KEY QUEUE_ID ENVELOPE_ID ENVELOPE`
     .split(/\s+/)
@@ -31,6 +31,7 @@ const NO_LIMITS: Readonly<Record<string, string>> = {
   "src/bridge/network.ts ZOMBIE_WINDOW_MS": "a fault of i2pd that is played",
   "src/cli/commands/try.ts FILE_BYTES": "the file of the example",
   "src/identity/card.ts DAY_S": "a unit",
+  "src/identity/introduction.ts DAY_S": "a unit",
   "src/link/limits.ts RANGES": "what LINK_LIMITS may be set to",
   "src/sam/address.ts BLINDED_BYTES_MAX": "a format",
   "src/sam/address.ts BLINDED_BYTES_MIN": "a format",

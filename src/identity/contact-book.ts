@@ -15,7 +15,13 @@ import {
   toContact,
 } from "./contact-list.ts"
 import { type ContactEvent, contactOutcome } from "./contact-states.ts"
-import type { Contact, ContactBook, ContactRequest, ContactState } from "./contacts.ts"
+import type {
+  Contact,
+  ContactBook,
+  ContactRequest,
+  ContactState,
+  HeldIntroduction,
+} from "./contacts.ts"
 import { keyFromText, keyToText } from "./keys.ts"
 import { isSafetyNumber, safetyNumber } from "./safety-number.ts"
 
@@ -85,10 +91,30 @@ class StoredContacts implements ContactBook {
       const state = nextState(known, "they request")
       const base = known ?? this.#stranger(from, state)
       const greeting = cutGreeting(from.greeting ?? "")
-      const { address, card } = from
+      const { address, card, introduction } = from
       const asked = { ...base, state, address, greeting, ...(card !== undefined && { card }) }
-      return this.#save(asked, also)
+      return this.#save({ ...asked, ...heldAs(introduction) }, also)
     })
+  }
+
+  receiveIntroduction(
+    about: ContactRequest & { readonly introduction: HeldIntroduction },
+    also: Changes = [],
+  ): Promise<Contact> {
+    return this.#turns.take(async () => {
+      const known = this.#list.byKey(about.key)
+      if (known?.state === "blocked") return toContact(known)
+      const state = nextState(known, "they are introduced")
+      const base = known ?? {
+        ...this.#stranger(about, state),
+        greeting: cutGreeting(about.greeting ?? ""),
+      }
+      return this.#save({ ...base, state, ...heldAs(about.introduction) }, also)
+    })
+  }
+
+  introductionOf(nameOrKey: string): Uint8Array | undefined {
+    return this.#list.find(nameOrKey).introduction
   }
 
   receiveAccept(from: ContactRequest, also: Changes = []): Promise<Contact | undefined> {
@@ -192,6 +218,11 @@ class StoredContacts implements ContactBook {
     this.#list.set(record)
     return toContact(record)
   }
+}
+
+function heldAs(introduction: HeldIntroduction | undefined): Partial<ContactRecord> {
+  if (introduction === undefined) return {}
+  return { introducer: introduction.introducer, introduction: introduction.bytes }
 }
 
 /** @throws {AlliumError} `CONTACT_STATE`. */

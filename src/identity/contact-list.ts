@@ -6,23 +6,28 @@
 import { z } from "zod"
 import { AlliumError } from "../base/errors.ts"
 import type { Contact, ContactState } from "./contacts.ts"
+import { INTRODUCTION_BYTES } from "./introduction.ts"
 import { checkPersonName, freeName, nameShape, tameName } from "./names.ts"
 
 /** All in memory, about 1 kB each. */
 const CONTACTS_MAX = 10_000
 /** Strangers who wait for an answer: more is a flood. */
 const ASKING_MAX = 256
+/** Introduced by contacts, and nobody decided yet. */
+const INTRODUCED_MAX = 64
 /** In characters; `docs/protocol/contact.md`. */
 const GREETING_LENGTH_MAX = 500
 /** What a contact is called when nobody gave a name. */
 const NAMELESS = "contact"
 
-const stateShape = z.enum(["requested", "asking", "accepted", "refused", "blocked"])
+const stateShape = z.enum(["requested", "asking", "introduced", "accepted", "refused", "blocked"])
+
+const keyShape = z.string().regex(/^[A-Za-z0-9_-]{43}$/)
 
 /** A contact as the store holds it. */
 export const recordShape: z.ZodType<ContactRecord> = z.strictObject({
   name: nameShape,
-  key: z.string().regex(/^[A-Za-z0-9_-]{43}$/),
+  key: keyShape,
   address: z.string().regex(/^[a-z2-7]{51}[aq]\.b32\.i2p$/),
   state: stateShape,
   verified: z.boolean(),
@@ -30,16 +35,24 @@ export const recordShape: z.ZodType<ContactRecord> = z.strictObject({
   since: z.number().nonnegative(),
   before: stateShape.optional(),
   card: nameShape.optional(),
+  introducer: keyShape.optional(),
+  introduction: z
+    .instanceof(Uint8Array)
+    .refine((bytes) => bytes.length === INTRODUCTION_BYTES)
+    .optional(),
 })
 
 /** See {@linkcode recordShape}. */
 export interface ContactRecord extends Contact {
   /** What it was when it was blocked. */
   readonly before?: ContactState | undefined
+  /** What to show them when we ask: `introduction.ts`. */
+  readonly introduction?: Uint8Array | undefined
 }
 
 /** What others get to see. */
-export function toContact({ before: _before, ...contact }: ContactRecord): Contact {
+export function toContact(record: ContactRecord): Contact {
+  const { before: _before, introduction: _introduction, ...contact } = record
   return contact
 }
 
@@ -95,8 +108,10 @@ export class ContactList {
 
   /** @throws {AlliumError} `TOO_MANY_CONTACTS`. */
   requireRoom(state: ContactState): void {
-    const asking = state === "asking" ? this.all().filter((record) => record.state === state) : []
-    if (this.#byKey.size < CONTACTS_MAX && asking.length < ASKING_MAX) return
+    const most =
+      state === "asking" ? ASKING_MAX : state === "introduced" ? INTRODUCED_MAX : Infinity
+    const alike = most < Infinity ? this.all().filter((record) => record.state === state) : []
+    if (this.#byKey.size < CONTACTS_MAX && alike.length < most) return
     throw new AlliumError("TOO_MANY_CONTACTS", "Cannot add contact: there are as many as can be")
   }
 

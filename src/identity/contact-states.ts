@@ -8,7 +8,7 @@ import type { ContactState } from "./contacts.ts"
 /** `unknown`: there is no such contact. */
 export type ContactStanding = ContactState | "unknown"
 
-/** `we`: the user decided. `they`: a notice came over a link that proved their key. */
+/** `we`: the user decided. `they`: a notice came over a link that proved their key, or a contact introduced them. */
 export const CONTACT_EVENTS = [
   "we request",
   "we accept",
@@ -19,6 +19,7 @@ export const CONTACT_EVENTS = [
   "they request",
   "they accept",
   "they refuse",
+  "they are introduced",
 ] as const
 /** Something that happens to a contact. */
 export type ContactEvent = (typeof CONTACT_EVENTS)[number]
@@ -31,6 +32,7 @@ const TABLE: Readonly<Record<ContactEvent, Readonly<Record<ContactStanding, Cont
     unknown: "requested",
     requested: "requested",
     asking: "accepted",
+    introduced: "requested",
     accepted: "not allowed",
     refused: "requested",
     blocked: "not allowed",
@@ -39,6 +41,7 @@ const TABLE: Readonly<Record<ContactEvent, Readonly<Record<ContactStanding, Cont
     unknown: "not allowed",
     requested: "not allowed",
     asking: "accepted",
+    introduced: "requested",
     accepted: "not allowed",
     refused: "not allowed",
     blocked: "not allowed",
@@ -47,6 +50,7 @@ const TABLE: Readonly<Record<ContactEvent, Readonly<Record<ContactStanding, Cont
     unknown: "not allowed",
     requested: "not allowed",
     asking: "unknown",
+    introduced: "unknown",
     accepted: "not allowed",
     refused: "not allowed",
     blocked: "not allowed",
@@ -55,6 +59,7 @@ const TABLE: Readonly<Record<ContactEvent, Readonly<Record<ContactStanding, Cont
     unknown: "not allowed",
     requested: "blocked",
     asking: "blocked",
+    introduced: "blocked",
     accepted: "blocked",
     refused: "blocked",
     blocked: "blocked",
@@ -63,6 +68,7 @@ const TABLE: Readonly<Record<ContactEvent, Readonly<Record<ContactStanding, Cont
     unknown: "not allowed",
     requested: "not allowed",
     asking: "not allowed",
+    introduced: "not allowed",
     accepted: "not allowed",
     refused: "not allowed",
     blocked: "as before",
@@ -71,6 +77,7 @@ const TABLE: Readonly<Record<ContactEvent, Readonly<Record<ContactStanding, Cont
     unknown: "not allowed",
     requested: "unknown",
     asking: "unknown",
+    introduced: "unknown",
     accepted: "unknown",
     refused: "unknown",
     blocked: "unknown",
@@ -79,6 +86,7 @@ const TABLE: Readonly<Record<ContactEvent, Readonly<Record<ContactStanding, Cont
     unknown: "asking",
     requested: "accepted",
     asking: "asking",
+    introduced: "asking",
     accepted: "accepted",
     refused: "accepted",
     blocked: "blocked",
@@ -87,6 +95,7 @@ const TABLE: Readonly<Record<ContactEvent, Readonly<Record<ContactStanding, Cont
     unknown: "unknown",
     requested: "accepted",
     asking: "asking",
+    introduced: "introduced",
     accepted: "accepted",
     refused: "refused",
     blocked: "blocked",
@@ -95,6 +104,16 @@ const TABLE: Readonly<Record<ContactEvent, Readonly<Record<ContactStanding, Cont
     unknown: "unknown",
     requested: "refused",
     asking: "asking",
+    introduced: "introduced",
+    accepted: "accepted",
+    refused: "refused",
+    blocked: "blocked",
+  },
+  "they are introduced": {
+    unknown: "introduced",
+    requested: "requested",
+    asking: "asking",
+    introduced: "introduced",
     accepted: "accepted",
     refused: "refused",
     blocked: "blocked",

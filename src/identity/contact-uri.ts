@@ -24,7 +24,7 @@ const FORMS: readonly (readonly (readonly [length: number, shape: RegExp])[])[] 
 const LENGTHS = FORMS.map((parts) =>
   parts.reduce((sum, [length]) => sum + length + 1, SCHEME.length + CHECK_LENGTH),
 )
-const LENGTH_MOST = Math.max(...LENGTHS)
+const LONGEST = Math.max(...LENGTHS)
 
 /** Bytes that tell one card of an identity from another. */
 export const DOOR_ID_BYTES = 16
@@ -66,7 +66,7 @@ export function formatContactUri(contact: ContactAddress | TowerAddress): string
  * @throws {AlliumError} `BAD_CONTACT_URI`: says whether something is missing, mistyped, or no such address at all.
  */
 export function parseContactUri(text: string): ContactAddress | TowerAddress {
-  const uri = text.length > 4 * LENGTH_MOST ? "" : text.trim()
+  const uri = text.length > 4 * LONGEST ? "" : text.trim()
   if (!uri.startsWith(SCHEME)) throw bad("it does not begin with allium:")
   const form = FORMS[LENGTHS.indexOf(uri.length)]
   if (form === undefined)

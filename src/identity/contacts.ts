@@ -6,10 +6,17 @@
 import type { Change } from "../store/store.ts"
 
 /**
- * `requested`: we asked, no answer yet. `asking`: they ask, we have not answered. `accepted`: both agreed.
- * `refused`: they said no. `blocked`: we want to hear nothing. Removed contacts are gone altogether.
+ * `requested`: we asked, no answer yet. `asking`: they ask, we have not answered. `introduced`: a contact told us of them,
+ * nobody asked yet. `accepted`: both agreed. `refused`: they said no. `blocked`: we want to hear nothing. Removed contacts are
+ * gone altogether.
  */
-export type ContactState = "requested" | "asking" | "accepted" | "refused" | "blocked"
+export type ContactState =
+  | "requested"
+  | "asking"
+  | "introduced"
+  | "accepted"
+  | "refused"
+  | "blocked"
 
 /** One contact of one identity. */
 export interface Contact {
@@ -28,6 +35,8 @@ export interface Contact {
   readonly since: number
   /** Label of our card they asked with; absent for the plain one. */
   readonly card?: string | undefined
+  /** Key of the contact who introduced them, base64url. */
+  readonly introducer?: string | undefined
 }
 
 /** Someone who asks, or whom we ask. */
@@ -41,6 +50,16 @@ export interface ContactRequest {
   readonly greeting?: string
   /** Label of our card they ask with. */
   readonly card?: string
+  /** The introduction they ask with, whose signature, end and people have been checked. */
+  readonly introduction?: HeldIntroduction
+}
+
+/** An introduction that was believed. */
+export interface HeldIntroduction {
+  /** Key of who introduced, base64url. */
+  readonly introducer: string
+  /** `introduction.ts`; shown to who was introduced to us. */
+  readonly bytes: Uint8Array
 }
 
 /**
@@ -63,10 +82,18 @@ export interface ContactBook {
    * A blocked contact comes back unchanged.
    */
   receiveRequest(contact: ContactRequest, also?: readonly Change[]): Promise<Contact>
+  /** A contact introduced them to us. At most 64 may be `introduced`. Whom we know already is marked, and nothing else. */
+  receiveIntroduction(
+    about: ContactRequest & { readonly introduction: HeldIntroduction },
+    also?: readonly Change[],
+  ): Promise<Contact>
+  /** What to show somebody who was introduced to us. */
+  introductionOf(nameOrKey: string): Uint8Array | undefined
   /** They said yes; `undefined` for a stranger, otherwise the contact as it now is. */
   receiveAccept(from: ContactRequest, also?: readonly Change[]): Promise<Contact | undefined>
   /** They said no; `undefined` for a stranger, otherwise the contact as it now is. */
   receiveRefusal(key: string, also?: readonly Change[]): Promise<Contact | undefined>
+  /** Who asks becomes `accepted`; who was introduced is asked, and `requested`. */
   accept(nameOrKey: string, also?: readonly Change[]): Promise<Contact>
   /** The contact as it was; it is gone. */
   refuse(nameOrKey: string, also?: readonly Change[]): Promise<Contact>

@@ -4,15 +4,16 @@
  * @module
  */
 import type { Clock } from "../base/clock.ts"
-import { AlliumError } from "../base/errors.ts"
+import { AlliumError, isAlliumError } from "../base/errors.ts"
 import type { Log } from "../base/log.ts"
-import type { Chance } from "../base/random.ts"
+import type { Chance, RandomBytes } from "../base/random.ts"
 import { Scope } from "../base/scope.ts"
 import { type Card, readCard } from "../identity/card.ts"
 import { type ContactAddress, parseContactUri } from "../identity/contact-uri.ts"
-import type { Contact } from "../identity/contacts.ts"
+import type { Contact, HeldIntroduction } from "../identity/contacts.ts"
 import type { Identity, IdentityBook } from "../identity/identity.ts"
 import type { Channel } from "../link/link.ts"
+import type { Reception } from "../mail/post/post.ts"
 import type { StoreRoom } from "../store/store.ts"
 import {
   answerShape,
@@ -23,9 +24,10 @@ import {
   packRecord,
   readRecord,
 } from "./contact-wire.ts"
+import { introduce, judgeIntroduction, readIntroductionLetter } from "./introduction-letters.ts"
 import type { Links } from "./links.ts"
 import { NoticePost, type PendingNotice } from "./notice-post.ts"
-import type { PluginMail } from "./plugin.ts"
+import type { ArrivedLetter, PluginMail } from "./plugin.ts"
 
 /** One notice and its answer, once the link stands. */
 const EXCHANGE_MS = 60_000
@@ -56,6 +58,12 @@ export interface ContactDesk extends AsyncDisposable {
   block(identity: Identity, nameOrKey: string): Promise<Contact>
   unblock(identity: Identity, nameOrKey: string): Promise<Contact>
   remove(identity: Identity, nameOrKey: string): Promise<Contact>
+  /** Tells two contacts of each other; see `introduction-letters.ts`. */
+  introduce(
+    identity: Identity,
+    names: readonly [string, string],
+    words: string,
+  ): Promise<readonly [Contact, Contact]>
 }
 
 /** What the desk stands on. */
@@ -68,6 +76,7 @@ export interface ContactDeskOptions {
   readonly emit: (event: string, data: Readonly<Record<string, unknown>>) => void
   readonly clock: Clock
   readonly chance: Chance
+  readonly random: RandomBytes
   readonly log: Log
 }
 
@@ -96,6 +105,7 @@ class Desk implements ContactDesk {
         return this.#receive(identity, { key, address }, channel)
       }),
     )
+    this.#options.letters.receive((letter) => this.#receiveLetter(letter))
     await this.#post.resume()
   }
 
@@ -132,6 +142,14 @@ class Desk implements ContactDesk {
     return this.#silently(identity, nameOrKey, "remove")
   }
 
+  introduce(
+    identity: Identity,
+    names: readonly [string, string],
+    words: string,
+  ): Promise<readonly [Contact, Contact]> {
+    return introduce(this.#options, identity, names, words)
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.#scope.close()
   }
@@ -143,7 +161,12 @@ class Desk implements ContactDesk {
     kind: "accept" | "refuse",
   ): Promise<Contact> {
     const book = this.#options.identities.contacts(identity)
-    const notice = noticeFor(identity, book.find(nameOrKey), kind)
+    const { state, ...peer } = book.find(nameOrKey)
+    const introduction = state === "introduced" ? book.introductionOf(nameOrKey) : undefined
+    // Who was only introduced to us never asked, so we ask; and nobody need hear that we will not.
+    const told = state !== "introduced" ? kind : kind === "accept" ? "request" : undefined
+    if (told === undefined) return this.#silently(identity, nameOrKey, "remove")
+    const notice = noticeFor(identity, peer, told, { greeting: "", introduction })
     const contact = await book[kind](nameOrKey, [this.#post.keep(notice)])
     this.#post.start(notice)
     this.#changed(identity, contact)
@@ -175,10 +198,10 @@ class Desk implements ContactDesk {
   }
 
   async #notice(identity: Identity, pending: PendingNotice): Promise<ContactNotice> {
-    const { kind, greeting, ownName, door } = pending
+    const { kind, greeting, ownName, door, introduction } = pending
     const name = ownName === undefined ? {} : { name: ownName }
     const card = kind === "refuse" ? "" : await this.#options.identities.card(identity, name)
-    return { kind, card, greeting, ...(door !== undefined && { door }) }
+    return { kind, card, greeting, ...present({ door, introduction }) }
   }
 
   async #applyAnswer(identity: Identity, peer: Peer, answer: ContactAnswer): Promise<void> {
@@ -218,17 +241,41 @@ class Desk implements ContactDesk {
   async #enter(
     identity: Identity,
     peer: Peer,
-    { kind, card, greeting, door: doorId }: ContactNotice,
+    { kind, card, greeting, door: doorId, introduction: shown }: ContactNotice,
   ): Promise<Contact | "ignored" | undefined> {
     const book = this.#options.identities.contacts(identity)
     if (kind === "refuse") return book.receiveRefusal(peer.key)
     const { name } = await this.#requireCard(card, peer)
     if (kind === "accept") return book.receiveAccept(peer)
     const door = this.#options.identities.doors(identity).byId(doorId)
+    const introduction = shown && this.#judge(identity, peer, shown)
     // A card that was withdrawn leads to somebody who never answers; whom we know needs no card.
-    if (door === undefined && isStranger(book.byKey(peer.key))) return "ignored"
-    const from = { ...peer, greeting, ...(name !== undefined && { name }) }
-    return book.receiveRequest({ ...from, ...(door?.id !== undefined && { card: door.label }) })
+    if (door === undefined && introduction === undefined && isStranger(book.byKey(peer.key)))
+      return "ignored"
+    const label = door?.id === undefined ? undefined : door.label
+    return book.receiveRequest({
+      ...peer,
+      greeting,
+      ...present({ name, card: label, introduction }),
+    })
+  }
+
+  #judge(identity: Identity, peer: Peer, bytes: Uint8Array): HeldIntroduction | undefined {
+    const byKey = (key: string) => this.#options.identities.contacts(identity).byKey(key)
+    return judgeIntroduction(bytes, { identity, byKey }, peer, this.#options.clock.now())
+  }
+
+  /** Committed before the receipt; taking the same letter twice changes nothing. */
+  async #receiveLetter(letter: ArrivedLetter): Promise<Reception> {
+    const { identity } = letter
+    const about = readIntroductionLetter(letter, this.#options.clock.now())
+    if (about === undefined || letter.from !== "contact") return { changes: [] }
+    const book = this.#options.identities.contacts(identity)
+    const before = book.byKey(about.key)
+    const after = await book.receiveIntroduction(about).catch(droppedWhenFull)
+    if (after === undefined) this.#options.log.warn("contact.introduction-dropped", {})
+    else if (before?.introducer !== after.introducer) this.#changed(identity, after)
+    return { changes: [] }
   }
 
   /** The card must be theirs, valid now, and name the destination they speak from. */
@@ -266,19 +313,31 @@ function isStranger(contact: Contact | undefined): boolean {
   return contact === undefined || contact.state === "asking"
 }
 
+/** Too many wait for the user already: the introducer can do it again. */
+function droppedWhenFull(error: unknown): undefined {
+  if (isAlliumError(error, "TOO_MANY_CONTACTS")) return undefined
+  throw error
+}
+
+/** The members that are there. */
+function present<T extends Record<string, unknown>>(members: T): Present<T> {
+  const there = Object.entries(members).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(there) as Present<T>
+}
+
+type Present<T> = { [K in keyof T]?: Exclude<T[K], undefined> }
+
 function noticeFor(
   identity: Identity,
   { key, address }: Peer,
   kind: PendingNotice["kind"],
-  words: Omit<ContactWords, "name"> & { door?: string | undefined } = { greeting: "" },
+  words: Omit<ContactWords, "name"> & Pick<PendingNotice, "door" | "introduction"> = {
+    greeting: "",
+  },
 ): PendingNotice {
-  const { greeting, ownName, door } = words
+  const { greeting, ownName, door, introduction } = words
   const notice = { identityKey: identity.key, contactKey: key, address, kind, greeting }
-  return {
-    ...notice,
-    ...(ownName !== undefined && { ownName }),
-    ...(door !== undefined && { door }),
-  }
+  return { ...notice, ...present({ ownName, door, introduction }) }
 }
 
 /** Sends a notice and reads the answer; the channel is closed in any case. */

@@ -10,6 +10,7 @@ import { z } from "zod"
 import { AlliumError } from "../base/errors.ts"
 import { packValue, unpackValue } from "../base/pack.ts"
 import { doorShape } from "../identity/doors.ts"
+import { introductionShape } from "./introduction-letters.ts"
 
 /** Name of the protocol on a link. */
 export const CONTACT_PROTOCOL = "/contact/1"
@@ -26,6 +27,8 @@ export const noticeShape = z.strictObject({
   greeting: z.string().max(GREETING_CHARACTERS_MAX),
   /** Door id of the card they have of us; absent for the plain card. */
   door: doorShape.optional(),
+  /** What a mutual contact signed. */
+  introduction: introductionShape.optional(),
 })
 
 /** One notice. */

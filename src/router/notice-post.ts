@@ -15,6 +15,7 @@ import { Scope } from "../base/scope.ts"
 import { doorShape } from "../identity/doors.ts"
 import type { Change, StoreRoom, Table } from "../store/store.ts"
 import { GREETING_CHARACTERS_MAX } from "./contact-wire.ts"
+import { introductionShape } from "./introduction-letters.ts"
 
 /** An away peer is asked about every five minutes. */
 const RETRY = { firstMs: 3_000, mostMs: 300_000, factor: 1.5 } as const
@@ -30,6 +31,8 @@ const noticeShape = z.object({
   ownName: z.string().max(64).optional(),
   /** Which of their cards we have; the plain one when absent. */
   door: doorShape.optional(),
+  /** What a mutual contact signed. */
+  introduction: introductionShape.optional(),
 })
 /** A notice that has not been answered yet. */
 export type PendingNotice = z.output<typeof noticeShape>

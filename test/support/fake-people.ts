@@ -2,6 +2,7 @@
 import { systemClock } from "../../src/base/clock.ts"
 import { AlliumError } from "../../src/base/errors.ts"
 import { silentLog } from "../../src/base/log.ts"
+import { systemRandom } from "../../src/base/random.ts"
 import { formatContactUri } from "../../src/identity/contact-uri.ts"
 import type { ContactBook } from "../../src/identity/contacts.ts"
 import type { Identity, IdentityBook } from "../../src/identity/identity.ts"
@@ -55,6 +56,7 @@ export class FakePeople {
       emit: (event, data) => void events.push({ event, ...data }),
       clock: systemClock,
       chance: Math.random,
+      random: systemRandom,
       log: silentLog,
     })
     const contacts = identities.contacts(identity)
@@ -76,6 +78,7 @@ export class FakePeople {
       if (there === undefined || handle === undefined || contact?.state === "blocked")
         throw new AlliumError("PEER_UNREACHABLE", "Cannot connect: nobody answers")
       const [ours, theirs] = joinChannels(protocol, this.world)
+      for (const side of [ours, theirs]) side.on("error", () => {}) // as every channel of a link
       const me = { peerKey: identity.key, peerAddress: identity.destination.b32, contact }
       handle({ identity: there.identity, ...me, channel: theirs }).catch(() => theirs.destroy())
       return ours

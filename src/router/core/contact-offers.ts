@@ -8,16 +8,20 @@ import type { Contact } from "../../identity/contacts.ts"
 import type { Identity, IdentityBook } from "../../identity/identity.ts"
 import type { ContactDesk } from "../contact-desk.ts"
 import { GREETING_CHARACTERS_MAX } from "../contact-wire.ts"
+import { WORDS_CHARACTERS_MAX } from "../introduction-letters.ts"
 import type { Links } from "../links.ts"
 import { type Offer, offer } from "../offer.ts"
 import type { OfferBook } from "../offers.ts"
 import { answerCardOffers, cardOffers } from "./card-offers.ts"
 import { contactField, doneShape, identityField } from "./fields.ts"
+import { answerVerifyOffers, trustIn, verifyOffers } from "./verify-offers.ts"
 
 const contactShape = z.object({
   name: z.string(),
-  state: z.enum(["requested", "asking", "accepted", "refused", "blocked"]),
+  state: z.enum(["requested", "asking", "introduced", "accepted", "refused", "blocked"]),
   verified: z.boolean(),
+  trust: z.enum(["unverified", "introduced", "verified"]),
+  introducedBy: z.string().optional(),
   reachable: z.boolean(),
   address: z.string(),
   key: z.string(),
@@ -58,7 +62,7 @@ const list = offer({
   input: z.object({ identity: identityField }),
   output: z.array(contactShape),
   display: {
-    columns: ["name", "state", "verified", "reachable", "greeting"],
+    columns: ["name", "state", "trust", "introducedBy", "reachable", "greeting"],
     empty: "No contacts yet; show your card: allium contact card",
   },
 })
@@ -123,16 +127,23 @@ const rename = offer({
   display: { line: "They are called {name} now." },
 })
 
-const verify = offer({
-  verb: "contact verify",
-  summary: "Compare 60 digits with a contact over another way, then confirm",
-  input: one.extend({
-    confirm: z.boolean().default(false).meta({ description: "The digits were the same" }),
+const introduce = offer({
+  verb: "contact introduce",
+  summary: "Tell two contacts of each other; each sees what you call the other",
+  input: z.object({
+    contact: contactField,
+    other: contactField,
+    words: z
+      .string()
+      .max(WORDS_CHARACTERS_MAX)
+      .default("")
+      .meta({ description: "What you say about it; both see it" }),
+    identity: identityField,
   }),
-  output: z.object({ name: z.string(), digits: z.string(), verified: z.boolean() }),
-  positional: ["contact"],
-  examples: ["contact verify ann", "contact verify ann --confirm"],
-  display: { line: "{digits}\nVerified: {verified}" },
+  output: z.object({ contact: z.string(), other: z.string() }),
+  positional: ["contact", "other"],
+  examples: ["contact introduce ann bob"],
+  display: { line: "{contact} and {other} are told of each other. Each decides for themselves." },
 })
 
 /** Every offer of this file. */
@@ -146,7 +157,8 @@ export const contactOffers: readonly Offer[] = [
   unblock,
   remove,
   rename,
-  verify,
+  introduce,
+  ...verifyOffers,
 ]
 
 /** Gives the offers their runners. */
@@ -157,9 +169,9 @@ export function answerContactOffers(
   const { identities, desk, links } = parts
   const report = (identity: Identity, contact: Contact) => ({
     ...contact,
+    ...trustIn(identities.contacts(identity), contact),
     reachable: links.reachable(identity).includes(contact.key),
   })
-  answerCardOffers(book, identities)
   book.register(add, async ({ identity: own, uri, name, greeting, as: ownName }) => {
     const identity = identities.find(own)
     return report(identity, await desk.request(identity, uri, { name, greeting, ownName }))
@@ -187,12 +199,10 @@ export function answerContactOffers(
     const identity = identities.find(own)
     return report(identity, await identities.contacts(identity).rename(contact, name))
   })
-  book.register(verify, async ({ identity: own, contact: nameOrKey, confirm }) => {
-    const identity = identities.find(own)
-    const contacts = identities.contacts(identity)
-    const contact = contacts.find(nameOrKey)
-    const digits = await contacts.safetyNumber(contact.key)
-    const after = confirm ? await contacts.verify(contact.key) : contact
-    return { name: after.name, digits, verified: after.verified }
+  book.register(introduce, async ({ identity: own, contact, other, words }) => {
+    const told = await desk.introduce(identities.find(own), [contact, other], words)
+    return { contact: told[0].name, other: told[1].name }
   })
+  answerCardOffers(book, identities)
+  answerVerifyOffers(book, identities)
 }

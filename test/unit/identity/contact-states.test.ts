@@ -1,23 +1,32 @@
 import { describe, expect, it } from "vitest"
 import { CONTACT_EVENTS, contactOutcome } from "../../../src/identity/contact-states.ts"
 
-const STANDINGS = ["unknown", "requested", "asking", "accepted", "refused", "blocked"] as const
+const STANDINGS = [
+  "unknown",
+  "requested",
+  "asking",
+  "introduced",
+  "accepted",
+  "refused",
+  "blocked",
+] as const
 
 /**
  * Written down a second time, from docs/protocol/contact.md and the command line's words: one row for each
  * event, one column for each standing. `-` is not allowed, `=` stays, `<` as it was before blocking.
  */
 const rows = `
-             unknown    requested  asking    accepted  refused    blocked
-we request   requested  =          accepted  -         requested  -
-we accept    -          -          accepted  -         -          -
-we refuse    -          -          unknown   -         -          -
-we block     -          blocked    blocked   blocked   blocked    =
-we unblock   -          -          -         -         -          <
-we remove    -          unknown    unknown   unknown   unknown    unknown
-they request asking     accepted   =         =         accepted   =
-they accept  =          accepted   =         =         =          =
-they refuse  =          refused    =         =         =          =
+             unknown    requested  asking    introduced accepted  refused    blocked
+we request   requested  =          accepted  requested  -         requested  -
+we accept    -          -          accepted  requested  -         -          -
+we refuse    -          -          unknown   unknown    -         -          -
+we block     -          blocked    blocked   blocked    blocked   blocked    =
+we unblock   -          -          -         -          -         -          <
+we remove    -          unknown    unknown   unknown    unknown   unknown    unknown
+they request asking     accepted   =         asking     =         accepted   =
+they accept  =          accepted   =         =          =         =          =
+they refuse  =          refused    =         =          =         =          =
+they are introduced introduced =   =         =          =         =          =
 `
 
 const cells = rows
@@ -26,8 +35,9 @@ const cells = rows
   .slice(1)
   .flatMap((row) => {
     const words = row.split(/\s+/)
-    const event = words.slice(0, 2).join(" ") as (typeof CONTACT_EVENTS)[number]
-    return STANDINGS.map((standing, index) => ({ event, standing, sign: words[index + 2]! }))
+    const signs = words.slice(-STANDINGS.length)
+    const event = words.slice(0, -STANDINGS.length).join(" ") as (typeof CONTACT_EVENTS)[number]
+    return STANDINGS.map((standing, index) => ({ event, standing, sign: signs[index]! }))
   })
 
 describe("contactOutcome()", () => {
