@@ -66,7 +66,7 @@ export interface EnvelopeCrypto {
   begin(self: MailSelf, bundle: Uint8Array): CryptoSession
   /**
    * Opens an envelope that begins a session with these prekeys; `undefined` for every other. The same envelope opens again and
-   * again: the caller refuses a `session.name` it has seen.
+   * again: the caller refuses a `session.name` it has seen. @throws {RangeError} for prekeys `makePrekeys` did not make.
    */
   accept(
     self: MailSelf,
