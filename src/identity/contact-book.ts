@@ -23,6 +23,7 @@ import type {
   HeldIntroduction,
 } from "./contacts.ts"
 import { keyFromText, keyToText } from "./keys.ts"
+import { readRotation } from "./rotation.ts"
 import { isSafetyNumber, safetyNumber } from "./safety-number.ts"
 
 interface BookOptions {
@@ -93,7 +94,7 @@ class StoredContacts implements ContactBook {
       const greeting = cutGreeting(from.greeting ?? "")
       const { address, card, introduction } = from
       const asked = { ...base, state, address, greeting, ...(card !== undefined && { card }) }
-      return this.#save({ ...asked, ...heldAs(introduction) }, also)
+      return this.#save({ ...asked, ...heldAs(introduction), ...pinned(base, from) }, also)
     })
   }
 
@@ -123,7 +124,7 @@ class StoredContacts implements ContactBook {
       if (known === undefined) return undefined
       const state = nextState(known, "they accept")
       if (state !== "accepted") return toContact(known)
-      return this.#save({ ...known, state, address: from.address }, also)
+      return this.#save({ ...known, state, address: from.address, ...pinned(known, from) }, also)
     })
   }
 
@@ -173,7 +174,29 @@ class StoredContacts implements ContactBook {
         "BAD_INPUT",
         "Cannot verify contact: the digits are others, do not trust",
       )
-    return this.#turns.take(async () => this.#save({ ...this.#list.find(key), verified: true }, []))
+    return this.#turns.take(async () => {
+      const { wasVerified: _, ...known } = this.#list.find(key)
+      return this.#save({ ...known, verified: true }, [])
+    })
+  }
+
+  rotate(key: string, rotation: Uint8Array, also: Changes = []): Promise<Contact> {
+    return this.#turns.take(async () => {
+      const known = this.#list.find(key)
+      const { newKey, nextKeyHash } = readRotation(rotation, {
+        key,
+        nextKeyHash: known.nextKeyHash ?? "",
+      })
+      const isTaken = this.#list.byKey(newKey) !== undefined
+      if (known.state === "blocked" || isTaken || newKey === keyToText(this.#options.ownKey))
+        throw new AlliumError("CONTACT_STATE", "Cannot change key: the contact's state forbids it")
+      const wasVerified = known.verified || known.wasVerified === true
+      const record = { ...known, key: newKey, nextKeyHash, verified: false, wasVerified }
+      const contact = await this.#save(record, [this.#table.remove(key), ...also])
+      this.#list.delete(key)
+      this.#list.set(record)
+      return contact
+    })
   }
 
   #move(nameOrKey: string, event: ContactEvent, also: Changes): Promise<Contact> {
@@ -223,6 +246,11 @@ class StoredContacts implements ContactBook {
 function heldAs(introduction: HeldIntroduction | undefined): Partial<ContactRecord> {
   if (introduction === undefined) return {}
   return { introducer: introduction.introducer, introduction: introduction.bytes }
+}
+
+/** A thief of the key can sign a card that commits to another: the first commitment counts. */
+function pinned(known: ContactRecord, { nextKeyHash }: ContactRequest): Partial<ContactRecord> {
+  return known.nextKeyHash !== undefined || nextKeyHash === undefined ? {} : { nextKeyHash }
 }
 
 /** @throws {AlliumError} `CONTACT_STATE`. */

@@ -36,6 +36,8 @@ export const recordShape: z.ZodType<ContactRecord> = z.strictObject({
   before: stateShape.optional(),
   card: nameShape.optional(),
   introducer: keyShape.optional(),
+  wasVerified: z.boolean().optional(),
+  nextKeyHash: keyShape.optional(),
   introduction: z
     .instanceof(Uint8Array)
     .refine((bytes) => bytes.length === INTRODUCTION_BYTES)
@@ -46,13 +48,15 @@ export const recordShape: z.ZodType<ContactRecord> = z.strictObject({
 export interface ContactRecord extends Contact {
   /** What it was when it was blocked. */
   readonly before?: ContactState | undefined
+  /** What their first card committed to. */
+  readonly nextKeyHash?: string | undefined
   /** What to show them when we ask: `introduction.ts`. */
   readonly introduction?: Uint8Array | undefined
 }
 
 /** What others get to see. */
 export function toContact(record: ContactRecord): Contact {
-  const { before: _before, introduction: _introduction, ...contact } = record
+  const { before: _1, introduction: _2, nextKeyHash: _3, ...contact } = record
   return contact
 }
 

@@ -37,17 +37,21 @@ export interface Contact {
   readonly card?: string | undefined
   /** Key of the contact who introduced them, base64url. */
   readonly introducer?: string | undefined
+  /** Their key changed since the user compared it, in the way their card had announced; until it is compared again. */
+  readonly wasVerified?: boolean | undefined
 }
 
 /** Someone who asks, or whom we ask. */
 export interface ContactRequest {
-  /** Base64url, 43 characters; pinned: a contact's key never changes. */
+  /** Base64url, 43 characters; pinned: only a rotation their card committed to changes it. */
   readonly key: string
   /** `.b32.i2p` name. */
   readonly address: string
   /** For our own request: must be free. For theirs: what their card says, made into a free name. */
   readonly name?: string
   readonly greeting?: string
+  /** What their card commits to: SHA-256 of their next key, base64url. The first one seen counts for ever. */
+  readonly nextKeyHash?: string
   /** Label of our card they ask with. */
   readonly card?: string
   /** The introduction they ask with, whose signature, end and people have been checked. */
@@ -103,6 +107,13 @@ export interface ContactBook {
   /** The contact as it was; it is gone. */
   remove(nameOrKey: string, also?: readonly Change[]): Promise<Contact>
   rename(nameOrKey: string, name: string): Promise<Contact>
+  /**
+   * Their key changes: state, name and everything else stay, `verified` becomes `wasVerified`.
+   * @param rotation - Untrusted bytes, see `rotation.ts`.
+   * @throws {AlliumError} `BAD_RECORD`, also when no card of theirs was seen; `CONTACT_STATE` for the blocked, and when the
+   * new key is a contact's already.
+   */
+  rotate(key: string, rotation: Uint8Array, also?: readonly Change[]): Promise<Contact>
   /** Sixty digits in 12 groups, the same on both sides. */
   safetyNumber(nameOrKey: string): Promise<string>
   /**

@@ -10,7 +10,7 @@ import type { Chance, RandomBytes } from "../base/random.ts"
 import { Scope } from "../base/scope.ts"
 import { type Card, readCard } from "../identity/card.ts"
 import { type ContactAddress, parseContactUri } from "../identity/contact-uri.ts"
-import type { Contact, HeldIntroduction } from "../identity/contacts.ts"
+import type { Contact, ContactBook, HeldIntroduction } from "../identity/contacts.ts"
 import type { Identity, IdentityBook } from "../identity/identity.ts"
 import type { Channel } from "../link/link.ts"
 import type { Reception } from "../mail/post/post.ts"
@@ -208,9 +208,8 @@ class Desk implements ContactDesk {
     const book = this.#options.identities.contacts(identity)
     const before = book.byKey(peer.key)
     if (answer.kind === "noted" || before === undefined) return
-    if (answer.kind === "accepted") await this.#requireCard(answer.card, peer)
     const after = await (answer.kind === "accepted"
-      ? book.receiveAccept(peer)
+      ? this.#entered(book, peer, answer.card)
       : book.receiveRefusal(peer.key))
     if (after !== undefined && after.state !== before.state) this.#changed(identity, after)
   }
@@ -245,8 +244,8 @@ class Desk implements ContactDesk {
   ): Promise<Contact | "ignored" | undefined> {
     const book = this.#options.identities.contacts(identity)
     if (kind === "refuse") return book.receiveRefusal(peer.key)
-    const { name } = await this.#requireCard(card, peer)
-    if (kind === "accept") return book.receiveAccept(peer)
+    if (kind === "accept") return this.#entered(book, peer, card)
+    const { name, nextKeyHash } = await this.#requireCard(card, peer)
     const door = this.#options.identities.doors(identity).byId(doorId)
     const introduction = shown && this.#judge(identity, peer, shown)
     // A card that was withdrawn leads to somebody who never answers; whom we know needs no card.
@@ -256,8 +255,13 @@ class Desk implements ContactDesk {
     return book.receiveRequest({
       ...peer,
       greeting,
-      ...present({ name, card: label, introduction }),
+      ...present({ name, nextKeyHash, card: label, introduction }),
     })
+  }
+
+  async #entered(book: ContactBook, peer: Peer, card: string): Promise<Contact | undefined> {
+    const { nextKeyHash } = await this.#requireCard(card, peer)
+    return book.receiveAccept({ ...peer, nextKeyHash })
   }
 
   #judge(identity: Identity, peer: Peer, bytes: Uint8Array): HeldIntroduction | undefined {

@@ -1,4 +1,3 @@
-import { createPrivateKey, sign } from "node:crypto"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import type { AlliumError } from "../../../src/base/errors.ts"
@@ -8,24 +7,14 @@ import {
   makeIntroduction,
   readIntroduction,
 } from "../../../src/identity/introduction.ts"
-import { signedBytes } from "../../../src/identity/keys.ts"
-import { publicKeyOf } from "../../../src/sam/ed25519.ts"
 import { fuzzRuns } from "../../support/fuzz.ts"
+import { signerOf } from "./signer.ts"
 
 const DAY_MS = 86_400_000
 const NOW = Date.UTC(2026, 0, 1, 13)
-const PKCS8 = Buffer.from("302e020100300506032b657004220420", "hex")
-const signer = (number: number) => {
-  const seed = new Uint8Array(32).fill(number)
-  const key = createPrivateKey({ key: Buffer.concat([PKCS8, seed]), format: "der", type: "pkcs8" })
-  return {
-    publicKey: publicKeyOf(seed),
-    sign: (domain: string, message: Uint8Array) =>
-      new Uint8Array(sign(null, signedBytes(domain, message), key)),
-  }
-}
+const signer = (number: number) => signerOf(new Uint8Array(32).fill(number))
 const person = (number: number) => ({
-  key: Buffer.from(signer(number).publicKey).toString("base64url"),
+  key: signer(number).key,
   address: `${"abcdefgh"[number]?.repeat(51)}a.b32.i2p`,
 })
 const [ann, bob, carl] = [person(1), person(2), person(3)]
