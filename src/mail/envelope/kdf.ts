@@ -17,7 +17,7 @@ const FOR_CHAIN = Uint8Array.of(2)
 /** HKDF-SHA-256 with any text; for keys of this protocol see {@linkcode deriveKeys}. */
 export function hkdf(
   secret: Uint8Array,
-  { salt, info, byteCount }: { salt: Uint8Array; info: string; byteCount: number },
+  { salt, info, byteCount }: { salt: Uint8Array; info: string | Uint8Array; byteCount: number },
 ): Uint8Array {
   return new Uint8Array(hkdfSync("sha256", secret, salt, info, byteCount))
 }
