@@ -12,6 +12,10 @@
 export const QUEUE_ID_BYTES = 32
 /** Bytes that name an envelope for its mailbox, so that putting it twice keeps it once; random. */
 export const ENVELOPE_ID_BYTES = 16
+/** Bytes of a blind token: epoch of the tower's key (4, big-endian), input (32), output (64). */
+export const TOKEN_BYTES = 100
+/** Bytes of a nonce that answers a door's puzzle: the first 4 of the challenge, then 8 that were found. */
+export const WORK_NONCE_BYTES = 12
 
 /** `queue`: for one correspondent. `door`: for strangers, who pay a toll and find a greeting there. */
 export type QueueKind = "queue" | "door"
@@ -26,7 +30,7 @@ export interface NewQueue {
 
 /** What a stranger pays to put into a door. */
 export type Toll =
-  /** Answer to the door's puzzle: docs/protocol/mailbox.md, "Work". */
+  /** Answer to the door's puzzle, 12 bytes, for this envelope's id alone: docs/protocol/mailbox.md, "Work". */
   | { readonly kind: "work"; readonly nonce: Uint8Array }
   /** A ticket that the door's owner gave to a mutual contact, 32 bytes; good once. */
   | { readonly kind: "introduction"; readonly ticket: Uint8Array }
@@ -39,7 +43,7 @@ export type PutAnswer =
   | { readonly kind: "full" }
   /** There is no such queue (any more); `moved` is what its owner left there, sealed for who may put. */
   | { readonly kind: "gone"; readonly moved?: Uint8Array }
-  /** This door wants a toll: find a nonce. */
+  /** This door wants a toll: find a nonce. `challenge`: 32 bytes; `difficulty`: leading zero bits. */
   | { readonly kind: "toll"; readonly challenge: Uint8Array; readonly difficulty: number }
 
 /** An envelope in a queue. */
@@ -47,6 +51,22 @@ export interface StoredEnvelope {
   /** Place in its queue, from 1; grows, with gaps. */
   readonly number: number
   readonly envelope: Uint8Array
+}
+
+/** The tower's key for tokens of one epoch. */
+export interface TokenKey {
+  /** Grows by one with each new key; tokens of this and the one before are good. */
+  readonly epoch: number
+  /** 32 bytes: an element of ristretto255. */
+  readonly publicKey: Uint8Array
+}
+
+/** Blinded tokens, signed. */
+export interface IssuedTokens extends TokenKey {
+  /** In the order of asking, 32 bytes each. */
+  readonly evaluated: readonly Uint8Array[]
+  /** 64 bytes: all of them were signed with `publicKey`. */
+  readonly proof: Uint8Array
 }
 
 /** Calls end with `signal`. */
@@ -115,5 +135,9 @@ export interface Mailbox {
   issueTokens(
     wish: { readonly invitation: Uint8Array; readonly blinded: readonly Uint8Array[] },
     call: MailCall,
-  ): Promise<{ readonly evaluated: readonly Uint8Array[]; readonly proof: Uint8Array }>
+  ): Promise<IssuedTokens>
+  /** The key tokens are signed with now: whoever asks hears the same. */
+  tokenKey(call: MailCall): Promise<TokenKey>
+  /** Lets whoever shows the ticket with this SHA-256 hash (32 bytes) put once into a door; at most 64 wait. */
+  addTicket(receiveId: Uint8Array, ticketHash: Uint8Array, call: MailCall): Promise<void>
 }
