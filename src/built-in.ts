@@ -16,16 +16,18 @@ export const OFFERS_FILE = `${import.meta.dirname}/offers.json`
 
 /** Everything that comes with Allium. */
 export async function loadParts(): Promise<Parts> {
-  const [{ messages }, { files }, { sites }, { httpProxy }, { tcpClient }, { tcpServer }] =
-    await Promise.all([
-      import("../plugins/messages/index.ts"),
-      import("../plugins/files/index.ts"),
-      import("../plugins/sites/index.ts"),
-      import("../tunnels/http-proxy/index.ts"),
-      import("../tunnels/tcp-client/index.ts"),
-      import("../tunnels/tcp-server/index.ts"),
-    ])
-  return { plugins: [messages, files, sites], tunnels: [httpProxy, tcpClient, tcpServer] }
+  const [{ messages }, { files }, { sites }, { tower }, ...kinds] = await Promise.all([
+    import("../plugins/messages/index.ts"),
+    import("../plugins/files/index.ts"),
+    import("../plugins/sites/index.ts"),
+    import("../plugins/tower/index.ts"),
+    import("../tunnels/http-proxy/index.ts"),
+    import("../tunnels/tcp-client/index.ts"),
+    import("../tunnels/tcp-server/index.ts"),
+  ])
+  const [{ httpProxy }, { tcpClient }, { tcpServer }] = kinds
+  const plugins = [messages, files, sites, tower]
+  return { plugins, tunnels: [httpProxy, tcpClient, tcpServer] }
 }
 
 /** What the command line offers while no router runs; a router tells its own. */

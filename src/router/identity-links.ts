@@ -109,6 +109,12 @@ export class IdentityLinks implements AsyncDisposable {
     await this.#standing.get(peerKey)?.link[Symbol.asyncDispose]()
   }
 
+  /** Ends every link, for good. */
+  async hangUp(): Promise<void> {
+    await this.#scope.close()
+    await Promise.all(this.peers().map((key) => this.drop(key).catch(() => {})))
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.#scope.close()
   }

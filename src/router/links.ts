@@ -29,6 +29,8 @@ export type Undo = () => void
 export interface Links extends AsyncDisposable {
   /** Begins accepting and dialling for an identity whose session stands or will stand. */
   attach(identity: Identity, session: Session): void
+  /** Ends every link of an identity, and dials no more for it; its session is the caller's to close. */
+  detach(identity: Identity): Promise<void>
   /** Answers a protocol for accepted contacts. @throws {TypeError} when it is answered already. */
   serve(protocol: string, handle: (peer: PeerChannel) => Promise<void>): Undo
   /** Answers a protocol for whoever proved an identity, contact or not. */
@@ -45,6 +47,8 @@ export interface Links extends AsyncDisposable {
   onReachable(listener: (pair: Pair) => void): Undo
   /** To be called after a contact changed: begins or ends keeping in touch. */
   contactChanged(identity: Identity, contactKey: string): void
+  /** Calls `listener` after each such change, whether the identity has a session or not. */
+  onContactChanged(listener: (identity: Identity, contactKey: string) => void): Undo
   /** Keys of the peers an identity can talk to now; a link that looks for a new stream does not count. */
   reachable(identity: Identity): readonly string[]
 }
@@ -77,6 +81,7 @@ class LinkBook implements Links {
   readonly #attached = new Map<string, Attached>()
   readonly #handlers = new Map<string, { anyone: boolean; handle: ChannelHandler }>()
   readonly #listeners = new Set<(pair: Pair) => void>()
+  readonly #contactListeners = new Set<(identity: Identity, contactKey: string) => void>()
 
   constructor(options: LinksOptions) {
     this.#options = options
@@ -99,7 +104,14 @@ class LinkBook implements Links {
       }),
     )
     this.#attached.set(identity.key, { identity, session, links, touching: new Map() })
-    for (const contact of contacts.list()) this.contactChanged(identity, contact.key)
+    for (const contact of contacts.list()) this.#keepOrEnd(identity, contact.key)
+  }
+
+  async detach(identity: Identity): Promise<void> {
+    const attached = this.#attached.get(identity.key)
+    this.#attached.delete(identity.key)
+    for (const abort of attached?.touching.values() ?? []) abort.abort()
+    await attached?.links.hangUp()
   }
 
   serve(protocol: string, handle: (peer: PeerChannel) => Promise<void>): Undo {
@@ -135,6 +147,16 @@ class LinkBook implements Links {
   }
 
   contactChanged(identity: Identity, contactKey: string): void {
+    this.#keepOrEnd(identity, contactKey)
+    for (const listener of this.#contactListeners) listener(identity, contactKey)
+  }
+
+  onContactChanged(listener: (identity: Identity, contactKey: string) => void): Undo {
+    this.#contactListeners.add(listener)
+    return () => this.#contactListeners.delete(listener)
+  }
+
+  #keepOrEnd(identity: Identity, contactKey: string): void {
     const attached = this.#attached.get(identity.key)
     if (attached === undefined) return
     const contact = this.#options.identities.contacts(identity).byKey(contactKey)

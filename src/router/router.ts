@@ -4,10 +4,10 @@
  * @module
  */
 import { type Clock, systemClock } from "../base/clock.ts"
-import { AlliumError } from "../base/errors.ts"
 import { type Log, silentLog } from "../base/log.ts"
 import { type Chance, type RandomBytes, systemRandom } from "../base/random.ts"
 import { Scope } from "../base/scope.ts"
+import { Turns } from "../base/turns.ts"
 import { openIdentityBook } from "../identity/book.ts"
 import type { Identity, IdentityBook } from "../identity/identity.ts"
 import { COOL_DOWN_MS, openKeyGuard } from "../sam/key-guard.ts"
@@ -19,10 +19,12 @@ import { answerIdentityOffers } from "./core/identity-offers.ts"
 import { answerNameOffers } from "./core/name-offers.ts"
 import { answerPluginOffers } from "./core/plugin-offers.ts"
 import { answerStatusOffers } from "./core/status-offers.ts"
+import { answerTowerOffers, type Reach } from "./core/tower-offers.ts"
 import { answerTunnelOffers } from "./core/tunnel-offers.ts"
 import { diagnose } from "./doctor.ts"
 import { EventBus } from "./events.ts"
 import { type Home, openHome } from "./home.ts"
+import { CONTACTS_TOPIC } from "./introduction-letters.ts"
 import { openKeyMemory } from "./key-memory.ts"
 import { type Links, openLinks } from "./links.ts"
 import { openPetnames } from "./names.ts"
@@ -31,6 +33,7 @@ import { OfferBook } from "./offers.ts"
 import type { Plugin } from "./plugin.ts"
 import { openPluginHost, type PluginHost } from "./plugin-host.ts"
 import { openPluginShelf } from "./plugin-shelf.ts"
+import { openPostOffice, type PostOffice } from "./post-office.ts"
 import { openResolver, type Resolver } from "./resolver.ts"
 import { openSessions, type Sessions } from "./sessions.ts"
 import { makeStatus } from "./status.ts"
@@ -112,7 +115,13 @@ interface Parts {
   readonly offers: OfferBook
   readonly events: EventBus
   readonly store: Awaited<ReturnType<typeof openStore>>
+  readonly stage: Stage
+}
+
+/** Which identities have a session and links. */
+interface Stage {
   readonly attach: (identity: Identity) => void
+  readonly detach: (identity: Identity) => Promise<void>
 }
 
 async function openParts(
@@ -151,18 +160,35 @@ async function openParts(
     }),
   )
   const links = scope.use(openLinks({ ...tools, identities }))
+  const stage = openStage(sessions, links, scope)
+  return { network, identities, sessions, links, offers: new OfferBook(), events, store, stage }
+}
+
+function openStage(sessions: Sessions, links: Links, scope: Scope): Stage {
+  const standing = new Map<string, Scope>()
   // `scope` is handed over when the router stands; identities may come later.
-  const life = scope.use(new Scope())
-  const attach = (identity: Identity) => {
-    const owner = { kind: "identity", name: identity.name } as const
-    links.attach(identity, sessions.open(owner, identity.destinationKeys(), life))
+  scope.defer(() => Promise.all([...standing.values()].map((life) => life.close())))
+  return {
+    attach(identity) {
+      if (standing.has(identity.key)) return
+      const life = new Scope()
+      standing.set(identity.key, life)
+      const owner = { kind: "identity", name: identity.name } as const
+      links.attach(identity, sessions.open(owner, identity.destinationKeys(), life))
+    },
+    async detach(identity) {
+      const life = standing.get(identity.key)
+      standing.delete(identity.key)
+      await links.detach(identity)
+      await life?.close()
+    },
   }
-  return { network, identities, sessions, links, offers: new OfferBook(), events, store, attach }
 }
 
 /** What stands on the parts. */
 interface Upper {
   readonly desk: ContactDesk
+  readonly post: PostOffice
   readonly plugins: PluginHost
   readonly tunnels: TunnelHost
   readonly resolver: Resolver
@@ -179,7 +205,10 @@ async function openUpper(
   const emit = (event: string, data: Readonly<Record<string, unknown>>) => events.emit(event, data)
   const petnames = openPetnames(store.room("names"), tools.clock.now)
   const resolver = openResolver({ petnames, identities, bridge: () => network.bridge() })
-  const letters = { send: noPost, flash: noPost, receive() {}, onReport() {} }
+  const onTower = ({ name: identity }: Identity) => emit("tower.changed", { identity })
+  const mail = { identities, links, sessions, store: store.room("mail"), onTower }
+  const post = scope.use(await openPostOffice({ ...tools, ...mail }))
+  const letters = post.mailFor(CONTACTS_TOPIC, scope)
   const contacts = store.room("contacts")
   const desk = scope.use(
     await openContactDesk({ ...tools, identities, links, letters, store: contacts, emit }),
@@ -194,7 +223,7 @@ async function openUpper(
       sessions,
       offers,
       events,
-      mailFor: () => letters,
+      mailFor: (plugin, plugged) => post.mailFor(plugin, plugged),
       backupPart() {},
     }),
   )
@@ -211,13 +240,11 @@ async function openUpper(
     }),
   )
   // Last, so that every protocol has its answerer before the first peer arrives.
-  for (const identity of identities.list()) parts.attach(identity)
+  await post.start()
+  for (const identity of identities.list())
+    if (post.reach(identity) === "reachable") parts.stage.attach(identity)
   answerNameOffers(offers, petnames, resolver)
-  return { desk, plugins, tunnels, resolver }
-}
-
-function noPost(): never {
-  throw new AlliumError("NO_POST", "Cannot send letter: this router has no post yet")
+  return { desk, post, plugins, tunnels, resolver }
 }
 
 function answerOffers(
@@ -226,12 +253,22 @@ function answerOffers(
   tools: Tools,
   parts: Parts & Upper,
 ): void {
-  const { offers, identities, desk, links, tunnels, attach } = parts
+  const { offers, identities, desk, links, tunnels, post, stage } = parts
   const startedMs = tools.clock.monotonicMs()
   const view = { ...parts, home, version: VERSION }
-  answerIdentityOffers(offers, identities, attach)
+  answerIdentityOffers(offers, identities, async (identity) => {
+    await post.open(identity)
+    stage.attach(identity)
+  })
   answerContactOffers(offers, { identities, desk, links })
   answerTunnelOffers(offers, options.tunnels, tunnels)
+  const turns = new Turns()
+  const setReach = (identity: Identity, reach: Reach) =>
+    turns.take(async () => {
+      await post.setReach(identity, reach)
+      await (reach === "reachable" ? stage.attach(identity) : stage.detach(identity))
+    })
+  answerTowerOffers(offers, { identities, towersOf: (identity) => post.towers(identity), setReach })
   answerStatusOffers(offers, {
     status: () => makeStatus(view, tools.clock, startedMs),
     doctor: (call) => diagnose(view, call),

@@ -12,7 +12,8 @@ export const TOWERS_MAX = 3
 
 const bytes = (length: number) => z.instanceof(Uint8Array).refine((id) => id.length === length)
 
-const towerShape = z.object({
+/** See {@linkcode TowerRecord}. */
+export const towerShape = z.object({
   id: z.string(),
   /** Chosen by the user, unique within the identity. */
   name: z.string(),
@@ -29,7 +30,8 @@ const towerShape = z.object({
 /** A tower of an identity. */
 export type TowerRecord = z.output<typeof towerShape>
 
-const queueShape = z.object({
+/** See {@linkcode QueueRecord}. */
+export const queueShape = z.object({
   tower: z.string(),
   /** The correspondent who may put into it. */
   peer: z.string(),

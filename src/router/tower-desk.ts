@@ -20,7 +20,7 @@ import {
 } from "./tower-book.ts"
 import { type TowerHealth, TowerKeeper, type TowerKeeperOptions } from "./tower-keeper.ts"
 import type { TowerLine } from "./tower-line.ts"
-import { type AskTokens, openTokenPurse, type TokenPurse } from "./tower-tokens.ts"
+import { openTokenPurse, type TokenPurse } from "./tower-tokens.ts"
 import { parseTowerUri, type TowerInvitation } from "./tower-uri.ts"
 
 /** Towers that are left and not empty yet, besides those in use. */
@@ -60,6 +60,8 @@ export interface TowerDesk extends AsyncDisposable {
   peersChanged(): Promise<void>
   /** Whether any tower is in use. */
   readonly isUsed: boolean
+  /** Begins to reach every tower; once. */
+  start(): Promise<void>
 }
 
 /** What the desk stands on. */
@@ -67,7 +69,7 @@ export interface TowerDeskOptions {
   /** Of this identity alone. */
   readonly room: StoreRoom
   readonly line: TowerLine
-  readonly askTokens: AskTokens
+  readonly tokenKey: TowerKeeperOptions["tokenKey"]
   readonly sealMove: (moveKey: Uint8Array, place: Place) => Uint8Array
   readonly peers: () => readonly string[]
   readonly take: TowerKeeperOptions["take"]
@@ -80,13 +82,9 @@ export interface TowerDeskOptions {
   readonly log: Log
 }
 
-/** Opens the desk; every tower that is kept is reached at once. */
+/** Reads what is kept; nothing is reached before {@linkcode TowerDesk.start}. */
 export async function openTowerDesk(options: TowerDeskOptions): Promise<TowerDesk> {
-  const book = await openTowerBook(options.room)
-  const desk = new Desk(options, book)
-  for (const tower of book.towers()) desk.keep(tower)
-  await desk.peersChanged()
-  return desk
+  return new Desk(options, await openTowerBook(options.room))
 }
 
 class Desk implements TowerDesk {
@@ -100,7 +98,7 @@ class Desk implements TowerDesk {
   constructor(options: TowerDeskOptions, book: TowerBook) {
     this.#options = options
     this.#book = book
-    this.#purse = openTokenPurse(book, options.askTokens)
+    this.#purse = openTokenPurse(book, options.random)
     this.#scope.defer(() =>
       Promise.all([...this.#keepers.values()].map((keeper) => keeper[Symbol.asyncDispose]())),
     )
@@ -108,6 +106,11 @@ class Desk implements TowerDesk {
 
   get isUsed(): boolean {
     return this.#used().length > 0
+  }
+
+  async start(): Promise<void> {
+    await this.peersChanged()
+    for (const tower of this.#book.towers()) this.#keep(tower)
   }
 
   use(uri: string, name?: string): Promise<TowerReport> {
@@ -172,10 +175,10 @@ class Desk implements TowerDesk {
     await this.#scope.close()
   }
 
-  /** Begins to keep a tower of the book. */
-  keep(tower: TowerRecord): void {
+  #keep(tower: TowerRecord): void {
     const { id } = tower
-    const { line, peers, take, placesChanged, onChange, clock, chance, random, log } = this.#options
+    const { line, peers, take, tokenKey, placesChanged, onChange } = this.#options
+    const { clock, chance, random, log } = this.#options
     const keeper = new TowerKeeper({
       tower: () => this.#book.towers().find((one) => one.id === id) ?? tower,
       book: this.#book,
@@ -187,7 +190,7 @@ class Desk implements TowerDesk {
       },
       emptied: () => void this.#forget(id).catch(() => {}),
       onHealth: onChange,
-      ...{ line, peers, take, clock, chance, random, log },
+      ...{ line, peers, take, tokenKey, clock, chance, random, log },
     })
     this.#keepers.set(id, keeper)
   }
@@ -229,7 +232,7 @@ class Desk implements TowerDesk {
       sinceMs,
     }
     await this.#book.putTower(tower)
-    this.keep(tower)
+    this.#keep(tower)
     onChange()
     return this.#report(tower)
   }

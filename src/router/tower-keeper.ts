@@ -12,11 +12,12 @@ import type { Log } from "../base/log.ts"
 import type { Chance, RandomBytes } from "../base/random.ts"
 import { Scope } from "../base/scope.ts"
 import { Slots } from "../base/turns.ts"
-import type { Mailbox, MailCall } from "../mail/mailbox/mailbox.ts"
+import type { Mailbox, MailCall, TokenKey } from "../mail/mailbox/mailbox.ts"
 import type { QueueRecord, TowerBook, TowerRecord } from "./tower-book.ts"
 import type { Reached, TowerLine } from "./tower-line.ts"
 import { pullQueue } from "./tower-pull.ts"
 import type { TokenPurse } from "./tower-tokens.ts"
+import type { TowerAddress } from "./tower-uri.ts"
 
 /** A tower that is away is asked about every five minutes. */
 const RETRY = { firstMs: 3_000, mostMs: 300_000, factor: 1.5 } as const
@@ -45,6 +46,8 @@ export interface TowerKeeperOptions {
   readonly book: TowerBook
   readonly line: TowerLine
   readonly purse: TokenPurse
+  /** What the tower tells others to be its key. */
+  readonly tokenKey: (tower: TowerAddress, call: MailCall) => Promise<TokenKey>
   /** Correspondents who are to have a queue. */
   readonly peers: () => readonly string[]
   readonly take: (peer: string, envelope: Uint8Array) => Promise<unknown>
@@ -181,9 +184,10 @@ export class TowerKeeper implements AsyncDisposable {
   }
 
   async #make(peer: string, mailbox: Mailbox, call: MailCall): Promise<void> {
-    const { book, purse, random, tower } = this.#options
+    const { book, purse, random, tower, tokenKey } = this.#options
     const { id, invitation } = tower()
-    const { receiveId, sendId } = await purse.spend(id, { mailbox, invitation }, call, (token) =>
+    const source = { mailbox, invitation, key: (how: MailCall) => tokenKey(tower(), how) }
+    const { receiveId, sendId } = await purse.spend(id, source, call, (token) =>
       mailbox.make({ kind: "queue", token }, call),
     )
     const ids = { receiveId: new Uint8Array(receiveId), sendId: new Uint8Array(sendId) }

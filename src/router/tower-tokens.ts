@@ -4,8 +4,10 @@
  * @module
  */
 import { isAlliumError } from "../base/errors.ts"
+import type { RandomBytes } from "../base/random.ts"
 import { Turns } from "../base/turns.ts"
-import type { Mailbox, MailCall } from "../mail/mailbox/mailbox.ts"
+import type { Mailbox, MailCall, TokenKey } from "../mail/mailbox/mailbox.ts"
+import { blindTokens, unblindTokens } from "../mail/mailbox/tokens.ts"
 import type { TowerBook } from "./tower-book.ts"
 
 /** Always as many, so that a tower does not learn how many contacts there are. */
@@ -14,17 +16,15 @@ export const TOKENS_AT_ONCE = 16
 /** Bad ones in a row for one queue: all that may lie here from a key that is over, and some fresh ones. */
 export const BAD_TOKENS_MAX = 32
 
-/** Asks for tokens; see `src/mail/mailbox`. */
-export type AskTokens = (
-  mailbox: Mailbox,
-  wish: { readonly invitation: Uint8Array; readonly count: number },
-  call: MailCall,
-) => Promise<readonly Uint8Array[]>
-
 /** Where new tokens come from. */
 export interface TokenSource {
   readonly mailbox: Mailbox
   readonly invitation: Uint8Array
+  /**
+   * The key the tower signs with, heard in another session: a tower that signs with a key for us alone could tell our tokens
+   * from others.
+   */
+  readonly key: (call: MailCall) => Promise<TokenKey>
 }
 
 /** Spends tokens, and fetches new ones when there are none. */
@@ -38,11 +38,11 @@ export interface TokenPurse {
   ): Promise<T>
 }
 
-/** @param ask - Blinds, asks, checks the proof, unblinds. */
-export function openTokenPurse(book: TowerBook, ask: AskTokens): TokenPurse {
+/** Opens the purse of one identity. */
+export function openTokenPurse(book: TowerBook, random: RandomBytes): TokenPurse {
   const turns = new Turns()
-  const fetch = async (tower: string, { mailbox, invitation }: TokenSource, call: MailCall) => {
-    const some = (count: number) => ask(mailbox, { invitation, count }, call)
+  const fetch = async (tower: string, source: TokenSource, call: MailCall) => {
+    const some = (count: number) => ask(source, { count, random }, call)
     // An invitation that is nearly used up still gives single ones.
     const tokens = await some(TOKENS_AT_ONCE).catch((error: unknown) => {
       if (isAlliumError(error, "BAD_TOKEN")) return some(1)
@@ -72,4 +72,15 @@ export function openTokenPurse(book: TowerBook, ask: AskTokens): TokenPurse {
       }
     },
   }
+}
+
+async function ask(
+  { mailbox, invitation, key }: TokenSource,
+  { count, random }: { count: number; random: RandomBytes },
+  call: MailCall,
+): Promise<Uint8Array[]> {
+  const pending = blindTokens(count, random)
+  const blinded = pending.map((token) => token.blinded)
+  const known = await key(call)
+  return unblindTokens(pending, await mailbox.issueTokens({ invitation, blinded }, call), known)
 }

@@ -81,7 +81,7 @@ export const identityOffers: readonly Offer[] = [create, list, show, phrase, res
 export function answerIdentityOffers(
   book: OfferBook,
   identities: IdentityBook,
-  onNew: (identity: Identity) => void,
+  onNew: (identity: Identity) => Promise<void>,
 ): void {
   const report = ({ name, destination, key }: Identity) => {
     const contacts = identities.contacts(identities.find(name)).list().length
@@ -89,7 +89,7 @@ export function answerIdentityOffers(
   }
   book.register(create, async ({ name }) => {
     const identity = await identities.create(name)
-    onNew(identity)
+    await onNew(identity)
     return report(identity)
   })
   book.register(list, async () => identities.list().map(report))
@@ -97,7 +97,7 @@ export function answerIdentityOffers(
   book.register(phrase, async () => ({ words: identities.phrase() }))
   book.register(restore, async ({ words, names }) => {
     await identities.restore(words, names)
-    for (const identity of identities.list()) onNew(identity)
+    for (const identity of identities.list()) await onNew(identity)
     return identities.list().map(report)
   })
 }

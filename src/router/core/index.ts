@@ -10,6 +10,7 @@ import { identityOffers } from "./identity-offers.ts"
 import { nameOffers } from "./name-offers.ts"
 import { pluginOffers } from "./plugin-offers.ts"
 import { statusOffers } from "./status-offers.ts"
+import { towerOffers } from "./tower-offers.ts"
 import { tunnelOffers } from "./tunnel-offers.ts"
 
 /** Every one of them, for these kinds of tunnels. */
@@ -20,6 +21,7 @@ export function coreOffers(tunnels: readonly TunnelKind[]): readonly Offer[] {
     ...contactOffers,
     ...nameOffers,
     ...pluginOffers,
+    ...towerOffers,
     ...tunnelOffers(tunnels),
   ]
 }

@@ -1,0 +1,239 @@
+/**
+ * The mail of one identity: its post, its towers, and the ways letters go.
+ *
+ * @module
+ */
+import type { Clock } from "../base/clock.ts"
+import { AlliumError, toAlliumError } from "../base/errors.ts"
+import type { Log } from "../base/log.ts"
+import type { Chance, RandomBytes } from "../base/random.ts"
+import { Scope } from "../base/scope.ts"
+import type { Contact, ContactBook } from "../identity/contacts.ts"
+import type { Identity } from "../identity/identity.ts"
+import { createEnvelopeCrypto } from "../mail/envelope/envelope-crypto.ts"
+import { openMailboxClient } from "../mail/mailbox/client.ts"
+import { QUEUE_ID_BYTES } from "../mail/mailbox/mailbox.ts"
+import { readIntroduction } from "../mail/post/introduction.ts"
+import { sealMove } from "../mail/post/move.ts"
+import { openPost } from "../mail/post/open-post.ts"
+import type { Putting } from "../mail/post/options.ts"
+import type { InLetter, Introduction, LetterState, Place, Post } from "../mail/post/post.ts"
+import type { StoreRoom } from "../store/store.ts"
+import type { Links } from "./links.ts"
+import { acceptedContact, correspondents, devicesOf, hopeless, keyOf } from "./mail-devices.ts"
+import type { MailTopics } from "./mail-topics.ts"
+import { ContactMailboxes } from "./own-mailbox.ts"
+import type { Sessions } from "./sessions.ts"
+import { openTowerDesk, type TowerDesk } from "./tower-desk.ts"
+import { openTowerLine, type TowerLine } from "./tower-line.ts"
+
+/** A session for putting is closed when nothing was put for this long. */
+const PUT_IDLE_MS = 600_000
+
+/** What the mail of every identity stands on. */
+export interface MailParts {
+  readonly links: Links
+  readonly sessions: Sessions
+  readonly topics: MailTopics
+  /** Told when a tower comes, goes or changes its state. */
+  readonly onTower: (identity: Identity) => void
+  readonly clock: Clock
+  readonly chance: Chance
+  readonly random: RandomBytes
+  readonly log: Log
+}
+
+/** What one identity adds. */
+export interface MailIdentityOptions extends MailParts {
+  readonly identity: Identity
+  readonly contacts: ContactBook
+  readonly room: StoreRoom
+  /** Whether contacts may put at the identity's own mailbox. */
+  readonly isReachable: () => boolean
+}
+
+/** See the module. */
+export class MailIdentity implements AsyncDisposable {
+  readonly identity: Identity
+  readonly #options: MailIdentityOptions
+  readonly #scope = new Scope()
+  readonly #mailboxes: ContactMailboxes
+  readonly #putLine: TowerLine
+  #post!: Post
+  #towers!: TowerDesk
+
+  private constructor(options: MailIdentityOptions) {
+    this.identity = options.identity
+    this.#options = options
+    this.#mailboxes = new ContactMailboxes(options.links, this.#scope.signal)
+    this.#putLine = this.#scope.use(this.#line("put", PUT_IDLE_MS))
+  }
+
+  /** Reads what is kept; letters can be sent, and none comes before {@linkcode start}. */
+  static async open(options: MailIdentityOptions): Promise<MailIdentity> {
+    const mail = new MailIdentity(options)
+    try {
+      await mail.#open()
+      return mail
+    } catch (error) {
+      await mail[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  get post(): Post {
+    return this.#post
+  }
+
+  get towers(): TowerDesk {
+    return this.#towers
+  }
+
+  /** Plugins run: towers are asked, and what became hopeless meanwhile is given up. */
+  async start(): Promise<void> {
+    const { contacts } = this.#options
+    for (const contact of contacts.list())
+      if (hopeless(contact) !== undefined) await this.contactChanged(contact.key)
+    await this.#towers.start()
+  }
+
+  /** A contact came, went, or changed its state. */
+  async contactChanged(contactKey: string): Promise<void> {
+    const contact = this.#options.contacts.byKey(contactKey)
+    const reason = hopeless(contact)
+    for (const peer of devicesOf(contact ?? { key: contactKey })) {
+      if (reason !== undefined) await this.#post.cancel(peer, reason)
+      if (contact === undefined) await this.#post.forget(peer)
+    }
+    await this.#towers.peersChanged()
+  }
+
+  /** A link to a contact came up. */
+  async reachable(contact: Contact): Promise<void> {
+    for (const peer of devicesOf(contact)) {
+      if (!this.#post.knows(peer)) await this.#meet(peer)
+      this.#post.wake(peer)
+    }
+  }
+
+  /** Whether that correspondent may put, and be told of us. */
+  readonly admits = (peer: string): boolean =>
+    acceptedContact(this.#options.contacts, peer) !== undefined
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#scope.close()
+  }
+
+  async #open(): Promise<void> {
+    const { random, room, contacts, onTower, clock, chance, log } = this.#options
+    const tools = { clock, chance, random, log }
+    this.#towers = await openTowerDesk({
+      ...tools,
+      room: room.room("towers"),
+      line: this.#scope.use(this.#line("pull")),
+      tokenKey: async (tower, call) => {
+        const { mailbox } = await this.#putLine.reach(tower, call)
+        return mailbox.tokenKey(call)
+      },
+      sealMove: (moveKey, place) => sealMove(moveKey, place, random),
+      peers: () => correspondents(contacts),
+      take: (peer, envelope) => this.#take(peer, envelope),
+      placesChanged: () => this.placesChanged(),
+      onChange: () => onTower(this.identity),
+    })
+    this.#post = await openPost({
+      ...tools,
+      self: this.identity,
+      crypto: createEnvelopeCrypto({ random }),
+      store: room.room("post"),
+      ownPlaces: async (peer) => this.#ownPlaces(peer),
+      reach: (peer, place, call) => this.#reach(peer, place, call),
+      greet: (peer, call) => this.#greet(peer, call),
+      ...this.#handlers(),
+    })
+    this.#scope.use(this.#post)
+    this.#scope.use(this.#towers)
+  }
+
+  /** Contacts are told where to put from now on. */
+  placesChanged(): void {
+    if (this.#scope.signal.aborted) return
+    this.#post.placesChanged().catch((error: unknown) => this.#tell("places", error))
+  }
+
+  #handlers() {
+    const { topics, contacts } = this.#options
+    const { identity } = this
+    const from = (peer: string) => acceptedContact(contacts, peer)
+    return {
+      deliver: async (peer: string, letter: InLetter) => {
+        const contact = from(peer)
+        return contact ? topics.letter({ identity, contact }, peer, letter) : { changes: [] }
+      },
+      deliverFlash: async (peer: string, letter: InLetter) => {
+        const contact = from(peer)
+        return contact ? topics.flash({ identity, contact }, letter) : { changes: [] }
+      },
+      report: async (peer: string, name: string, plugin: string, state: LetterState) => {
+        const contact = contacts.byKey(keyOf(peer))
+        const told = { plugin, name, state }
+        return contact ? topics.report({ identity, contact }, peer, told) : { changes: [] }
+      },
+    }
+  }
+
+  /** Of whoever is no contact any more, nothing is taken, and nothing left to come again. */
+  async #take(peer: string, envelope: Uint8Array): Promise<void> {
+    if (this.admits(peer)) await this.#post.take(peer, envelope)
+  }
+
+  #ownPlaces(peer: string): readonly Place[] {
+    const self: readonly Place[] = this.#options.isReachable() ? [{ kind: "self" }] : []
+    return [...self, ...this.#towers.places(peer)]
+  }
+
+  async #reach(peer: string, place: Place, call: { signal: AbortSignal }): Promise<Putting> {
+    const contact = this.#require(peer)
+    const mailbox =
+      place.kind === "self"
+        ? await this.#mailboxes.reach({ identity: this.identity, contact }, call)
+        : (await this.#putLine.reach(place, call)).mailbox
+    // It stays open for the next letter: nothing ends with one use.
+    return { put: (item, how) => mailbox.put(item, how), async [Symbol.asyncDispose]() {} }
+  }
+
+  async #greet(peer: string, call: { signal: AbortSignal }): Promise<Introduction> {
+    const contact = this.#require(peer)
+    const mailbox = await this.#mailboxes.reach({ identity: this.identity, contact }, call)
+    const greeting = await mailbox.greeting(new Uint8Array(QUEUE_ID_BYTES), call)
+    if (greeting !== undefined) return readIntroduction(greeting)
+    throw new AlliumError("MAILBOX_REFUSED", "Cannot greet contact: its mailbox has no greeting")
+  }
+
+  async #meet(peer: string): Promise<void> {
+    const { signal } = this.#scope
+    await this.#post.meet(peer, await this.#greet(peer, { signal }))
+  }
+
+  #require(peer: string): Contact {
+    const contact = acceptedContact(this.#options.contacts, peer)
+    if (contact !== undefined) return contact
+    throw new AlliumError("NOT_ACCEPTED", "Cannot reach contact: not accepted by both sides")
+  }
+
+  #line(way: "pull" | "put", idleMs?: number): TowerLine {
+    const { sessions, clock, random, log } = this.#options
+    const owner = { kind: "mail", name: `${way} of ${this.identity.name}` } as const
+    return openTowerLine({
+      openSession: (scope) => sessions.openOwn(owner, "transient", scope),
+      openClient: openMailboxClient,
+      ...(idleMs !== undefined && { idleMs }),
+      ...{ clock, random, log },
+    })
+  }
+
+  #tell(event: string, error: unknown): void {
+    if (!this.#scope.signal.aborted)
+      this.#options.log.debug(`mail.${event}`, { code: toAlliumError(error).code })
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * The post office: one post for each identity, and what plugins see of them.
+ *
+ * @module
+ */
+import { z } from "zod"
+import { AlliumError, toAlliumError } from "../base/errors.ts"
+import { Scope } from "../base/scope.ts"
+import type { Identity, IdentityBook } from "../identity/identity.ts"
+import { MAILBOX_PROTOCOL } from "../mail/mailbox/wire.ts"
+import type { StoreRoom } from "../store/store.ts"
+import type { Reach } from "./core/tower-offers.ts"
+import { devicesOf, keyOf, requireWritable } from "./mail-devices.ts"
+import { MailIdentity, type MailParts } from "./mail-identity.ts"
+import { openMailShelf } from "./mail-shelf.ts"
+import { MailTopics } from "./mail-topics.ts"
+import { serveOwnMailbox } from "./own-mailbox.ts"
+import type { PluginMail } from "./plugin.ts"
+import type { TowerDesk } from "./tower-desk.ts"
+
+/** See the module. */
+export interface PostOffice extends AsyncDisposable {
+  /** Letters of one plugin; its handlers end with `scope`. */
+  mailFor(plugin: string, scope: Scope): PluginMail
+  /** Opens the post of an identity that was created or restored; one that stands already stays. */
+  open(identity: Identity): Promise<void>
+  /** Plugins run: letters may come. */
+  start(): Promise<void>
+  towers(identity: Identity): TowerDesk
+  reach(identity: Identity): Reach
+  /** @throws {AlliumError} `NO_TOWER`: who publishes nothing needs a tower. */
+  setReach(identity: Identity, reach: Reach): Promise<void>
+}
+
+/** What the office stands on. */
+export interface PostOfficeOptions extends Omit<MailParts, "topics"> {
+  readonly identities: IdentityBook
+  readonly store: StoreRoom
+}
+
+/** Opens the posts of all identities there are. */
+export async function openPostOffice(options: PostOfficeOptions): Promise<PostOffice> {
+  await using opening = new Scope()
+  const { identities, store } = options
+  const reaches = store.table("reach", z.enum(["reachable", "pull-only"]))
+  const shelf = await openMailShelf(store.room("shelf"))
+  const parties = (identityKey: string, peer: string) => {
+    const identity = identities.list().find(({ key }) => key === identityKey)
+    const contact = identity && identities.contacts(identity).byKey(keyOf(peer))
+    return identity && contact && { identity, contact }
+  }
+  const topics = new MailTopics({ ...options, shelf, parties })
+  const office = new Office({ ...options, topics })
+  for await (const [key, reach] of reaches.entries()) office.reaches.set(key, reach)
+  opening.use(office)
+  for (const identity of identities.list()) await office.open(identity)
+  office.listen()
+  opening.move()
+  return office
+}
+
+class Office implements PostOffice {
+  readonly #options: PostOfficeOptions & MailParts
+  readonly #scope = new Scope()
+  readonly #mails = new Map<string, MailIdentity>()
+  readonly reaches = new Map<string, Reach>()
+  #started = false
+
+  constructor(options: PostOfficeOptions & MailParts) {
+    this.#options = options
+  }
+
+  async open(identity: Identity): Promise<void> {
+    if (this.#mails.has(identity.key)) return
+    const { identities, store } = this.#options
+    const mail = await MailIdentity.open({
+      ...this.#options,
+      identity,
+      contacts: identities.contacts(identity),
+      room: store.room(identity.key),
+      isReachable: () => this.reach(identity) === "reachable",
+    })
+    this.#mails.set(identity.key, this.#scope.use(mail))
+    if (this.#started) await mail.start()
+  }
+
+  async start(): Promise<void> {
+    this.#started = true
+    await Promise.all([...this.#mails.values()].map((mail) => mail.start()))
+  }
+
+  /** Answers contacts, and hears what becomes of them. */
+  listen(): void {
+    const { links, clock, log } = this.#options
+    const { signal } = this.#scope
+    const careful = (deed: Promise<void>) =>
+      void deed.catch((error: unknown) =>
+        log.debug("mail.failed", { code: toAlliumError(error).code }),
+      )
+    this.#scope.defer(
+      links.serve(MAILBOX_PROTOCOL, ({ identity, contact, channel }) => {
+        const { post, admits } = this.#mail(identity)
+        const [peer = ""] = devicesOf(contact)
+        const own = { post, admits: () => admits(peer), signal, clock }
+        return serveOwnMailbox(channel, peer, own)
+      }),
+    )
+    this.#scope.defer(
+      links.onReachable(({ identity, contact }) =>
+        careful(this.#mail(identity).reachable(contact)),
+      ),
+    )
+    this.#scope.defer(
+      links.onContactChanged((identity, key) => careful(this.#mail(identity).contactChanged(key))),
+    )
+  }
+
+  mailFor(plugin: string, scope: Scope): PluginMail {
+    const { topics, identities } = this.#options
+    return {
+      send: async ({ identity, contact }, { content, name }, also = []) => {
+        const found = requireWritable(identities.contacts(identity), contact.key)
+        const [first, ...others] = devicesOf(found)
+        const letter = { topic: plugin, content, name }
+        const { post } = this.#mail(identity)
+        await post.send(first ?? "", letter, also)
+        for (const device of others) await post.send(device, letter)
+      },
+      flash: async ({ identity, contact }, content) => {
+        const { post, admits } = this.#mail(identity)
+        for (const peer of devicesOf(contact))
+          if (admits(peer)) await post.flash(peer, { topic: plugin, content })
+      },
+      receive: (handler) => topics.set(plugin, "letter", handler, scope),
+      onReport: (handler) => topics.set(plugin, "report", handler, scope),
+    }
+  }
+
+  towers(identity: Identity): TowerDesk {
+    return this.#mail(identity).towers
+  }
+
+  reach(identity: Identity): Reach {
+    return this.reaches.get(identity.key) ?? "reachable"
+  }
+
+  async setReach(identity: Identity, reach: Reach): Promise<void> {
+    if (reach === "pull-only" && !this.towers(identity).isUsed)
+      throw new AlliumError("NO_TOWER", "Cannot be pull-only: the identity uses no tower")
+    const { store } = this.#options
+    const table = store.table("reach", z.enum(["reachable", "pull-only"]))
+    await store.commit([table.put(identity.key, reach)])
+    this.reaches.set(identity.key, reach)
+    this.#mail(identity).placesChanged()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#scope.close()
+  }
+
+  #mail(identity: Identity): MailIdentity {
+    const mail = this.#mails.get(identity.key)
+    if (mail !== undefined) return mail
+    throw new AlliumError("NO_POST", "Cannot use mail: the identity's post is not open")
+  }
+}
