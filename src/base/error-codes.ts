@@ -127,6 +127,8 @@ const catalogue = {
     next: "Wait until the contact has been reached: what waits is sent by itself.",
   },
   MESSAGE_FAILED: { status: 409, exit: 5 },
+  NO_GROUP: { status: 404, exit: 1, next: "See your groups: allium group list." },
+  GROUP_ROLE: { status: 403, exit: 5, next: "See who is who: allium group show." },
   FILE_STATE: { status: 409, exit: 1, next: "See how it stands: allium file list." },
   FILE_LIMIT: { status: 429, exit: 1, next: "Cancel or finish some transfers first." },
   FILE_REFUSED: { status: 409, exit: 5 },
@@ -204,6 +206,10 @@ const catalogue = {
     next: "Copy the whole address, from allium-tower: to its end.",
   },
   NO_TOWER: { status: 404, exit: 1, next: "See your towers: allium tower list." },
+  BAD_TORRENT: { status: 400, exit: 2 },
+  BAD_MAGNET: { status: 400, exit: 2, next: "Copy the whole link, from magnet: to its end." },
+  PEER_PROTOCOL: { status: 502, exit: 4 },
+  BAD_TRACKER: { status: 502, exit: 4 },
   BAD_BACKUP: { status: 400, exit: 1 },
 } as const satisfies Record<string, Outcome>
 
