@@ -1,0 +1,109 @@
+/**
+ * How to begin with a correspondent, and to begin anew: their introduction, ours, a session, their places.
+ *
+ * @module
+ */
+import { AlliumError, toAlliumError } from "../../base/errors.ts"
+import type { Correspondent } from "./correspondent.ts"
+import type { Draft } from "./draft.ts"
+import { writeIntroduction } from "./introduction.ts"
+import { CONTROL_TOPIC } from "./letter.ts"
+import { openMove } from "./move.ts"
+import { nameOfPlace } from "./places.ts"
+import type { Introduction, Place } from "./post.ts"
+import { hashIntroduction, introduceTo, learn } from "./prekeys.ts"
+import { equal, keepBegun, preferred } from "./sessions.ts"
+
+/** Sessions begun with one correspondent within {@linkcode BEGIN_SPAN_MS}, so that two who cannot read each other rest. */
+const BEGIN_MAX = 3
+/** See {@linkcode BEGIN_MAX}. */
+const BEGIN_SPAN_MS = 3_600_000
+
+/** Whether another session may be begun now. */
+export function mayBegin(it: Correspondent): boolean {
+  return recentlyBegun(it).length < BEGIN_MAX
+}
+
+function recentlyBegun(it: Correspondent): number[] {
+  const nowMs = it.options.clock.now()
+  return it.memory.state.begunAt.filter((at) => at <= nowMs && nowMs - at < BEGIN_SPAN_MS)
+}
+
+/** Asks them for their introduction, if that can be done now; what we know serves otherwise. */
+export async function refresh(it: Correspondent, signal: AbortSignal): Promise<void> {
+  const { greet, log } = it.options
+  if (greet === undefined) return
+  try {
+    const introduction = await greet(it.peer, { signal })
+    await it.alter(async (draft) => learn(it, draft, introduction))
+  } catch (error) {
+    log.debug("courier.greet", { code: toAlliumError(error).code })
+  }
+}
+
+/** @throws {AlliumError} `PEER_UNREACHABLE` when we know too little of them, `BUSY` when it was done too often. */
+export async function beginSession(it: Correspondent): Promise<void> {
+  if (!mayBegin(it))
+    throw new AlliumError("BUSY", "Cannot begin session: too many were begun lately")
+  await it.alter(async (draft) => {
+    const { bundle } = draft.theirs
+    if (bundle === undefined)
+      throw new AlliumError(
+        "PEER_UNREACHABLE",
+        "Cannot begin session: the contact's keys are unknown",
+      )
+    keepBegun(draft, it.options.crypto.begin(it.options.self, bundle))
+    draft.state.begunAt = [...recentlyBegun(it), it.options.clock.now()]
+    draft.state.answer = true
+  })
+}
+
+/** Puts our introduction into the outbox unless they were told the same before. */
+export async function tellOfUs(it: Correspondent): Promise<void> {
+  await it.alter(async (draft) => {
+    const introduction = await introduceTo(it, draft)
+    const hash = hashIntroduction(introduction)
+    if (equal(hash, draft.state.introduced)) return
+    draft.state.introduced = hash
+    stage(it, draft, introduction)
+  })
+}
+
+function stage(it: Correspondent, draft: Draft, introduction: Introduction): void {
+  const letter = { topic: CONTROL_TOPIC, name: "", content: writeIntroduction(introduction) }
+  draft.stage(it.outbox.stage(letter))
+}
+
+/** A place is no more; what its owner left there may name the next. */
+export async function replacePlace(
+  it: Correspondent,
+  place: Place,
+  moved: Uint8Array | undefined,
+): Promise<void> {
+  const { told } = it.options
+  const next = moved && place.kind === "tower" ? openOrNothing(place.moveKey, moved) : undefined
+  await it.alter(async (draft) => {
+    const { theirs } = draft
+    const places = theirs.places.flatMap((one) => (same(one, place) ? (next ?? []) : one))
+    draft.theirs = { ...theirs, places }
+    draft.after(() => told?.(it.peer, next ? "moved" : "gone"))
+  })
+}
+
+function openOrNothing(moveKey: Uint8Array, moved: Uint8Array): Place | undefined {
+  try {
+    return openMove(moveKey, moved)
+  } catch {
+    return undefined
+  }
+}
+
+function same(left: Place, right: Place): boolean {
+  if (left.kind === "self" || right.kind === "self") return left.kind === right.kind
+  return nameOfPlace(left) === nameOfPlace(right) && equal(left.sendId, right.sendId)
+}
+
+/** For whoever decides whether to begin. */
+export function hasSession({ memory }: Correspondent): boolean {
+  return preferred(memory.sessions, memory.state) !== undefined
+}

@@ -1,0 +1,209 @@
+/**
+ * The post of one identity over a part of the store.
+ *
+ * @see docs/protocol/letter.md
+ * @module
+ */
+import { setMaxListeners } from "node:events"
+import { z } from "zod"
+import { AlliumError } from "../../base/errors.ts"
+import type { Change } from "../../store/store.ts"
+import { settle, takeEnvelope, type Verdict } from "./arrival.ts"
+import { tellOfUs } from "./begin.ts"
+import { Correspondent, type Index } from "./correspondent.ts"
+import { Courier } from "./courier.ts"
+import { sendFlash } from "./flash.ts"
+import { listTable } from "./kept.ts"
+import { TOPIC_BYTES_MAX } from "./letter.ts"
+import type { PostOptions } from "./options.ts"
+import { cancelAll } from "./outgoing.ts"
+import { type Introduction, LETTER_BYTES_MAX, type OutLetter, type Post } from "./post.ts"
+import { introduceTo, learn } from "./prekeys.ts"
+
+/** Correspondents kept in memory though nothing is to be done for them. */
+const IDLE_MAX = 64
+/** Longest name of a letter, in bytes. */
+const NAME_BYTES_MAX = 64
+/** How late an acknowledgement may be, by chance: several envelopes share one, and it does not tell when they came. */
+const ACK_JITTER_MS = 2_000
+
+/** Opens the post; letters that wait are on their way when it resolves. */
+export async function openPost(options: PostOptions): Promise<Post> {
+  const post = new OpenPost(options)
+  await post.load()
+  return post
+}
+
+interface Desk {
+  readonly it: Correspondent
+  readonly courier: Courier
+  readonly end: AbortController
+  /** Calls that are running. */
+  users: number
+}
+
+class OpenPost implements Post {
+  readonly #options: PostOptions
+  readonly #index: Index
+  readonly #desks = new Map<string, Promise<Desk>>()
+  /** Those of {@linkcode #desks} that are open. */
+  readonly #open = new Map<string, Desk>()
+  readonly #known = new Set<string>()
+  #closed = false
+
+  constructor(options: PostOptions) {
+    this.#options = options
+    this.#index = {
+      known: options.store.table("known", z.boolean()),
+      waiting: options.store.table("waiting", z.boolean()),
+    }
+  }
+
+  async load(): Promise<void> {
+    for (const [peer] of await listTable(this.#index.known)) this.#known.add(peer)
+    const waiting = await listTable(this.#index.waiting)
+    await Promise.all(
+      waiting.map(([peer]) => this.#use(peer, async ({ courier }) => courier.wake())),
+    )
+  }
+
+  async send(peer: string, letter: OutLetter, also: readonly Change[] = []): Promise<void> {
+    requireLetter(letter)
+    if (Buffer.byteLength(letter.name) > NAME_BYTES_MAX)
+      throw new RangeError(`Cannot send letter: its name has more than ${NAME_BYTES_MAX} bytes`)
+    await this.#use(peer, async ({ it, courier }) => {
+      await it.send(letter, also)
+      courier.wake()
+    })
+  }
+
+  flash(peer: string, letter: Omit<OutLetter, "name">): Promise<void> {
+    requireLetter(letter)
+    return this.#use(peer, ({ it, courier, end }) => sendFlash(it, letter, { courier, end }))
+  }
+
+  waitingCount(peer: string): number {
+    return this.#open.get(peer)?.it.outbox.letterCount ?? 0
+  }
+
+  cancel(peer: string, reason: string): Promise<void> {
+    return this.#use(peer, ({ it }) =>
+      it.alter(async (draft) => {
+        const entries = cancelAll(draft, it.outbox)
+        await settle(it, draft, { entries, state: { kind: "failed", reason } })
+      }),
+    )
+  }
+
+  introduce(peer: string): Promise<Introduction> {
+    return this.#use(peer, ({ it }) => it.alter((draft) => introduceTo(it, draft)))
+  }
+
+  meet(peer: string, introduction: Introduction): Promise<void> {
+    return this.#use(peer, async ({ it, courier }) => {
+      await it.alter(async (draft) => learn(it, draft, introduction))
+      this.#known.add(peer)
+      courier.retry()
+    })
+  }
+
+  knows(peer: string): boolean {
+    return this.#known.has(peer)
+  }
+
+  take(peer: string, envelope: Uint8Array): Promise<Verdict> {
+    return this.#use(peer, async ({ it, courier }) => {
+      const arrival = await it.turn(() => takeEnvelope(it, envelope))
+      const { clock, chance } = this.#options
+      const nowMs = clock.monotonicMs()
+      if (it.dueMs <= nowMs) it.dueMs = nowMs + chance() * ACK_JITTER_MS
+      if (it.memory.theirs.bundle !== undefined) this.#known.add(peer)
+      if (arrival.verdict === "unreadable") courier.beginAnew()
+      else courier.arrived(arrival)
+      return arrival.verdict
+    })
+  }
+
+  async placesChanged(): Promise<void> {
+    for (const peer of this.#known)
+      await this.#use(peer, async ({ it, courier }) => {
+        await tellOfUs(it)
+        courier.wake()
+      })
+  }
+
+  wake(peer: string): void {
+    this.#open.get(peer)?.courier.retry()
+  }
+
+  async forget(peer: string): Promise<void> {
+    await this.#use(peer, async ({ it, courier, end }) => {
+      end.abort()
+      await courier.running
+      await it.turn(() => it.erase())
+    })
+    this.#known.delete(peer)
+    this.#desks.delete(peer)
+    this.#open.delete(peer)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true
+    const desks = await Promise.all(this.#desks.values())
+    for (const { end } of desks) end.abort()
+    await Promise.all(desks.map(({ courier }) => courier.running))
+  }
+
+  async #use<T>(peer: string, deed: (desk: Desk) => Promise<T>): Promise<T> {
+    if (this.#closed) throw new AlliumError("NO_POST", "Cannot use post: it was closed")
+    const desk = await this.#desk(peer)
+    desk.users++
+    try {
+      return await deed(desk)
+    } finally {
+      desk.users--
+    }
+  }
+
+  #desk(peer: string): Promise<Desk> {
+    const known = this.#desks.get(peer)
+    if (known !== undefined) return known
+    this.#makeRoom()
+    const opening = this.#openDesk(peer)
+    this.#desks.set(peer, opening)
+    opening.catch(() => this.#desks.delete(peer))
+    return opening
+  }
+
+  async #openDesk(peer: string): Promise<Desk> {
+    const it = new Correspondent(peer, this.#options, this.#index)
+    await it.load()
+    const end = new AbortController()
+    setMaxListeners(0, end.signal)
+    const desk = { it, courier: new Courier(it, end.signal), end, users: 0 }
+    this.#open.set(peer, desk)
+    return desk
+  }
+
+  /** Whoever has nothing to do is read again when needed. */
+  #makeRoom(): void {
+    const idle = [...this.#open].filter(
+      ([, { it, courier, users }]) => users === 0 && !it.isBusy && courier.running === undefined,
+    )
+    for (const [peer] of idle.slice(0, Math.max(0, idle.length - IDLE_MAX + 1))) {
+      this.#open.delete(peer)
+      this.#desks.delete(peer)
+    }
+  }
+}
+
+function requireLetter({ topic, content }: { topic: string; content: Uint8Array }): void {
+  const topicBytes = Buffer.byteLength(topic)
+  if (topicBytes < 1 || topicBytes > TOPIC_BYTES_MAX)
+    throw new RangeError(`Cannot send letter: its topic has ${topicBytes} bytes, expected 1 to 32`)
+  if (content.length > LETTER_BYTES_MAX)
+    throw new AlliumError(
+      "LETTER_TOO_LONG",
+      `Cannot send letter: it has ${content.length} bytes, expected at most ${LETTER_BYTES_MAX}`,
+    )
+}

@@ -1,0 +1,168 @@
+/**
+ * Letters that wait for one correspondent, as a stream: each begins where the one before ends.
+ *
+ * @module
+ */
+import { AlliumError } from "../../base/errors.ts"
+import type { Change, StoreRoom } from "../../store/store.ts"
+import { listJournal, type Tables, type Waiting } from "./kept.ts"
+import { CONTROL_TOPIC, LETTER_LENGTH_BYTES, letterSize, writeLetter } from "./letter.ts"
+import type { OutLetter } from "./post.ts"
+
+/** How many letters may wait for one correspondent: a year of talk, or two hours of a script gone wild. */
+export const OUTBOX_LETTERS_MAX = 10_000
+/** How many bytes may wait for one correspondent. */
+export const OUTBOX_BYTES_MAX = 64 * 1024 * 1024
+
+/** A letter that waits, with its number in the journal. */
+export interface Entry extends Waiting {
+  readonly number: number
+  /** Bytes of the stream. */
+  readonly size: number
+}
+
+/** A letter on its way to the disk. */
+export interface Staged {
+  readonly changes: readonly Change[]
+  done(): void
+  failed(): void
+}
+
+/** See the module. */
+export class Outbox {
+  readonly #room: StoreRoom
+  readonly #tables: Tables
+  readonly #entries: Entry[] = []
+  #byteCount = 0
+  #letterCount = 0
+  /** What is being written. */
+  readonly #coming = { count: 0, byteCount: 0 }
+  /** The letter read last, as it stands in the stream. */
+  #open: { number: number; bytes: Uint8Array } | undefined
+
+  constructor(room: StoreRoom, tables: Tables) {
+    this.#room = room
+    this.#tables = tables
+  }
+
+  /** Reads what waits; once, before anything else. */
+  async load(): Promise<void> {
+    for (const [number, waiting] of await listJournal(this.#tables.outbox))
+      this.#add(number, waiting)
+  }
+
+  /** Letters that wait, oldest first. */
+  get entries(): readonly Entry[] {
+    return this.#entries
+  }
+
+  /** How many letters of plugins wait. */
+  get letterCount(): number {
+    return this.#letterCount
+  }
+
+  /** How many letters wait or are being written. */
+  get count(): number {
+    return this.#entries.length + this.#coming.count
+  }
+
+  /** Bytes of the stream that wait. */
+  get size(): number {
+    return this.#byteCount
+  }
+
+  /** Writes a letter to the disk, in one commit with `also`; calls need not wait for each other. */
+  async send(letter: OutLetter, also: readonly Change[]): Promise<void> {
+    const staged = this.stage(letter)
+    try {
+      await this.#room.commit([...staged.changes, ...also])
+    } catch (error) {
+      staged.failed()
+      throw error
+    }
+    staged.done()
+  }
+
+  /** How to write a letter; whoever commits the changes says how it went. @throws {AlliumError} `OUTBOX_FULL`. */
+  stage({ topic, name, content }: OutLetter): Staged {
+    const byteCount = content.length
+    this.#requireRoom(byteCount, topic)
+    const waiting = { topic, name, byteCount }
+    const append = this.#tables.outbox.append(waiting)
+    const letter = this.#tables.letters.put(String(append.sequence), content)
+    this.#coming.count++
+    this.#coming.byteCount += byteCount
+    const failed = () => {
+      this.#coming.count--
+      this.#coming.byteCount -= byteCount
+    }
+    const done = () => {
+      failed()
+      this.#add(append.sequence, waiting)
+    }
+    return { changes: [append, letter], done, failed }
+  }
+
+  /** Bytes of the stream from `from`, counted from the oldest letter; at most `length`, fewer at its end. */
+  async read(from: number, length: number): Promise<Uint8Array> {
+    const pieces: Uint8Array[] = []
+    let start = 0
+    for (const entry of this.#entries) {
+      const end = start + entry.size
+      if (end > from && start < from + length) {
+        const bytes = await this.#bytesOf(entry)
+        pieces.push(bytes.subarray(Math.max(0, from - start), from + length - start))
+      }
+      if (end >= from + length) break
+      start = end
+    }
+    return Buffer.concat(pieces)
+  }
+
+  /** How to take `count` letters from the disk, after the `skip` oldest. */
+  removal(skip: number, count: number): Change[] {
+    return this.#entries
+      .slice(skip, skip + count)
+      .flatMap(({ number }) => [
+        this.#tables.outbox.remove(number),
+        this.#tables.letters.remove(String(number)),
+      ])
+  }
+
+  /** They are gone from the disk. */
+  removed(count: number): void {
+    for (const { size, topic } of this.#entries.splice(0, count)) {
+      this.#byteCount -= size
+      if (topic !== CONTROL_TOPIC) this.#letterCount--
+    }
+  }
+
+  #add(number: number, waiting: Waiting): void {
+    const size = letterSize(waiting.topic, waiting.byteCount)
+    this.#entries.push({ ...waiting, number, size })
+    this.#byteCount += size
+    if (waiting.topic !== CONTROL_TOPIC) this.#letterCount++
+  }
+
+  async #bytesOf({ number, topic, size }: Entry): Promise<Uint8Array> {
+    if (this.#open?.number === number) return this.#open.bytes
+    const content = await this.#tables.letters.get(String(number))
+    const bytes = writeLetter({ topic, content: content ?? new Uint8Array() })
+    if (bytes.length !== size)
+      throw new AlliumError("STORE_DAMAGED", "Cannot send letter: its content is not on disk")
+    if (size > LETTER_LENGTH_BYTES) this.#open = { number, bytes }
+    return bytes
+  }
+
+  /** What the posts tell each other always finds room. */
+  #requireRoom(byteCount: number, topic: string): void {
+    const count = this.#entries.length + this.#coming.count
+    const bytes = this.#byteCount + this.#coming.byteCount
+    const hasRoom = count < OUTBOX_LETTERS_MAX && bytes + byteCount <= OUTBOX_BYTES_MAX
+    if (hasRoom || topic === CONTROL_TOPIC) return
+    throw new AlliumError(
+      "OUTBOX_FULL",
+      `Cannot queue letter: ${count} letters of ${bytes} bytes wait for this contact, expected room`,
+    )
+  }
+}
