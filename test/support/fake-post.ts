@@ -8,6 +8,7 @@ import { silentLog } from "../../src/base/log.ts"
 import { type RandomBytes, seededChance } from "../../src/base/random.ts"
 import type { EnvelopeCrypto, MailSelf } from "../../src/mail/envelope/crypto.ts"
 import type { PutAnswer } from "../../src/mail/mailbox/mailbox.ts"
+import { sealMove } from "../../src/mail/post/move.ts"
 import { openPost } from "../../src/mail/post/open-post.ts"
 import type { PostNews, PostOptions, Putting } from "../../src/mail/post/options.ts"
 import type { LetterState, Place, Post } from "../../src/mail/post/post.ts"
@@ -51,7 +52,7 @@ export class FakePostPeer {
   readonly name: string
   readonly self: MailSelf
   readonly peer: string
-  readonly queue: FakeQueue
+  queue: FakeQueue
   disk = new MemoryDisk()
   life: MemoryLife | undefined
   post: Post | undefined
@@ -66,6 +67,12 @@ export class FakePostPeer {
   readonly news: PostNews[] = []
   readonly flashes: string[] = []
   putCount = 0
+  /** Disks it lost. */
+  readonly lostDisks: MemoryDisk[] = []
+  /** Letters whose sending was promised, by name: their content. */
+  readonly promised = new Map<string, string>()
+  /** Letters in the order in which they were asked to be sent. */
+  readonly asked: string[] = []
   /** Whether others may ask it for its introduction. */
   greets = true
   readonly world: FakePostWorld
@@ -118,7 +125,7 @@ export class FakePostPeer {
 
   /** On its disk: letters its plugin took, in order. */
   get taken(): string[] {
-    return this.#below("plugin/taken/").map((value) => value as string)
+    return takenOn(this.disk)
   }
 
   /** On its disk: what was reported of a letter, in order. */
@@ -127,27 +134,49 @@ export class FakePostPeer {
     return found ?? []
   }
 
-  #below(prefix: string): unknown[] {
-    return this.disk
-      .below(prefix)
-      .sort(([left], [right]) => Number(left) - Number(right))
-      .map(([, value]) => value)
-  }
-
   send(name: string, content: string = name): Promise<void> {
     if (!this.post) throw new Error(`${this.name} does not run`)
     const bytes = new Uint8Array(Buffer.from(content))
-    return this.post.send(this.other.peer, { topic: "test", name, content: bytes })
+    const { disk } = this
+    this.asked.push(content)
+    const sent = this.post.send(this.other.peer, { topic: "test", name, content: bytes })
+    return sent.then(() => {
+      if (disk === this.disk) this.promised.set(name, content)
+    })
+  }
+
+  /** Loses everything but its keys. */
+  lose(): void {
+    this.crash()
+    this.lostDisks.push(this.disk)
+    this.disk = new MemoryDisk()
+    this.promised.clear()
+  }
+
+  /** Whether its plugin ever had this letter on a disk. */
+  everTook(content: string): boolean {
+    return [this.disk, ...this.lostDisks].some((disk) => takenOn(disk).includes(content))
+  }
+
+  /** Whether the last thing said of every promised letter is that it was delivered. */
+  get isDone(): boolean {
+    return [...this.promised.keys()].every(
+      (name) => this.statesOf(name).at(-1)?.kind === "delivered",
+    )
   }
 
   /** Takes what arrived, in its running life. */
-  async take(envelope: Uint8Array): Promise<string> {
+  take(envelope: Uint8Array): Promise<string> {
+    return this.ask((post) => post.take(this.other.peer, envelope))
+  }
+
+  /** Does something with its running post; rejects when it dies on the way. */
+  async ask<T>(deed: (post: Post) => Promise<T>): Promise<T> {
     const { life, post } = this
     if (!post || !life || life.dead) throw unreachable()
     const died = new Promise<never>((_, reject) => this.#onDeath(life, () => reject(unreachable())))
     died.catch(() => {})
-    const taking = Promise.race([post.take(this.other.peer, envelope), died])
-    return this.world.time.track(taking)
+    return this.world.time.track(Promise.race([deed(post), died]))
   }
 
   #onDeath(life: MemoryLife, died: () => void): void {
@@ -158,12 +187,30 @@ export class FakePostPeer {
     }
   }
 
-  /** Takes everything out of its queue at the tower. */
-  async pull(): Promise<void> {
-    for (const [id, envelope] of [...this.queue.envelopes]) {
-      for (const arrived of this.fate(envelope)) await this.take(arrived)
+  /** Takes everything out of its queue at the tower, as far as it lives. */
+  async pull(order: (ids: string[]) => string[] = (ids) => ids): Promise<void> {
+    for (const id of order([...this.queue.envelopes.keys()])) {
+      const envelope = this.queue.envelopes.get(id)
+      if (envelope === undefined || !this.lives || !this.queue.isUp) return
+      try {
+        for (const arrived of this.fate(envelope)) await this.take(arrived)
+      } catch {
+        return
+      }
       this.queue.envelopes.delete(id)
     }
+  }
+
+  /** Goes to another queue, and leaves a note at the old one. */
+  async move(): Promise<void> {
+    const { random, queues } = this.world
+    const next = new FakeQueue(random)
+    queues.push(next)
+    this.queue.gone = { moved: sealMove(this.queue.place.moveKey, next.place, random) }
+    for (const [id, envelope] of this.queue.envelopes) next.envelopes.set(id, envelope)
+    this.queue = next
+    this.places = [...this.places.filter(({ kind }) => kind === "self"), next.place]
+    await this.ask((post) => post.placesChanged()).catch(() => {})
   }
 
   #options(life: MemoryLife): PostOptions {
@@ -182,7 +229,7 @@ export class FakePostPeer {
       greet: async () => {
         await life.alive()
         if (!this.other.lives || !this.other.isUp || !this.other.greets) throw unreachable()
-        return world.time.track(this.other.post!.introduce(this.peer))
+        return this.other.ask((post) => post.introduce(this.peer))
       },
       deliver: async (_, { content }) => {
         await life.alive()
@@ -195,11 +242,20 @@ export class FakePostPeer {
         return { changes: [] }
       },
       report: async (_, name, __, state) => {
+        await life.alive()
+        this.#check(name, state)
         const before = (await states.get(name)) ?? []
         return { changes: [states.put(name, [...before, state])] }
       },
       told: (_, news) => void this.news.push(news),
     }
+  }
+
+  /** What is said must be true at that moment. */
+  #check(name: string, { kind }: LetterState): void {
+    const content = this.promised.get(name)
+    if (kind === "delivered" && content !== undefined && !this.other.everTook(content))
+      this.world.faults.push(`${name} is not delivered`)
   }
 
   #reach(life: MemoryLife, place: Place): Putting {
@@ -220,6 +276,14 @@ export class FakePostPeer {
   }
 }
 
+/** Letters a plugin took on this disk, in order. */
+function takenOn(disk: MemoryDisk): string[] {
+  return disk
+    .below("plugin/taken/")
+    .sort(([left], [right]) => Number(left) - Number(right))
+    .map(([, value]) => value as string)
+}
+
 function unreachable(): AlliumError {
   return new AlliumError("PEER_UNREACHABLE", "Cannot reach: not now")
 }
@@ -233,6 +297,8 @@ export class FakePostWorld {
   readonly left: FakePostPeer
   readonly right: FakePostPeer
   readonly queues: FakeQueue[] = []
+  /** What was said and is not true. */
+  readonly faults: string[] = []
   readonly makeSelf: () => MailSelf
 
   constructor(
@@ -265,10 +331,57 @@ export class FakePostWorld {
     await this.introduce()
   }
 
+  /** Restarts who died, lets everything arrive, until all that was promised is delivered. */
+  async finish(mostMs = 3 * 86_400_000): Promise<void> {
+    for (const one of [this.left, this.right]) {
+      Object.assign(one, {
+        isUp: true,
+        fault: undefined,
+        fate: (envelope: Uint8Array) => [envelope],
+      })
+      one.disk.crashAt = undefined
+    }
+    for (const queue of this.queues) Object.assign(queue, { isUp: true, room: 256 })
+    await this.time.until(async () => {
+      for (const one of [this.left, this.right]) {
+        if (!one.lives) await one.start()
+        await one.pull()
+      }
+      await this.time.settle()
+      return this.left.isDone && this.right.isDone
+    }, mostMs)
+  }
+
+  /** Throws unless every letter is where it belongs, once, in order, and nothing false was said. */
+  verify(): void {
+    if (this.faults.length > 0) throw new Error(this.faults.join(", "))
+    for (const one of [this.left, this.right]) {
+      for (const content of one.promised.values())
+        if (!one.other.everTook(content)) throw new Error(`Lost: ${content.slice(0, 20)}`)
+      requireOrder(one.taken, one.other.asked)
+      for (const name of one.promised.keys()) requireStates(one.statesOf(name))
+    }
+  }
+
   /** As over a link. */
   async introduce(): Promise<void> {
     const { left, right } = this
     await left.post!.meet(right.peer, await right.post!.introduce(left.peer))
     await right.post!.meet(left.peer, await left.post!.introduce(right.peer))
   }
+}
+
+/** Each at most once, in the order of sending. */
+function requireOrder(taken: readonly string[], asked: readonly string[]): void {
+  const numbers = taken.map((content) => asked.indexOf(content))
+  numbers.forEach((number, index) => {
+    if (index > 0 && number <= numbers[index - 1]!)
+      throw new Error(`Out of order or twice: number ${number} after ${numbers[index - 1]}`)
+  })
+}
+
+/** Facts never go back. */
+function requireStates(states: readonly LetterState[]): void {
+  const kinds = states.map(({ kind }) => kind).join(" ")
+  if (!/^(stored )?(delivered|failed)$/.test(kinds)) throw new Error(`Bad states: ${kinds}`)
 }
