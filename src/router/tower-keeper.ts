@@ -24,7 +24,7 @@ const RETRY = { firstMs: 3_000, mostMs: 300_000, factor: 1.5 } as const
 /** Queues that are made, moved or removed at once. */
 const AT_ONCE = 8
 /** Between two looks at queues that moved, until they are empty. */
-const LOOK_MS = 30_000
+const LOOK_MS = 5_000
 /** After a fault of the tower's own: no room, or no tokens. */
 const FAULT_MS = 600_000
 /** A tower that was left for no other is pulled for this long: contacts may be away. */
@@ -152,7 +152,9 @@ export class TowerKeeper implements AsyncDisposable {
     const made = this.#moving() ? [] : this.#missing()
     await this.#each(made, (peer) => this.#make(peer, mailbox, call), call)
     if (made.length > 0) this.#options.placesChanged()
-    await this.#each(this.#queues(), (queue) => this.#settle(queue, mailbox, call), call)
+    const before = this.#queues()
+    await this.#each(before, (queue) => this.#settle(queue, mailbox, call), call)
+    if (this.#queues().some((queue) => !before.includes(queue))) this.ring()
     this.#options.onHealth()
   }
 

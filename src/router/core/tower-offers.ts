@@ -147,5 +147,5 @@ const TRADE_OFF: Readonly<Record<Reach, string>> = {
   reachable:
     "Its destination is published while this router runs: letters and files come directly and at once, and whoever watches the network can see when it is on.",
   "pull-only":
-    "It publishes nothing and only asks its tower: nobody can see when it is on. Letters come by the tower; files, sites of contacts and new contacts need it to be reachable.",
+    "It publishes nothing and only asks its tower: nobody can see when it is on. Letters go and come by towers, so contacts need one too; files and new contacts need it to be reachable.",
 }
