@@ -18,8 +18,8 @@ const watch = spawn(program, [...first, "message", "watch", "--json"], {
 for (const name of ["SIGINT", "SIGTERM"]) process.once(name, () => watch.kill())
 
 for await (const line of createInterface({ input: watch.stdout })) {
-  const { direction, identity, contact, text } = JSON.parse(line)
-  if (direction === "in") await say(identity, contact, `You said: ${text}`)
+  const { event, identity, contact, text } = JSON.parse(line)
+  if (event === "received") await say(identity, contact, `You said: ${text}`)
 }
 
 /** What others chose, a name or a text, comes behind `--` or through standard input: never as a flag. */

@@ -1,171 +1,88 @@
 /**
- * All conversations of this router, each of one identity with one contact; nothing is shared between two.
+ * All conversations of this router, each of one identity with one contact or in one group; nothing is shared between two.
+ * They are opened when they are needed: a start reads none of them.
  *
  * @module
  */
-import {
-  AlliumError,
-  type Channel,
-  type Contact,
-  type Identity,
-  openBackoff,
-  type PluginContext,
-  type Table,
-  toAlliumError,
-  z,
-} from "allium/plugin"
-import { type Conversation, type Numbered, openConversation } from "./conversation.ts"
-import { Courier } from "./courier.ts"
-import { Pace, receiveMessages } from "./reception.ts"
-import { PROTOCOL } from "./wire.ts"
+import type { Contact, Identity, PluginContext, Table } from "allium/plugin"
+import { Conversation, type ConversationListener } from "./conversation.ts"
+import { type Head, headShape, keyOf } from "./entry.ts"
+import { openCommonShelves } from "./pen.ts"
 
-/** First and longest wait between two tries to reach a contact. */
-const RETRY = { firstMs: 1_000, mostMs: 300_000 }
-
-/** Who talks to whom; both are identity keys, base64url. */
-const partiesShape = z.object({
-  identity: z.string(),
-  contact: z.string(),
-  /** What the contact was called last. */
-  name: z.string(),
-})
-/** Who talks to whom. */
-export type Parties = z.output<typeof partiesShape>
-
-/** A conversation that is in use, with those who work for it. */
-export interface OpenConversation {
-  readonly parties: Parties
-  readonly conversation: Conversation
-  readonly courier: Courier
-  readonly pace: Pace
-  /** The channel that messages come in on now. */
-  incoming: Channel | undefined
-}
-
-/** Told when messages came or changed; they are on disk. */
-export type Tell = (parties: Parties, messages: readonly Numbered[]) => void
+/** With whom a conversation is. */
+export type With =
+  | { readonly contact: Pick<Contact, "key" | "name"> }
+  /** `id`: text of a group's own, never that of a contact's key. */
+  | { readonly group: { readonly id: string; readonly name: string } }
 
 /** The book; see the module. */
 export class ConversationBook {
   readonly #context: PluginContext
-  readonly #tell: Tell
-  readonly #table: Table<Parties>
-  readonly #open = new Map<string, Promise<OpenConversation>>()
+  readonly #listener: ConversationListener
+  readonly #heads: Table<Head>
+  readonly #open = new Map<string, Promise<Conversation>>()
 
-  constructor(context: PluginContext, tell: Tell) {
+  constructor(context: PluginContext, listener: ConversationListener) {
     this.#context = context
-    this.#tell = tell
-    this.#table = context.store.table("conversations", partiesShape)
+    this.#listener = listener
+    this.#heads = openCommonShelves(context.store).heads
   }
 
-  /** Opens the conversations that are on disk, and sends the couriers out where something waits. */
-  async load(): Promise<void> {
-    for await (const [, parties] of this.#table.entries())
-      try {
-        ;(await this.#take(parties)).courier.wake()
-      } catch (error) {
-        this.#context.log.error("conversation.damaged", { code: toAlliumError(error).code })
-      }
+  /** The conversation of this identity with somebody. */
+  of(identity: Identity, other: With): Promise<Conversation> {
+    return this.#take(newHead(identity.key, other))
   }
 
-  /** The conversation of these two, made at its first use. */
-  async of(identity: Identity, contact: Contact): Promise<OpenConversation> {
-    const parties = { identity: identity.key, contact: contact.key, name: contact.name }
-    const key = keyOf(parties)
-    if (!this.#open.has(key) && (await this.#table.get(key)) === undefined)
-      await this.#context.store.commit([this.#table.put(key, parties)])
-    return this.#take(parties)
+  /** The conversation of these two, by their keys. */
+  at(parties: { identity: string; contact: string }): Promise<Conversation> {
+    const { identity, contact } = parties
+    const name = this.contactOf(parties)?.name ?? contact
+    return this.#take(newHead(identity, { contact: { key: contact, name } }))
   }
 
-  /** The conversations of one identity that there are. */
-  async listOf(identity: Identity): Promise<OpenConversation[]> {
-    const all = await Promise.all(this.#open.values())
-    return all.filter(({ parties }) => parties.identity === identity.key)
+  /** Heads of the conversations that there are, in no particular order. */
+  async *heads(identity?: Identity): AsyncGenerator<Head> {
+    for await (const [, head] of this.#heads.entries())
+      if (identity === undefined || head.identity === identity.key) yield head
   }
 
-  /** Wakes the courier of these two, if there is one. */
-  async wake(identity: Identity, contact: Contact): Promise<void> {
-    const key = keyOf({ identity: identity.key, contact: contact.key })
-    ;(await this.#open.get(key))?.courier.wake()
+  /** Heads of one identity, the one with the newest message first. */
+  async newestHeads(identity: Identity): Promise<Head[]> {
+    const heads: Head[] = []
+    for await (const head of this.heads(identity)) heads.push(head)
+    return heads.sort((left, right) => right.lastAt - left.lastAt)
   }
 
-  /** Takes messages from a channel, which it owns. A newer channel of the same two takes the place of an older. */
-  async receive(identity: Identity, contact: Contact, channel: Channel): Promise<void> {
-    channel.on("error", () => {}) // told to the reader, too
-    try {
-      const open = await this.of(identity, contact)
-      open.incoming?.destroy()
-      open.incoming = channel
-      await this.#receiveAll(open, channel)
-      channel.end()
-    } catch (error) {
-      this.#context.log.debug("reception.lost", { code: toAlliumError(error).code })
-      channel.destroy()
-    }
+  identityOf(head: Pick<Head, "identity">): Identity | undefined {
+    return this.#context.identities.list().find(({ key }) => key === head.identity)
   }
 
-  async #receiveAll(open: OpenConversation, channel: Channel): Promise<void> {
-    const { signal } = this.#context
-    const received = (messages: readonly Numbered[]) => this.#tell(open.parties, messages)
-    try {
-      await receiveMessages(channel, { ...open, signal, received })
-    } finally {
-      if (open.incoming === channel) open.incoming = undefined
-    }
+  contactOf(head: Pick<Head, "identity" | "contact">): Contact | undefined {
+    const identity = this.identityOf(head)
+    if (identity === undefined) return undefined
+    return this.#context.contacts.list(identity).find(({ key }) => key === head.contact)
   }
 
-  #take(parties: Parties): Promise<OpenConversation> {
-    const key = keyOf(parties)
+  #take(fresh: Head): Promise<Conversation> {
+    const key = keyOf(fresh)
     const known = this.#open.get(key)
     if (known !== undefined) return known
-    const opening = this.#make(parties)
+    const opening = this.#load(fresh)
     this.#open.set(key, opening)
     opening.catch(() => this.#open.delete(key)) // the next one tries again
     return opening
   }
 
-  async #make(parties: Parties): Promise<OpenConversation> {
-    const { store, clock, log, signal } = this.#context
-    const room = store.room("conversation").room(parties.identity).room(parties.contact)
-    const now = () => Math.floor(clock.now())
-    const conversation = await openConversation(room, { now })
-    const courier = new Courier({
-      ...{ conversation, clock, log, signal },
-      backoff: openBackoff({ ...RETRY, chance: Math.random }),
-      hopeless: () => this.#hopeless(parties),
-      open: (call) => this.#openChannel(parties, call),
-      settled: (messages) => this.#tell(parties, messages),
-    })
-    return { parties, conversation, courier, pace: new Pace(clock), incoming: undefined }
-  }
-
-  #openChannel(parties: Parties, call: { signal: AbortSignal }): Promise<Channel> {
-    const identity = this.identityOf(parties)
-    const contact = this.contactOf(parties)
-    if (identity === undefined || contact === undefined)
-      throw new AlliumError("NO_CONTACT", "Cannot reach contact: it was removed")
-    return this.#context.open({ identity, contact }, PROTOCOL, call)
-  }
-
-  /** Why nothing can be sent to this contact any more. */
-  #hopeless(parties: Parties): string | undefined {
-    if (this.identityOf(parties) === undefined) return "NO_IDENTITY"
-    const state = this.contactOf(parties)?.state
-    if (state === undefined) return "NO_CONTACT"
-    return state === "refused" || state === "blocked" ? "CONTACT_STATE" : undefined
-  }
-
-  identityOf(parties: Parties): Identity | undefined {
-    return this.#context.identities.list().find(({ key }) => key === parties.identity)
-  }
-
-  contactOf(parties: Parties): Contact | undefined {
-    const identity = this.identityOf(parties)
-    if (identity === undefined) return undefined
-    return this.#context.contacts.list(identity).find(({ key }) => key === parties.contact)
+  async #load(fresh: Head): Promise<Conversation> {
+    const head = await this.#heads.get(keyOf(fresh))
+    return new Conversation(this.#context.store, head ?? fresh, this.#listener)
   }
 }
 
-function keyOf({ identity, contact }: { identity: string; contact: string }): string {
-  return `${identity}/${contact}`
+function newHead(identity: string, other: With): Head {
+  const whom =
+    "group" in other
+      ? { kind: "group" as const, contact: other.group.id, name: other.group.name }
+      : { kind: "contact" as const, contact: other.contact.key, name: other.contact.name }
+  return headShape.parse({ identity, ...whom })
 }

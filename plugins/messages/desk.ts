@@ -1,155 +1,194 @@
 /**
- * Answers the offers of the messages plugin.
+ * Sends, lists and shows messages.
  *
  * @module
  */
+import { randomBytes } from "node:crypto"
 import {
   AlliumError,
-  type Contact,
+  type Change,
   type Identity,
   type Offer,
   type OfferCall,
-  type PluginContext,
   type z,
 } from "allium/plugin"
-import { ConversationBook, type OpenConversation, type Parties } from "./book.ts"
-import { type Numbered, toHex } from "./conversation.ts"
-import { Feed } from "./feed.ts"
-import type { listOffer, MessageDocument, sendOffer, watchOffer } from "./offers.ts"
-import { PROTOCOL } from "./wire.ts"
+import { attachFiles } from "./attach.ts"
+import { type Conversation, drafts, type Numbered } from "./conversation.ts"
+import type { EventDocument, MessageDocument } from "./document.ts"
+import { ANSWER_BYTES_MAX, type Entry, type Head } from "./entry.ts"
+import type { listOffer, sendOffer, watchOffer } from "./offers.ts"
+import type { Office, Talk } from "./office.ts"
+import type { Pen } from "./pen.ts"
+import { textLetterName } from "./report.ts"
+import { type Attachment, ID_BYTES, SENT_AT_STEP_MS, type TextRecord, toHex } from "./wire.ts"
 
-type InputOf<O extends Offer> = z.output<O["input"]>
+export type InputOf<O extends Offer> = z.output<O["input"]>
+type Body = Omit<TextRecord, "v">
 
-/** See the module. */
-export class Desk {
-  readonly #context: PluginContext
-  readonly #book: ConversationBook
-  readonly #feed = new Feed()
-
-  constructor(context: PluginContext) {
-    this.#context = context
-    this.#book = new ConversationBook(context, (parties, messages) => this.#tell(parties, messages))
-  }
-
-  /** Begins to receive, and to carry what still waits. */
-  async open(): Promise<void> {
-    const { log } = this.#context
-    this.#context.serve(PROTOCOL, ({ identity, contact, channel }) =>
-      this.#book.receive(identity, contact, channel),
+/** Puts a text into the outbox. @throws {AlliumError} `OUTBOX_FULL`, `CONTACT_STATE`, with `wait` `MESSAGE_FAILED`. */
+export async function sendText(
+  office: Office,
+  input: InputOf<typeof sendOffer>,
+  call: OfferCall,
+): Promise<MessageDocument> {
+  const talk = await office.findTalking(input)
+  const { conversation } = talk
+  const replyTo = input.replyTo && (await office.message(conversation, input.replyTo))[1].id
+  if (input.text === "" && (input.attach ?? []).length === 0)
+    throw new AlliumError("BAD_INPUT", "Cannot send message: it has no text and no attachment")
+  await using attached = await attachFiles(office, talk, input.attach ?? [], call)
+  const id = new Uint8Array(randomBytes(ID_BYTES))
+  const end = new AbortController()
+  const signal = AbortSignal.any([call.signal, end.signal])
+  const delivered = input.wait ? untilDelivered(office, talk, id, { ...call, signal }) : undefined
+  delivered?.catch(() => {}) // asked for below
+  try {
+    const sent = await post(office, talk, (head) =>
+      compose(office, id, input, { head, replyTo, attachments: attached.list }),
     )
-    this.#context.onReachable(({ identity, contact }) => {
-      this.#book.wake(identity, contact).catch(() => log.error("wake.failed"))
-    })
-    await this.#book.load()
-  }
-
-  async send(input: InputOf<typeof sendOffer>, call: OfferCall): Promise<MessageDocument> {
-    const identity = this.#context.identities.find(input.identity)
-    const contact = this.#context.contacts.find(identity, input.contact)
-    requireTalking(contact)
-    const open = await this.#book.of(identity, contact)
-    const message = await open.conversation.send(input.text)
-    const delivered = input.wait ? this.#delivered(open, message[0], call) : undefined
-    this.#tell(open.parties, [message])
-    open.courier.wake()
-    return delivered === undefined ? this.#document(open.parties, message) : await delivered
-  }
-
-  async list(input: InputOf<typeof listOffer>): Promise<MessageDocument[]> {
-    const identity = this.#context.identities.find(input.identity)
-    if (input.contact === undefined) return this.#newestOfAll(identity, input)
-    const contact = this.#context.contacts.find(identity, input.contact)
-    const { parties, conversation } = await this.#book.of(identity, contact)
-    const found = await conversation.newest(rangeOf(input))
-    return found.map((message) => this.#document(parties, message))
-  }
-
-  watch(input: InputOf<typeof watchOffer>, call: OfferCall): AsyncGenerator<MessageDocument, void> {
-    const identity = this.#context.identities.find(input.identity)
-    const contact = input.contact && this.#context.contacts.find(identity, input.contact).key
-    const wanted = (parties: Parties) =>
-      parties.identity === identity.key && (!contact || parties.contact === contact)
-    return this.#feed.watch(wanted, call)
-  }
-
-  async #newestOfAll(
-    identity: Identity,
-    input: InputOf<typeof listOffer>,
-  ): Promise<MessageDocument[]> {
-    if (input.before !== undefined)
-      throw new AlliumError(
-        "BAD_INPUT",
-        "Cannot list messages: --before counts within one conversation, expected a contact",
-      )
-    const all: { parties: Parties; message: Numbered; atMs: number }[] = []
-    for (const { parties, conversation } of await this.#book.listOf(identity)) {
-      let atMs = 0 // clocks are set back now and then; a conversation's own order stays
-      for (const message of await conversation.newest(rangeOf(input))) {
-        atMs = Math.max(atMs, message[1].storedAt)
-        all.push({ parties, message, atMs })
-      }
-    }
-    all.sort((left, right) => left.atMs - right.atMs)
-    return all.slice(-input.limit).map(({ parties, message }) => this.#document(parties, message))
-  }
-
-  /** Resolves when the message is delivered. @throws {AlliumError} `MESSAGE_FAILED`. */
-  #delivered(
-    { parties, conversation }: OpenConversation,
-    number: number,
-    call: OfferCall,
-  ): Promise<MessageDocument> {
-    const name = this.#book.contactOf(parties)?.name ?? parties.name
-    return this.#feed.first((of, message) => {
-      if (of !== parties) return false
-      if (message.number === number && message.state !== "queued") return requireDelivered(message)
-      const doing = `waiting for ${name}: ${conversation.waitingCount} not yet delivered`
-      call.progress({ done: 0, total: 1, unit: "items", doing })
-      return false
-    }, call)
-  }
-
-  #tell(parties: Parties, messages: readonly Numbered[]): void {
-    for (const message of messages) {
-      const document = this.#document(parties, message)
-      this.#context.emit(document.state, document)
-      this.#feed.tell(parties, document)
-    }
-  }
-
-  #document(parties: Parties, [number, entry]: Numbered): MessageDocument {
-    return {
-      number,
-      id: toHex(entry.id),
-      identity: this.#book.identityOf(parties)?.name ?? parties.identity,
-      contact: this.#book.contactOf(parties)?.name ?? parties.name,
-      direction: entry.state === "received" ? "in" : "out",
-      state: entry.state,
-      ...(entry.reason !== undefined && { reason: entry.reason }),
-      text: entry.text,
-      sentAt: new Date(entry.sentAt).toISOString(),
-    }
+    attached.keep()
+    return delivered === undefined ? office.scribe.loaded(conversation, ...sent) : await delivered
+  } finally {
+    end.abort()
   }
 }
 
-function rangeOf(input: { limit: number; before?: number | undefined }): {
-  limit: number
-  before?: number
-} {
+function compose(
+  office: Office,
+  id: Uint8Array,
+  input: InputOf<typeof sendOffer>,
+  more: {
+    head: Head
+    replyTo: Uint8Array | "" | undefined
+    attachments: readonly Attachment[]
+  },
+): Body {
+  const expiresS = input.expire ?? (more.head.timerS || undefined)
+  const sentAt = Math.floor(office.now() / SENT_AT_STEP_MS) * SENT_AT_STEP_MS
+  return {
+    ...{ kind: "text", id, text: input.text, sentAt: Math.max(0, sentAt) },
+    ...(more.replyTo && { replyTo: more.replyTo }),
+    ...(expiresS !== undefined && { expiresS }),
+    ...(more.attachments.length > 0 && { attachments: [...more.attachments] }),
+  }
+}
+
+async function post(office: Office, talk: Talk, write: (head: Head) => Body): Promise<Numbered> {
+  let body: Body | undefined
+  const commit = (changes: readonly Change[]) => {
+    if (body === undefined) throw new TypeError("Cannot post message: nothing was written")
+    return office.post(talk, { body, name: textLetterName(body.id) }, changes)
+  }
+  const table = drafts(office.context.store)
+  const { key } = talk.conversation
+  return talk.conversation.change(async (pen) => {
+    body = write(pen.head)
+    if ((await table.get(key)) === body.text) pen.also(table.remove(key))
+    return addOwn(pen, body, office.now())
+  }, commit)
+}
+
+function addOwn(pen: Pen, { kind: _, ...content }: Body, storedAt: number): Numbered {
+  const entry: Entry = { ...content, state: "queued", storedAt }
+  const number = pen.add(entry)
+  pen.note("queued", number, entry)
+  return [number, entry]
+}
+
+/** Resolves when the message is delivered. @throws {AlliumError} `MESSAGE_FAILED`. */
+async function untilDelivered(
+  office: Office,
+  { conversation, contact }: Talk,
+  id: Uint8Array,
+  call: OfferCall,
+): Promise<MessageDocument> {
+  const hex = toHex(id)
+  const { document } = await office.feed.first((told) => {
+    if (told.conversation !== conversation || told.document.id !== hex) return false
+    const { event, state, reason } = told.document
+    if (event === "failed")
+      throw new AlliumError("MESSAGE_FAILED", `Cannot deliver message: ${reason}`)
+    if (state === "delivered" || state === "read") return true
+    const where = state === "stored" ? "a tower has it" : "it is in the outbox"
+    const doing = `waiting for ${contact.name}: ${where}`
+    call.progress({ done: 0, total: 1, unit: "items", doing })
+    return false
+  }, call)
+  const { event: _, ...message } = document
+  return message
+}
+
+/** The newest messages of a conversation, or of all. */
+export async function listMessages(
+  office: Office,
+  input: InputOf<typeof listOffer>,
+): Promise<MessageDocument[]> {
+  const identity = office.context.identities.find(input.identity)
+  if (input.contact === undefined) return newestOfAll(office, identity, input)
+  const { conversation } = await office.find({ ...input, contact: input.contact })
   const { limit, before } = input
-  return before === undefined ? { limit } : { limit, before }
+  const range = { limit, bytes: ANSWER_BYTES_MAX, ...(before !== undefined && { before }) }
+  const found = await conversation.newest(range)
+  return found.map((message) => office.scribe.loaded(conversation, ...message))
 }
 
-/** Who has not answered yet may be written to: it waits. Not so who said no, or whom we have not answered. */
-function requireTalking({ state }: Contact): void {
-  if (state === "accepted" || state === "requested") return
-  throw new AlliumError(
-    "CONTACT_STATE",
-    `Cannot send message: contact is ${state}, expected accepted`,
-  )
+async function newestOfAll(
+  office: Office,
+  identity: Identity,
+  { limit, before }: InputOf<typeof listOffer>,
+): Promise<MessageDocument[]> {
+  if (before !== undefined)
+    throw new AlliumError(
+      "BAD_INPUT",
+      "Cannot list messages: --before counts within one conversation, expected a contact",
+    )
+  let all: { conversation: Conversation; message: Numbered; atMs: number }[] = []
+  for (const head of await office.book.newestHeads(identity)) {
+    if (all.length >= limit && head.lastAt < (all[0]?.atMs ?? 0)) break
+    const conversation = await office.book.at(head)
+    let atMs = 0 // clocks are set back now and then; a conversation's own order stays
+    for (const message of await conversation.newest({ limit, bytes: ANSWER_BYTES_MAX })) {
+      atMs = Math.max(atMs, message[1].storedAt)
+      all.push({ conversation, message, atMs })
+    }
+    all = bounded(all.sort((left, right) => left.atMs - right.atMs).slice(-limit))
+  }
+  return all.map(({ conversation, message }) => office.scribe.loaded(conversation, ...message))
 }
 
-function requireDelivered({ state, reason }: MessageDocument): true {
-  if (state === "delivered") return true
-  throw new AlliumError("MESSAGE_FAILED", `Cannot deliver message: ${reason}`)
+/** The newest whose texts fit an answer; one at least. */
+function bounded<T extends { message: Numbered }>(all: readonly T[]): T[] {
+  const kept: T[] = []
+  let left = ANSWER_BYTES_MAX
+  for (const one of [...all].reverse()) {
+    left -= Buffer.byteLength(one.message[1].text)
+    if (left < 0 && kept.length > 0) break
+    kept.push(one)
+  }
+  return kept.reverse()
+}
+
+/** What comes and what becomes of it, with whole texts. */
+export async function* watchMessages(
+  office: Office,
+  input: InputOf<typeof watchOffer>,
+  call: OfferCall,
+): AsyncGenerator<EventDocument, void> {
+  const identity = office.context.identities.find(input.identity)
+  const contact = input.contact && office.context.contacts.find(identity, input.contact).key
+  const wanted = ({ conversation: { head } }: { conversation: Conversation }) =>
+    head.identity === identity.key && (!contact || head.contact === contact)
+  for await (const { conversation, document } of office.feed.watch(wanted, call))
+    yield await withWholeText(conversation, document)
+}
+
+/** Long texts wait on disk, not in memory, until somebody wants them. */
+async function withWholeText(
+  conversation: Conversation,
+  { textBytes, ...document }: EventDocument,
+): Promise<EventDocument> {
+  if (textBytes === undefined) return document
+  const entry = await conversation.get(document.number)
+  if (entry === undefined) return { ...document, textBytes } // it is gone meanwhile
+  return { ...document, text: await conversation.text(document.number, entry) }
 }

@@ -4,36 +4,39 @@
  * @module
  */
 import { AlliumError, Queue } from "allium/plugin"
-import type { Parties } from "./book.ts"
-import type { MessageDocument } from "./offers.ts"
+import type { Conversation } from "./conversation.ts"
+import type { EventDocument } from "./document.ts"
 
 /** How far a watcher may fall behind, in messages. */
 const BEHIND_MAX = 1_000
 
-/** Hears of every message; `parties` are those of the conversation. */
-export type Listener = (parties: Parties, message: MessageDocument) => void
+/** Something that happened in a conversation. */
+export interface Told {
+  readonly conversation: Conversation
+  readonly document: EventDocument
+}
 
 /** See the module. */
 export class Feed {
-  readonly #listeners = new Set<Listener>()
+  readonly #listeners = new Set<(told: Told) => void>()
 
   /** Tells all who listen now. */
-  tell(parties: Parties, message: MessageDocument): void {
-    for (const listener of [...this.#listeners]) listener(parties, message)
+  tell(told: Told): void {
+    for (const listener of [...this.#listeners]) listener(told)
   }
 
   /**
-   * Messages that `wanted` lets through, until the signal aborts.
+   * What `wanted` lets through, until the signal aborts.
    * @throws {AlliumError} `BUSY` when the reader is too far behind: nothing is left out silently.
    */
   async *watch(
-    wanted: (parties: Parties) => boolean,
+    wanted: (told: Told) => boolean,
     call: { signal: AbortSignal },
-  ): AsyncGenerator<MessageDocument, void> {
-    const queue = new Queue<MessageDocument>(BEHIND_MAX)
+  ): AsyncGenerator<Told, void> {
+    const queue = new Queue<Told>(BEHIND_MAX)
     let behind = false
-    const listener: Listener = (parties, message) => {
-      if (!wanted(parties) || queue.push(message)) return
+    const listener = (told: Told) => {
+      if (!wanted(told) || queue.push(told)) return
       behind = true
       queue.end()
     }
@@ -50,22 +53,17 @@ export class Feed {
       throw new AlliumError("BUSY", "Cannot go on watching: the reader is too far behind")
   }
 
-  /**
-   * Resolves with the first message for which `test` is true; rejects with what it throws, or the signal's reason.
-   */
-  first(
-    test: (parties: Parties, message: MessageDocument) => boolean,
-    call: { signal: AbortSignal },
-  ): Promise<MessageDocument> {
+  /** Resolves with the first for which `test` is true; rejects with what it throws, or the signal's reason. */
+  first(test: (told: Told) => boolean, call: { signal: AbortSignal }): Promise<Told> {
     return new Promise((resolve, reject) => {
       const finish = (end: () => void) => {
         this.#listeners.delete(listener)
         call.signal.removeEventListener("abort", abort)
         end()
       }
-      const listener: Listener = (parties, message) => {
+      const listener = (told: Told) => {
         try {
-          if (test(parties, message)) finish(() => resolve(message))
+          if (test(told)) finish(() => resolve(told))
         } catch (error) {
           finish(() => reject(error))
         }

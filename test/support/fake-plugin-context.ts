@@ -9,9 +9,10 @@ import type { Contact, ContactState } from "../../src/identity/contacts.ts"
 import type { Identity } from "../../src/identity/identity.ts"
 import type { Channel } from "../../src/link/link.ts"
 import type { Offer, OfferCall, Progress } from "../../src/router/offer.ts"
-import type { PeerChannel, Plugin, PluginContext } from "../../src/router/plugin.ts"
+import type { BackupPart, PeerChannel, Plugin, PluginContext } from "../../src/router/plugin.ts"
 import type { StoreRoom } from "../../src/store/store.ts"
 import { type Chop, type FakeChannel, joinChannels } from "./fake-channel.ts"
+import { FakeMail, type TowerLetter } from "./fake-mail.ts"
 import { FakeWorld } from "./fake-world.ts"
 import { MemoryDisk, MemoryLife } from "./memory-store.ts"
 
@@ -37,6 +38,7 @@ interface Life {
   readonly handlers: Map<string, (peer: PeerChannel) => Promise<void>>
   readonly listeners: ((peer: { identity: Identity; contact: Contact }) => void)[]
   readonly closers: AsyncDisposable[]
+  readonly mail: FakeMail
 }
 
 /** One side of the pair. */
@@ -49,6 +51,10 @@ export class FakePeer {
   /** Faults of handlers that should have dealt with them. */
   readonly faults: unknown[] = []
   contacts: Contact[] = []
+  /** The part of a backup that the plugin keeps. */
+  backup: BackupPart | undefined
+  /** Answers what the plugin asks of other offers. */
+  ask: PluginContext["ask"] = () => Promise.reject(new Error("Nobody to ask in this test"))
   /** Called when a process of this peer ends, in whatever way. */
   onEnd: () => void = () => {}
   life: Life | undefined
@@ -79,8 +85,10 @@ export class FakePeer {
       this.#ended()
       crashed()
     }
+    const memory = new MemoryLife(this.disk, world, onCrash)
     const life: Life = {
-      memory: new MemoryLife(this.disk, world, onCrash),
+      memory,
+      mail: new FakeMail(this.#pair, this, memory, this.#store ?? memory.room("/")),
       ...{ abort: new AbortController(), runners: new Map(), handlers: new Map() },
       ...{ listeners: [], closers: [] },
     }
@@ -89,6 +97,7 @@ export class FakePeer {
     const started = world.track(Promise.race([plugin.start(this.#context(life)), crash]))
     const resource = await started
     if (resource !== undefined) life.closers.push(resource)
+    if (!memory.dead) this.#pair.wakeMail()
   }
 
   /** Stops in good order. */
@@ -123,6 +132,7 @@ export class FakePeer {
   /** How this side sees the other. */
   setContact(state: ContactState | undefined): void {
     this.contacts = state === undefined ? [] : [makeContact(this.other, state)]
+    this.#pair.wakeMail()
   }
 
   #ended(): void {
@@ -156,14 +166,11 @@ export class FakePeer {
         return this.#pair.open(this, protocol)
       },
       onReachable: (listener) => void life.listeners.push(listener),
-      mail: {
-        send: () => Promise.reject(new Error("No mail in this test")),
-        flash: () => Promise.reject(new Error("No mail in this test")),
-        receive: () => {},
-        onReport: () => {},
+      mail: life.mail,
+      backup: (part) => {
+        this.backup = part
       },
-      backup: () => {},
-      ask: () => Promise.reject(new Error("Nobody to ask in this test")),
+      ask: (verb, input, call) => this.ask(verb, input, call),
       session: () => Promise.reject(new Error("No session of its own in this test")),
       listen: () => Promise.reject(new Error("No session of its own in this test")),
       forgetSession: async () => {},
@@ -186,6 +193,11 @@ export class FakePair {
   chop: Chop = (byteCount) => byteCount
   /** Channels that were ever opened. */
   openCount = 0
+  /** A tower that holds letters for who is away: by receiver, in order of coming. */
+  tower: Map<string, TowerLetter[]> | undefined
+  /** Resolves when the link is lost that stands now, or stood last. */
+  lost: Promise<void> = Promise.resolve()
+  #lose = () => {}
   #up = false
   #channels = new Set<FakeChannel>()
 
@@ -199,15 +211,36 @@ export class FakePair {
   /** The link comes up, if both run. */
   connect(): void {
     if (!this.left.life || !this.right.life) return
+    if (!this.#up)
+      this.lost = new Promise((resolve) => {
+        this.#lose = resolve
+      })
     this.#up = true
     for (const peer of [this.left, this.right])
       for (const listener of peer.life?.listeners ?? [])
         if (peer.contacts[0]) listener({ identity: peer.identity, contact: peer.contacts[0] })
+    this.wakeMail()
+  }
+
+  /** Whether the link stands. */
+  get isUp(): boolean {
+    return this.#up
+  }
+
+  /** The other side as a contact, also when it was removed. */
+  contactFor(peer: FakePeer): Contact {
+    return makeContact(peer, "accepted")
+  }
+
+  /** Something changed that may let letters go. */
+  wakeMail(): void {
+    for (const peer of [this.left, this.right]) peer?.life?.mail.wake()
   }
 
   /** The link is lost, with everything on it. */
   cut(): void {
     this.#up = false
+    this.#lose()
     for (const channel of this.#channels)
       channel.destroy(new AlliumError("LINK_LOST", "Cannot go on: the link was lost"))
     this.#channels.clear()

@@ -11,6 +11,8 @@ import type { FakeWorld } from "./fake-world.ts"
 export class MemoryDisk {
   /** By path: the value, as it was when it was committed. */
   readonly values = new Map<string, unknown>()
+  /** By path of a journal: the last number that was given. */
+  readonly numbers = new Map<string, number>()
   /** How many commits reached the disk or were to reach it. */
   commitCount = 0
   /** Pull the plug at this commit, counted like {@linkcode commitCount}. */
@@ -29,6 +31,9 @@ export class MemoryDisk {
 interface MemoryChange extends Change {
   readonly path: string
   readonly value?: unknown
+  /** Of what was appended: path of the journal, and the number. */
+  readonly journal?: string
+  readonly sequence?: number
 }
 
 /** One life of a process on a disk; after a crash nothing of it ever resolves again. */
@@ -92,7 +97,10 @@ export class MemoryLife {
   }
 }
 
-function apply(disk: MemoryDisk, { kind, path, value }: MemoryChange): void {
+function apply(disk: MemoryDisk, change: MemoryChange): void {
+  const { kind, path, value, journal, sequence = 0 } = change
+  if (journal !== undefined)
+    disk.numbers.set(journal, Math.max(sequence, disk.numbers.get(journal) ?? 0))
   if (kind === "put") disk.values.set(path, value)
   else disk.values.delete(path)
 }
@@ -132,14 +140,16 @@ function makeJournal<T>(life: MemoryLife, path: string, shape: z.ZodType<T>): Jo
   const next = () => {
     const mine = counters.get(life) ?? new Map<string, number>()
     counters.set(life, mine)
-    const sequence = (mine.get(path) ?? numbers().at(-1) ?? 0) + 1
+    const onDisk = Math.max(numbers().at(-1) ?? 0, life.disk.numbers.get(path) ?? 0)
+    const sequence = (mine.get(path) ?? onDisk) + 1
     mine.set(path, sequence)
     return sequence
   }
   return {
     append(value) {
       const sequence = next()
-      return { kind: "put", path: path + sequence, value, sequence } as unknown as AppendedChange
+      const place = { path: path + sequence, journal: path, sequence }
+      return { kind: "put", value, ...place } as unknown as AppendedChange
     },
     get: (sequence) => read(life, path + sequence, shape),
     async *read({ after = 0, before = Infinity, limit = Infinity, reverse = false } = {}) {

@@ -167,7 +167,7 @@ describe("messages, when the clock jumps", () => {
       expect(await texts(pair.right, "in")).toEqual(["1", "2", "3", "4", "5"])
       expect(await texts(pair.left, "in")).toEqual(["4", "5"])
       expect(pair.right.told("received")).toHaveLength(5)
-      expect(sleeps).toBeLessThan(calm.sleeps * 1.5) // back-offs are drawn by chance
+      expect(sleeps).toBeLessThanOrEqual(calm.sleeps * 1.5) // back-offs are drawn by chance
     },
   )
 })

@@ -1,90 +1,106 @@
 import { describe, expect, it } from "vitest"
-import {
-  OUTBOX_BYTES_MAX,
-  OUTBOX_MESSAGES_MAX,
-  openConversation,
-} from "../../../../plugins/messages/conversation.ts"
+import { Conversation } from "../../../../plugins/messages/conversation.ts"
+import { type Entry, headShape } from "../../../../plugins/messages/entry.ts"
+import type { Note, Pen } from "../../../../plugins/messages/pen.ts"
 import { FakeWorld } from "../../../support/fake-world.ts"
 import { MemoryDisk, MemoryLife } from "../../../support/memory-store.ts"
 
-describe("Conversation.send()", () => {
-  it.each([
-    ["messages", OUTBOX_MESSAGES_MAX - 1, 1],
-    ["bytes", 99, (OUTBOX_BYTES_MAX - 5) / 99],
-  ])(
-    "takes what there is room for, and says when too many %s wait",
-    async (_, count, byteCount) => {
-      const { conversation } = await open(count, Math.floor(byteCount))
-      await conversation.send("12345")
-      const failure = {
-        code: "OUTBOX_FULL",
-        message: expect.stringMatching(/^Cannot queue message: /),
-      }
-      await expect(conversation.send("x".repeat(100))).rejects.toMatchObject(failure)
-      expect(conversation.waitingCount).toBe(count + 1)
-    },
-  )
-
-  it("has room again when something was delivered", async () => {
-    const { conversation, disk } = await open(OUTBOX_MESSAGES_MAX)
-    disk.values.delete("/history/1")
-    await expect(conversation.send("x")).rejects.toMatchObject({ code: "OUTBOX_FULL" })
-    await conversation.settle([1], { state: "delivered" })
-    await expect(conversation.send("x")).resolves.toBeDefined()
-  })
-
-  it("queues nothing when the disk is full, and goes on when it is not", async () => {
-    const { conversation, disk } = await open()
-    disk.full = true
-    await expect(conversation.send("lost?")).rejects.toMatchObject({ code: "STORE_FULL" })
-    expect(conversation.waitingCount).toBe(0)
-    disk.full = false
-    await conversation.send("kept")
-    expect((await conversation.newest({ limit: 10 })).map(([, { text }]) => text)).toEqual(["kept"])
-  })
-
-  it("counts what is being written, so that many at once do not pass the bound", async () => {
-    const { conversation } = await open(OUTBOX_MESSAGES_MAX - 3)
-    const sends = Array.from({ length: 5 }, (_, count) => conversation.send(String(count)))
-    const ends = await Promise.allSettled(sends)
-    expect(ends.map(({ status }) => status)).toEqual([
-      ...["fulfilled", "fulfilled", "fulfilled"],
-      ...["rejected", "rejected"],
-    ])
-  })
-
-  it("counts its messages from 1 without a gap, also after a restart", async () => {
-    const { conversation, disk } = await open()
-    for (const text of ["a", "b"]) await conversation.send(text)
-    const again = await openOn(disk)
-    expect((await again.send("c"))[1].sequence).toBe(3)
-    expect([...again.waiting()]).toHaveLength(3)
-  })
+const entry = (byte: number, text: string): Entry => ({
+  ...{ id: new Uint8Array(16).fill(byte), state: "received", text, sentAt: 0, storedAt: 1 },
 })
 
-describe("Conversation.settle()", () => {
-  it("never takes back that a message was delivered", async () => {
-    const { conversation } = await open()
-    const [number] = await conversation.send("a")
-    await conversation.settle([number], { state: "delivered" })
-    expect(await conversation.settle([number], { state: "failed", reason: "NO_CONTACT" })).toEqual(
-      [],
-    )
-    expect((await conversation.get(number))?.state).toBe("delivered")
-  })
-})
-
-/** A conversation with this much in its outbox already. */
-async function open(waiting = 0, byteCount = 1) {
-  const disk = new MemoryDisk()
-  for (let number = 1; number <= waiting; number++) {
-    disk.values.set(`/outbox/${number}`, { byteCount })
-    disk.values.set(`/history/${number}`, {})
-  }
-  return { disk, conversation: await openOn(disk) }
-}
-
-function openOn(disk: MemoryDisk) {
+function openOn(disk: MemoryDisk, notes: Note[] = []) {
   const life = new MemoryLife(disk, new FakeWorld(), () => {})
-  return openConversation(life.room("/"), { now: () => 1_000_000 })
+  const head = headShape.parse({ identity: "me", contact: "you", name: "you" })
+  const listener = {
+    noted: (_: unknown, more: readonly Note[]) => void notes.push(...more),
+    expires() {},
+  }
+  return new Conversation(life.room("/"), head, listener)
 }
+
+describe("Conversation.change()", () => {
+  it("writes nothing and tells nothing when the deed fails, and goes on", async () => {
+    const disk = new MemoryDisk()
+    const notes: Note[] = []
+    const conversation = openOn(disk, notes)
+    const add = (pen: Pen) => {
+      const number = pen.add(entry(1, "a"))
+      pen.head.unread++
+      pen.note("received", number, entry(1, "a"))
+      return Promise.resolve(number)
+    }
+    disk.full = true
+    await expect(conversation.change(add)).rejects.toMatchObject({ code: "STORE_FULL" })
+    expect(conversation.head.unread).toBe(0)
+    expect(notes).toEqual([])
+    disk.full = false
+    const number = await conversation.change(add)
+    expect(conversation.head).toMatchObject({ unread: 1, lastAt: 1 })
+    expect(notes).toMatchObject([{ what: "received", number }])
+  })
+
+  it("does one deed after another", async () => {
+    const conversation = openOn(new MemoryDisk())
+    const add = async (pen: Pen) => {
+      const { unread } = pen.head
+      await new Promise((resolve) => setImmediate(resolve))
+      pen.head.unread = unread + 1
+    }
+    await Promise.all(Array.from({ length: 5 }, () => conversation.change(add)))
+    expect(conversation.head.unread).toBe(5)
+  })
+
+  it("keeps a text beyond what the store takes as one value, and forgets all of it", async () => {
+    const disk = new MemoryDisk()
+    const conversation = openOn(disk)
+    const text = "€".repeat(349_525) // 1 MiB, and no part ends between two characters
+    const number = await conversation.change(async (pen) => pen.add(entry(1, text)))
+    const [[, found] = [0, entry(0, "")]] = await conversation.newest({ limit: 1, bytes: 1 })
+    expect(found.text).toBe(text)
+    await conversation.change(async (pen) => {
+      pen.write(number, { ...(await pen.entry(number))!, text: "short" })
+    })
+    expect(disk.below("/conversation/me/you/parts/")).toEqual([])
+    await conversation.change(async (pen) => {
+      pen.write(number, { ...(await pen.entry(number))!, text })
+    })
+    await conversation.change(async (pen) => pen.remove(number, (await pen.entry(number))!))
+    expect(disk.below("/conversation/me/you/parts/")).toEqual([])
+    expect(disk.below("/conversation/me/you/history/")).toEqual([])
+  })
+})
+
+describe("Pen.remove()", () => {
+  it("remembers the last 1,000 names of what is gone, and no more", async () => {
+    const disk = new MemoryDisk()
+    const conversation = openOn(disk)
+    const come = (from: number, to: number) =>
+      conversation.change(async (pen) => {
+        for (let count = from; count <= to; count++) {
+          const id = new Uint8Array(16)
+          new DataView(id.buffer).setUint32(0, count)
+          const number = pen.add({ ...entry(1, "x"), id })
+          pen.head.unread++
+          await pen.remove(number, (await pen.entry(number))!)
+        }
+      })
+    await come(1, 1_000)
+    await come(1_001, 1_010)
+    const left = (name: string) => disk.below(`/conversation/me/you/${name}/`)
+    expect([left("gone").length, left("seen").length]).toEqual([1_000, 1_000])
+    expect(left("history")).toEqual([])
+  })
+})
+
+describe("Conversation.newest()", () => {
+  it("answers fewer messages when their texts are long, and always one", async () => {
+    const conversation = openOn(new MemoryDisk())
+    for (let byte = 1; byte <= 5; byte++)
+      await conversation.change(async (pen) => pen.add(entry(byte, "x".repeat(10))))
+    const count = async (bytes: number) => (await conversation.newest({ limit: 9, bytes })).length
+    expect(await count(1)).toBe(1)
+    expect(await count(35)).toBe(3)
+    expect(await count(1_000)).toBe(5)
+  })
+})

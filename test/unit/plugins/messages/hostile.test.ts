@@ -1,195 +1,156 @@
-/** What a contact may try on a `/messages/1` channel. */
+/** What a contact may try in a letter. */
 import * as fc from "fast-check"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import { messages } from "../../../../plugins/messages/index.ts"
-import { listOffer, sendOffer } from "../../../../plugins/messages/offers.ts"
-import { PROTOCOL, readAck, readText } from "../../../../plugins/messages/wire.ts"
-import { frameRecord } from "../../../../src/base/records.ts"
-import type { Channel } from "../../../../src/link/link.ts"
-import { definePlugin, type PeerChannel } from "../../../../src/router/plugin.ts"
+import { listOffer, type MessageDocument } from "../../../../plugins/messages/offers.ts"
+import { readRecord, unpackRecord } from "../../../../plugins/messages/wire.ts"
+import { packValue } from "../../../../src/base/pack.ts"
 import { FakePair } from "../../../support/fake-plugin-context.ts"
+import { fuzzRuns } from "../../../support/fuzz.ts"
 
-const good = () => ({
-  kind: "text",
-  id: new Uint8Array(16).fill(1),
-  sequence: 1,
-  sentAt: 60_000,
-  text: "hi",
+const id = (byte: number) => new Uint8Array(16).fill(byte)
+const good = (more: object = {}) => ({
+  ...{ v: 1, kind: "text", id: id(1), sentAt: 60_000, text: "hi" },
+  ...more,
 })
+const attachment = { transfer: id(2), name: "a.png", size: 1, kind: "picture" }
+const about = (kind: string, more: object = {}) => ({ v: 1, kind, target: id(1), ...more })
+const BAD = expect.objectContaining({ code: "BAD_RECORD" })
 
-describe("readText()", () => {
+describe("readRecord()", () => {
   it.each([
     ["not an object", 7],
     ["nothing", null],
-    ["another kind", { ...good(), kind: "ack" }],
-    ["a short id", { ...good(), id: new Uint8Array(15) }],
-    ["an id that is text", { ...good(), id: "0123456789abcdef" }],
-    ["sequence 0", { ...good(), sequence: 0 }],
-    ["a fraction", { ...good(), sequence: 1.5 }],
-    ["a time with seconds", { ...good(), sentAt: 60_001 }],
-    ["a time before 1970", { ...good(), sentAt: -60_000 }],
-    ["a time no calendar knows", { ...good(), sentAt: 9_007_199_254_720_000 }],
-    ["no text", { ...good(), text: "" }],
-    ["too long a text", { ...good(), text: "é".repeat(32_769) }],
-    ["more than it should", { ...good(), extra: true }],
+    ["another version", good({ v: 2 })],
+    ["no version", good({ v: undefined })],
+    ["an unknown kind", good({ kind: "ack" })],
+    ["a short id", good({ id: new Uint8Array(15) })],
+    ["an id that is text", good({ id: "0123456789abcdef" })],
+    ["a time with seconds", good({ sentAt: 60_001 })],
+    ["a time before 1970", good({ sentAt: -60_000 })],
+    ["a time no calendar knows", good({ sentAt: 9_007_199_254_720_000 })],
+    ["no text", good({ text: "" })],
+    ["too long a text", good({ text: "é".repeat(524_289) })],
+    ["half a character", good({ text: "\ud800" })],
+    ["more than it should", good({ extra: true })],
+    ["an end before the beginning", good({ expiresS: 0 })],
+    ["an end in a lifetime", good({ expiresS: 3e9 })],
+    ["no attachments at all", good({ attachments: [] })],
+    ["too many attachments", good({ attachments: Array.from({ length: 17 }, () => attachment) })],
+    ["an attachment without a name", good({ attachments: [{ ...attachment, name: "" }] })],
+    ["an attachment of another kind", good({ attachments: [{ ...attachment, kind: "virus" }] })],
+    ["an attachment with a short hash", good({ attachments: [{ ...attachment, sha256: id(1) }] })],
+    ["an edit to nothing", about("edit", { text: "" })],
+    ["a reaction with a line end", about("react", { emoji: "a\nb" })],
+    ["a reaction that is a letter", about("react", { emoji: "x".repeat(65) })],
+    ["a timer of years", { v: 1, kind: "timer", seconds: 31_622_401 }],
+    ["a deletion of many", { v: 1, kind: "delete", target: [id(1), id(2)] }],
+    ["a group that nobody speaks for", { v: 1, kind: "group" }],
   ])("refuses %s", (_, value) => {
-    expect(() => readText(value)).toThrow(expect.objectContaining({ code: "BAD_RECORD" }))
+    expect(() => readRecord(value)).toThrow(BAD)
   })
 
   it("takes the longest text", () => {
-    expect(readText({ ...good(), text: "é".repeat(32_768) }).text).toHaveLength(32_768)
+    const { text } = readRecord(good({ text: "é".repeat(524_288) })) as { text: string }
+    expect(text).toHaveLength(524_288)
+  })
+
+  it("takes an attachment without a word", () => {
+    expect(readRecord(good({ text: "", attachments: [attachment] }))).toBeDefined()
   })
 
   it("never quotes what it refuses", () => {
-    expect(() => readText({ ...good(), text: "secret".repeat(20_000) })).not.toThrow(/secret/)
-  })
-})
-
-describe("readAck()", () => {
-  it.each([
-    ["no ids", { kind: "ack", ids: [] }],
-    ["too many ids", { kind: "ack", ids: Array.from({ length: 65 }, () => new Uint8Array(16)) }],
-    ["a text", good()],
-  ])("refuses %s", (_, value) => {
-    expect(() => readAck(value)).toThrow(expect.objectContaining({ code: "BAD_RECORD" }))
+    expect(() => readRecord(good({ text: "secret".repeat(200_000) }))).not.toThrow(/secret/)
+    expect(() => unpackRecord(new TextEncoder().encode("secret"))).not.toThrow(/secret/)
   })
 })
 
 describe("messages, against a hostile contact", () => {
-  let pair: FakePair
-  const calls: PeerChannel[] = []
-  let dial: () => Promise<Channel>
-
-  /** In Bob's place: takes every channel and does nothing, until the test says what. */
-  const hostile = definePlugin({
-    name: "hostile",
-    offers: [],
-    async start(context) {
-      context.serve(PROTOCOL, async (call) => void calls.push(call))
-      dial = async () => {
-        const [identity] = context.identities.list()
-        const [contact] = context.contacts.list(identity!)
-        const to = { identity: identity!, contact: contact! }
-        const channel = await context.open(to, PROTOCOL, context)
-        channel.on("error", () => {})
-        return channel
-      }
-      return undefined
-    },
-  })
-
-  beforeAll(async () => {
-    pair = new FakePair()
+  async function open() {
+    const pair = new FakePair()
     await pair.left.start(messages)
-    await pair.right.start(hostile)
-    pair.connect()
-  })
-  afterAll(() => pair.left.stop())
-
-  it.each([
-    ["a length of nothing", Buffer.alloc(4)],
-    ["a length beyond all messages", Buffer.from([0xff, 0xff, 0xff, 0xff])],
-    ["bytes that are no value", Buffer.from([0, 0, 0, 1, 0xc1])],
-    ["another kind of value", frameRecord([1, 2, 3])],
-    ["an acknowledgement", frameRecord({ kind: "ack", ids: [new Uint8Array(16)] })],
-  ])("resets the channel for %s", async (_, bytes) => {
-    const channel = await dial()
-    channel.write(bytes)
-    await pair.world.until(() => channel.destroyed)
-    expect(channel.errored).toMatchObject({ code: "CHANNEL_RESET" })
-    expect(pair.left.faults).toEqual([])
-  })
-
-  it("acknowledges a message that comes again, and shows it once", async () => {
-    const channel = await dial()
-    let answer = Buffer.alloc(0)
-    channel.on("data", (chunk: Buffer) => {
-      answer = Buffer.concat([answer, chunk])
-    })
-    const ack = frameRecord({ kind: "ack", ids: [good().id] })
-    for (let time = 1; time <= 3; time++) {
-      channel.write(frameRecord(good()))
-      await pair.world.until(() => answer.length === time * ack.length)
+    const say = async (value: unknown) => {
+      await pair.left.life?.mail.arrive(packValue(value), "contact")
+      await pair.world.settle()
     }
-    expect(answer.subarray(0, ack.length).equals(ack)).toBe(true)
-    channel.end()
-    const shown = pair.left.told("received").filter(({ text }) => text === "hi")
-    expect(shown).toHaveLength(1)
+    const list = () => pair.left.run(listOffer, { contact: "bob" }) as Promise<MessageDocument[]>
+    return { pair, ann: pair.left, say, list }
+  }
+
+  it("drops for good what is no record", async () => {
+    const { ann } = await open()
+    const junk = [new Uint8Array(), new Uint8Array([0xc1]), packValue([1, 2, 3])]
+    for (const content of junk)
+      await expect(ann.life?.mail.arrive(content, "contact")).rejects.toThrow(BAD)
   })
 
-  it("keeps only the newest of many channels", async () => {
-    const channels = await Promise.all(Array.from({ length: 20 }, dial))
-    await pair.world.settle()
-    expect(channels.filter((channel) => !channel.destroyed)).toHaveLength(1)
-    for (const channel of channels) channel.destroy()
+  it("shows a message once that comes twice, and keeps the first text", async () => {
+    const { say, list } = await open()
+    await say(good())
+    await say(good({ text: "other" }))
+    expect((await list()).map(({ text }) => text)).toEqual(["hi"])
   })
 
-  it("reads no faster than its pace, and loses nothing by it", async () => {
-    const channel = await dial()
-    channel.resume()
-    const before = pair.left.told("received").length
-    for (let count = 0; count < 1_500; count++) {
-      const id = Buffer.alloc(16)
-      id.writeUInt32BE(count + 1_000)
-      channel.write(frameRecord({ ...good(), id: new Uint8Array(id) }))
-    }
-    await pair.world.settle()
-    expect(pair.left.told("received").length - before).toBeLessThanOrEqual(1_000)
-    await pair.world.pass(10_000)
-    expect(pair.left.told("received").length - before).toBe(1_500)
-    channel.destroy()
+  it("keeps at most 64 things about messages that never come", async () => {
+    const { ann, say, list } = await open()
+    for (let byte = 2; byte < 202; byte++) await say(about("delete", { target: id(byte) }))
+    const early = [...ann.disk.values.keys()].filter((path) => path.includes("/early/"))
+    expect(early).toHaveLength(64)
+    await say(good({ id: id(201) })) // deleted before it came
+    await say(good({ id: id(2) })) // that one is forgotten
+    expect(await list()).toHaveLength(1)
+    expect(ann.told("received")).toHaveLength(1)
   })
 
-  it.each([
-    ["for another message", () => frameRecord({ kind: "ack", ids: [new Uint8Array(16)] })],
-    ["that is none", () => frameRecord("delivered!")],
-    ["that never comes", () => new Uint8Array()],
-  ])("does not believe an acknowledgement %s, and goes on trying", async (_, answer) => {
-    const { text } = await pair.left.run(sendOffer, {
-      contact: "bob",
-      text: `to be ${calls.length}`,
-    })
-    await pair.world.until(() => calls.length > 0)
-    const first = calls.pop()!.channel
-    first.on("error", () => {})
-    first.resume()
-    first.write(answer())
-    await pair.world.until(() => calls.length > 0)
-    expect(first.destroyed).toBe(true)
-    calls.pop()!.channel.destroy()
-    const list = (await pair.left.run(listOffer, { contact: "bob" })) as {
-      text: string
-      state: string
-    }[]
-    expect(list.find((message) => message.text === text)?.state).toBe("queued")
-  })
-
-  it("survives 10,000 channels of anything", async () => {
-    const piece = fc.oneof(
-      fc.uint8Array({ maxLength: 40 }),
-      fc
-        .record({
-          kind: fc.constantFrom("text", "ack", "", "__proto__"),
-          id: fc.oneof(fc.uint8Array({ minLength: 16, maxLength: 16 }), fc.integer()),
-          sequence: fc.oneof(fc.integer(), fc.double()),
-          sentAt: fc.oneof(fc.integer(), fc.constant(60_000)),
-          text: fc.string({ unit: "binary" }),
-        })
-        .map((value) => frameRecord(value)),
-    )
-    await fc.assert(
-      fc.asyncProperty(fc.array(piece, { maxLength: 4 }), async (pieces) => {
-        const channel = await dial()
-        for (const bytes of pieces) channel.write(bytes)
-        channel.end()
-        channel.resume()
-        await pair.world.settle()
-        expect(pair.left.faults).toEqual([])
-        channel.destroy()
+  it("survives any records in any order", async () => {
+    const { pair, ann, list } = await open()
+    const junk = fc.uint8Array({ maxLength: 60 })
+    const someId = fc.integer({ min: 1, max: 4 }).map(id)
+    const text = fc.string({ unit: "grapheme", maxLength: 8 })
+    const shapes = [
+      { kind: "text", id: someId, sentAt: fc.constant(0), text },
+      { kind: "edit", target: someId, text },
+      { kind: "delete", target: someId },
+      { kind: "react", target: someId, emoji: text },
+      { kind: "read", upTo: someId },
+      { kind: "timer", seconds: fc.nat() },
+      { kind: "typing" },
+      { kind: fc.string(), id: fc.jsonValue() },
+    ]
+    const records = shapes.map(({ kind, ...rest }) =>
+      fc.record({
+        v: fc.constant(1),
+        kind: typeof kind === "string" ? fc.constant(kind) : kind,
+        ...(rest as Record<string, fc.Arbitrary<unknown>>),
       }),
-      { numRuns: 10_000 },
     )
-    const [newest] = (await pair.left.run(listOffer, { limit: 1 })) as unknown[]
-    expect(newest).toBeDefined()
-  }, 120_000)
+    const content = fc.oneof(...records.map((record) => record.map(packSafely)), junk)
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(content, fc.constantFrom("contact" as const, "own device" as const)), {
+          maxLength: 12,
+        }),
+        async (letters) => {
+          for (const [bytes, from] of letters)
+            await ann.life?.mail.arrive(bytes, from).catch((error) => {
+              expect(error).toMatchObject({ code: "BAD_RECORD" })
+            })
+          await pair.world.settle()
+          const unread = (await list()).filter((message) => message.unread)
+          const [head] = ann.disk.below("/conversations/").map(([, value]) => value)
+          expect((head as { unread: number } | undefined)?.unread ?? 0).toBe(unread.length)
+        },
+      ),
+      { numRuns: fuzzRuns(60) },
+    )
+    expect(ann.faults).toEqual([])
+  })
 })
+
+function packSafely(value: unknown): Uint8Array {
+  try {
+    return packValue(value)
+  } catch {
+    return new Uint8Array()
+  }
+}

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { messages } from "../../../../plugins/messages/index.ts"
 import {
+  type EventDocument,
   listOffer,
   type MessageDocument,
   sendOffer,
@@ -48,7 +49,7 @@ describe("messages", () => {
     pair.connect()
     await pair.world.until(() => ann.told("delivered").length === 1)
     await expect(sending).resolves.toMatchObject({ state: "delivered" })
-    expect(progress[0]).toMatchObject({ doing: "waiting for bob: 1 not yet delivered" })
+    expect(progress[0]).toMatchObject({ doing: "waiting for bob: it is in the outbox" })
   })
 
   it("fails what can never be delivered, with the reason", async () => {
@@ -83,29 +84,6 @@ describe("messages", () => {
     await pair.world.until(() => ann.told("delivered").length === 1)
   })
 
-  it("keeps an idle channel open for a while, then ends it", async () => {
-    const { pair, ann } = await openPair()
-    pair.connect()
-    await send(ann, "one")
-    await pair.world.pass(1_000)
-    await send(ann, "two")
-    await pair.world.pass(60_000)
-    expect(pair.openCount).toBe(1)
-    await send(ann, "three")
-    await pair.world.until(() => ann.told("delivered").length === 3)
-    expect(pair.openCount).toBe(2)
-  })
-
-  it("tries again by itself, at most five minutes after the last time", async () => {
-    const { pair, ann, bob } = await openPair()
-    bob.setContact("blocked") // the link stands, but no channel opens
-    pair.connect()
-    await send(ann, "hi")
-    await pair.world.pass(3_600_000)
-    bob.setContact("accepted")
-    await pair.world.until(() => ann.told("delivered").length === 1, 300_000)
-  })
-
   it("lists pages before a number, oldest first", async () => {
     const { ann } = await openPair()
     for (let count = 1; count <= 7; count++) await send(ann, String(count))
@@ -125,8 +103,8 @@ describe("messages", () => {
     const seen: string[] = []
     const watching = (async () => {
       const stream = ann.run(watchOffer, { contact: "bob" }, { signal: stop.signal })
-      for await (const { text, state } of stream as unknown as AsyncIterable<MessageDocument>)
-        seen.push(`${text} ${state}`)
+      for await (const { text, event } of stream as unknown as AsyncIterable<EventDocument>)
+        seen.push(`${text} ${event}`)
     })()
     await pair.world.settle()
     pair.connect()

@@ -1,0 +1,162 @@
+/**
+ * Messages as people and programs see them.
+ *
+ * @module
+ */
+import { type PluginContext, z } from "allium/plugin"
+import type { ConversationBook } from "./book.ts"
+import type { Conversation } from "./conversation.ts"
+import { type Entry, type Head, isOurs, MESSAGE_STATES, stateOf } from "./entry.ts"
+import type { Note } from "./pen.ts"
+import { ATTACHMENT_KINDS, toHex } from "./wire.ts"
+
+/** Of a longer text, events show no more than this: they are kept in memory. */
+const EVENT_TEXT_BYTES_MAX = 65_536
+
+/** A message as people and programs see it. */
+export const messageShape = z.object({
+  /** Place in the conversation, from 1. Numbers of deleted messages are missing. */
+  number: z.int(),
+  /** 32 hexadecimal digits; the same on both sides. */
+  id: z.string(),
+  identity: z.string(),
+  /** The contact, or the group. */
+  contact: z.string(),
+  /** Who wrote it, in a group. */
+  author: z.string().optional(),
+  direction: z.enum(["in", "out"]),
+  state: z.enum(MESSAGE_STATES),
+  /** Code of why it failed. */
+  reason: z.string().optional(),
+  text: z.string(),
+  /** Whole length of the text, when an event shows its beginning only. */
+  textBytes: z.int().optional(),
+  /** By the sender's clock, whole minutes, ISO 8601. */
+  sentAt: z.string(),
+  unread: z.boolean(),
+  /** The conversation is muted: nobody wants to be woken. */
+  muted: z.boolean(),
+  /** Id of the message it answers. */
+  replyTo: z.string().optional(),
+  editedAt: z.string().optional(),
+  /** Disappears so many seconds after it was delivered (ours) or read (theirs). */
+  expiresS: z.int().optional(),
+  expiresAt: z.string().optional(),
+  attachments: z
+    .array(
+      z.object({
+        /** Id of the transfer, as `file list` shows it. */
+        transfer: z.string(),
+        name: z.string(),
+        size: z.int(),
+        kind: z.enum(ATTACHMENT_KINDS),
+        sha256: z.string().optional(),
+      }),
+    )
+    .optional(),
+  reactions: z.array(z.object({ by: z.string(), emoji: z.string() })).optional(),
+})
+/** A message as people and programs see it. */
+export type MessageDocument = z.output<typeof messageShape>
+
+/** What happens to messages. */
+export const HAPPENINGS = [...MESSAGE_STATES, "edited", "deleted", "expired", "reacted"] as const
+
+/** A message together with what happened to it. */
+export const eventShape = messageShape.extend({ event: z.enum(HAPPENINGS) })
+/** A message together with what happened to it. */
+export type EventDocument = z.output<typeof eventShape>
+
+/** Writes messages up. */
+export class Scribe {
+  readonly #context: PluginContext
+  readonly #book: ConversationBook
+
+  constructor(context: PluginContext, book: ConversationBook) {
+    this.#context = context
+    this.#book = book
+  }
+
+  /** With its whole text. */
+  async whole(conversation: Conversation, number: number, entry: Entry): Promise<MessageDocument> {
+    const text = await conversation.text(number, entry)
+    return this.#write(conversation.head, number, { ...entry, text })
+  }
+
+  /** A message whose text is in `entry` already. */
+  loaded(conversation: Conversation, number: number, entry: Entry): MessageDocument {
+    return this.#write(conversation.head, number, entry)
+  }
+
+  /** For the event stream: a long text is cut; that of a message that is gone is left out. */
+  async event(conversation: Conversation, note: Note): Promise<EventDocument> {
+    const { what, number, entry } = note
+    if (what === "deleted" || what === "expired") {
+      const { reactions: _, attachments: __, ...rest } = entry
+      return { ...this.#write(conversation.head, number, { ...rest, text: "" }), event: what }
+    }
+    const document = await this.whole(conversation, number, entry)
+    return { ...cut(document), event: what }
+  }
+
+  /** What the user calls an identity or contact. */
+  nameOf(head: Head, key: string): string {
+    if (key === head.identity) return this.#book.identityOf(head)?.name ?? key
+    const contact = this.#book.contactOf({ identity: head.identity, contact: key })
+    return contact?.name ?? (key === head.contact ? head.name : key)
+  }
+
+  #write(head: Head, number: number, entry: Entry): MessageDocument {
+    return {
+      number,
+      id: toHex(entry.id),
+      identity: this.nameOf(head, head.identity),
+      contact: this.nameOf(head, head.contact),
+      ...(entry.author !== undefined && { author: this.nameOf(head, entry.author) }),
+      direction: isOurs(entry) ? "out" : "in",
+      state: stateOf(number, entry, head),
+      ...(entry.reason !== undefined && { reason: entry.reason }),
+      text: entry.text,
+      sentAt: isoOf(entry.sentAt),
+      unread: !isOurs(entry) && number > head.readTo,
+      muted: head.mutedUntil > this.#context.clock.now(),
+      ...(entry.replyTo !== undefined && { replyTo: toHex(entry.replyTo) }),
+      ...(entry.editedAt !== undefined && { editedAt: isoOf(entry.editedAt) }),
+      ...(entry.expiresS !== undefined && { expiresS: entry.expiresS }),
+      ...(entry.expiresAt !== undefined && { expiresAt: isoOf(entry.expiresAt) }),
+      ...this.#extras(head, entry),
+    }
+  }
+
+  #extras(
+    head: Head,
+    { attachments, reactions = {} }: Entry,
+  ): Pick<MessageDocument, "attachments" | "reactions"> {
+    const reacted = Object.entries(reactions)
+    return {
+      ...(attachments !== undefined && {
+        attachments: attachments.map(({ transfer, name, size, kind, sha256 }) => ({
+          ...{ transfer: toHex(transfer), name, size, kind },
+          ...(sha256 !== undefined && { sha256: toHex(sha256) }),
+        })),
+      }),
+      ...(reacted.length > 0 && {
+        reactions: reacted.map(([key, emoji]) => ({ by: this.nameOf(head, key), emoji })),
+      }),
+    }
+  }
+}
+
+/** ISO 8601. */
+export function isoOf(ms: number): string {
+  return new Date(ms).toISOString()
+}
+
+/** At most 64 KiB of text, cut between two characters. */
+function cut(document: MessageDocument): MessageDocument {
+  const textBytes = Buffer.byteLength(document.text)
+  if (textBytes <= EVENT_TEXT_BYTES_MAX) return document
+  const start = Buffer.from(document.text).subarray(0, EVENT_TEXT_BYTES_MAX)
+  const text = new TextDecoder().decode(start, { stream: true })
+  return { ...document, text, textBytes }
+}

@@ -1,0 +1,238 @@
+/**
+ * What came by mail, from the receipt until it is in its conversation.
+ *
+ * A letter or report is appended to one journal in the commit of its receipt: nothing is decided yet, so nothing can
+ * contradict what people do meanwhile. Then it is applied to its conversation, and leaves the journal in the same commit.
+ * What a crash left here is applied at the next start, before anything new.
+ *
+ * @module
+ */
+import {
+  type ArrivedLetter,
+  type Change,
+  type Journal,
+  type LetterReport,
+  type PluginContext,
+  type Reception,
+  toAlliumError,
+  z,
+} from "allium/plugin"
+import { applyRecord } from "./apply.ts"
+import type { ConversationBook } from "./book.ts"
+import type { Conversation } from "./conversation.ts"
+import type { Pen } from "./pen.ts"
+import { applyReport, letterStateShape, parseLetterName } from "./report.ts"
+import { type MessageRecord, readRecord, unpackRecord } from "./wire.ts"
+
+/** Letters applied in one commit. */
+const TOGETHER_MAX = 64
+/** Bytes of one value of the journal; a long letter takes several. */
+const PIECE_BYTES = 524_288
+/** Until a full disk is tried again. */
+const RETRY_MS = 2_000
+/** Failures that pass by themselves. */
+const PASSING = ["STORE_FULL", "STORE_FAILED", "BUSY"]
+
+const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array)
+const itemShape = z.discriminatedUnion("kind", [
+  z.object({
+    kind: z.literal("letter"),
+    identity: z.string(),
+    contact: z.string(),
+    own: z.boolean(),
+    content: bytes,
+    /** How many values after this one hold the rest. */
+    more: z.int(),
+  }),
+  z.object({ kind: z.literal("more"), content: bytes }),
+  z.object({
+    kind: z.literal("report"),
+    identity: z.string(),
+    contact: z.string(),
+    name: z.string(),
+    state: letterStateShape,
+  }),
+])
+type Item = z.output<typeof itemShape>
+
+/** Something to be done to a conversation, and what then leaves the journal. */
+interface Task {
+  readonly identity: string
+  readonly contact: string
+  readonly deed: (pen: Pen) => Promise<void>
+  readonly done: readonly Change[]
+}
+
+/** Takes letters of one kind in place of the conversations with contacts: groups do. */
+export type Extension = (letter: ArrivedLetter, value: unknown) => Promise<Reception>
+
+/** See the module. */
+export class Inbox {
+  readonly #context: PluginContext
+  readonly #book: ConversationBook
+  readonly #journal: Journal<Item>
+  readonly #extensions = new Map<string, Extension>()
+  /** By conversation: what waits to be applied. */
+  readonly #waiting = new Map<string, Task[]>()
+
+  constructor(context: PluginContext, book: ConversationBook) {
+    this.#context = context
+    this.#book = book
+    this.#journal = context.store.journal("inbox", itemShape)
+  }
+
+  /** Hands letters whose records have this `kind` to somebody else. */
+  extend(kind: string, extension: Extension): void {
+    this.#extensions.set(kind, extension)
+  }
+
+  /** What a crash left is applied first; then letters are taken. */
+  async open(): Promise<void> {
+    const left: Task[] = []
+    for await (const task of this.#left()) left.push(task)
+    for (const task of left) this.#add(task)
+    this.#context.mail.receive((letter) => this.#receive(letter))
+    this.#context.mail.onReport((report) => this.#report(report))
+  }
+
+  /** @throws {AlliumError} `BAD_RECORD`. */
+  async #receive(letter: ArrivedLetter): Promise<Reception> {
+    const value = unpackRecord(letter.content)
+    const extension = this.#extensions.get(String((value as { kind?: unknown } | null)?.kind))
+    if (extension !== undefined) return extension(letter, value)
+    const record = readRecord(value)
+    const parties = { identity: letter.identity.key, contact: letter.contact.key }
+    if (record.kind === "typing") return this.#typing(letter)
+    const own = letter.from === "own device"
+    const changes = this.#appendLetter({ ...parties, own }, letter.content)
+    const task = this.#letterTask({ ...parties, own }, record, changes)
+    return { changes, done: () => this.#add(task) }
+  }
+
+  #typing({ identity, contact, from }: ArrivedLetter): Reception {
+    const tell = () =>
+      this.#context.emit("typing", { identity: identity.name, contact: contact.name })
+    return { changes: [], ...(from === "contact" && { done: tell }) }
+  }
+
+  async #report({ identity, contact, name, state }: LetterReport): Promise<Reception> {
+    if (parseLetterName(name) === undefined) return { changes: [] }
+    const parties = { identity: identity.key, contact: contact.key }
+    const append = this.#journal.append({ kind: "report", ...parties, name, state })
+    const task = this.#reportTask(parties, { name, state }, append.sequence)
+    return { changes: [append], done: () => this.#add(task) }
+  }
+
+  #appendLetter(from: { identity: string; contact: string; own: boolean }, content: Uint8Array) {
+    const pieces: Uint8Array[] = []
+    for (let start = 0; start === 0 || start < content.length; start += PIECE_BYTES)
+      pieces.push(content.slice(start, start + PIECE_BYTES))
+    const [first = new Uint8Array(), ...rest] = pieces
+    return [
+      this.#journal.append({ kind: "letter", ...from, content: first, more: rest.length }),
+      ...rest.map((piece) => this.#journal.append({ kind: "more", content: piece })),
+    ]
+  }
+
+  #letterTask(
+    { own, ...parties }: { identity: string; contact: string; own: boolean },
+    record: MessageRecord,
+    places: readonly { sequence: number }[],
+  ): Task {
+    const by = own ? parties.identity : parties.contact
+    return {
+      ...parties,
+      deed: (pen) => applyRecord(pen, record, { by, now: this.#now() }),
+      done: places.map(({ sequence }) => this.#journal.remove(sequence)),
+    }
+  }
+
+  #reportTask(
+    parties: { identity: string; contact: string },
+    report: Pick<LetterReport, "name" | "state">,
+    sequence: number,
+  ): Task {
+    return {
+      ...parties,
+      deed: (pen) => applyReport(pen, report, this.#now()),
+      done: [this.#journal.remove(sequence)],
+    }
+  }
+
+  /** What is in the journal, in order of coming. */
+  async *#left(): AsyncGenerator<Task> {
+    let letter: (Item & { kind: "letter" }) | undefined
+    let places: { sequence: number }[] = []
+    let pieces: Uint8Array[] = []
+    for await (const [sequence, item] of this.#journal.read()) {
+      if (item.kind === "report") {
+        yield this.#reportTask(item, item, sequence)
+        continue
+      }
+      if (item.kind === "letter") [letter, places, pieces] = [item, [], []]
+      places.push({ sequence })
+      pieces.push(item.content)
+      if (letter === undefined || pieces.length <= letter.more) continue
+      const record = readRecord(unpackRecord(new Uint8Array(Buffer.concat(pieces))))
+      yield this.#letterTask(letter, record, places)
+      letter = undefined
+    }
+  }
+
+  #add(task: Task): void {
+    const key = `${task.identity}/${task.contact}`
+    const line = this.#waiting.get(key)
+    if (line !== undefined) return void line.push(task)
+    const fresh = [task]
+    this.#waiting.set(key, fresh)
+    void this.#drain(key, fresh).catch((error) => this.#damaged(error))
+  }
+
+  async #drain(key: string, line: Task[]): Promise<void> {
+    const { signal, clock } = this.#context
+    try {
+      const [first] = line
+      if (first === undefined) return
+      const conversation = await this.#book.at(first)
+      while (line.length > 0 && !signal.aborted) {
+        const some = line.slice(0, TOGETHER_MAX)
+        if (await this.#apply(conversation, some)) line.splice(0, some.length)
+        else await clock.sleep(RETRY_MS, { signal })
+      }
+    } finally {
+      this.#waiting.delete(key) // in the turn that found the line empty
+    }
+  }
+
+  /** Whether that is settled; otherwise it is to be tried again. */
+  async #apply(conversation: Conversation, tasks: readonly Task[]): Promise<boolean> {
+    try {
+      await conversation.change(async (pen) => {
+        for (const { deed, done } of tasks) {
+          await deed(pen)
+          pen.also(...done)
+        }
+      })
+      return true
+    } catch (error) {
+      const { code } = toAlliumError(error)
+      if (PASSING.includes(code)) return false
+      if (code === "STORE_CLOSED") return true // at the next start
+      for (const task of tasks.length > 1 ? tasks : [])
+        while (!(await this.#apply(conversation, [task])))
+          await this.#context.clock.sleep(RETRY_MS, { signal: this.#context.signal })
+      if (tasks.length === 1) this.#damaged(error)
+      return true
+    }
+  }
+
+  /** It stays in the journal, and is tried again at the next start. */
+  #damaged(error: unknown): void {
+    if (this.#context.signal.aborted) return
+    this.#context.log.error("letter.not-applied", { code: toAlliumError(error).code })
+  }
+
+  #now(): number {
+    return Math.floor(this.#context.clock.now())
+  }
+}

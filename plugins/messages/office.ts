@@ -1,0 +1,134 @@
+/**
+ * What every desk of the messages plugin works with: conversations, mail, those who listen.
+ *
+ * @module
+ */
+import { randomUUID } from "node:crypto"
+import {
+  AlliumError,
+  type Change,
+  type Contact,
+  type Identity,
+  type PluginContext,
+  Turns,
+  toAlliumError,
+} from "allium/plugin"
+import { ConversationBook } from "./book.ts"
+import type { Conversation, ConversationListener, Numbered } from "./conversation.ts"
+import { Scribe } from "./document.ts"
+import { Expiries } from "./expiry.ts"
+import { Feed } from "./feed.ts"
+import { Inbox } from "./inbox.ts"
+import type { Expiry, Note } from "./pen.ts"
+import { Settings } from "./settings.ts"
+import { packRecord, type RecordBody } from "./wire.ts"
+
+/** A conversation with a contact, and whose it is. */
+export interface Talk {
+  readonly identity: Identity
+  readonly contact: Contact
+  readonly conversation: Conversation
+}
+
+/** See the module. */
+export class Office implements ConversationListener {
+  readonly context: PluginContext
+  readonly book: ConversationBook
+  readonly scribe: Scribe
+  readonly feed = new Feed()
+  readonly inbox: Inbox
+  readonly settings: Settings
+  readonly #expiries: Expiries
+  readonly #telling = new Turns()
+
+  constructor(context: PluginContext) {
+    this.context = context
+    this.book = new ConversationBook(context, this)
+    this.scribe = new Scribe(context, this.book)
+    this.inbox = new Inbox(context, this.book)
+    this.settings = new Settings(context.store)
+    this.#expiries = new Expiries(context, this.book)
+  }
+
+  /** Begins to take letters, and to let disappear what shall. */
+  async open(): Promise<void> {
+    await this.inbox.open()
+    this.#expiries.start()
+  }
+
+  /** @throws {AlliumError} `NO_IDENTITY`, `NOT_FOUND`, `NO_CONTACT`. */
+  async find(input: { identity?: string | undefined; contact: string }): Promise<Talk> {
+    const identity = this.context.identities.find(input.identity)
+    const contact = this.context.contacts.find(identity, input.contact)
+    return { identity, contact, conversation: await this.book.of(identity, { contact }) }
+  }
+
+  /** The same, when the contact may be written to. @throws {AlliumError} `CONTACT_STATE` too. */
+  async findTalking(input: { identity?: string | undefined; contact: string }): Promise<Talk> {
+    const talk = await this.find(input)
+    const { state } = talk.contact
+    if (state === "accepted" || state === "requested") return talk
+    throw new AlliumError(
+      "CONTACT_STATE",
+      `Cannot send message: contact is ${state}, expected accepted`,
+    )
+  }
+
+  /**
+   * A message of a conversation, by its number there or its id.
+   * @throws {AlliumError} `NOT_FOUND`.
+   */
+  async message(conversation: Conversation, which: string): Promise<Numbered> {
+    const isId = /^[0-9a-f]{32}$/i.test(which)
+    const number = isId ? await conversation.find(which.toLowerCase()) : Number(which)
+    const entry = number === undefined ? undefined : await conversation.get(number)
+    if (number !== undefined && entry !== undefined) return [number, entry]
+    throw new AlliumError(
+      "NOT_FOUND",
+      "Cannot find message: the conversation has none of this number or id",
+    )
+  }
+
+  /** Puts a letter into the outbox, in one commit with `also`. @throws {AlliumError} as the mail. */
+  post(
+    to: Pick<Talk, "identity" | "contact">,
+    letter: { body: RecordBody; name: string },
+    also: readonly Change[],
+  ): Promise<void> {
+    const content = packRecord(letter.body)
+    return this.context.mail.send(to, { content, name: letter.name }, also)
+  }
+
+  /** Name of a letter nobody follows. */
+  letterName(kind: RecordBody["kind"]): string {
+    return `${kind}/${randomUUID()}`
+  }
+
+  /** Whole milliseconds since 1970. */
+  now(): number {
+    return Math.floor(this.context.clock.now())
+  }
+
+  /** For {@linkcode Conversation}: tells of it, in order. */
+  noted(conversation: Conversation, notes: readonly Note[]): void {
+    for (const note of notes)
+      this.#telling
+        .take(() => this.#tell(conversation, note))
+        .catch((error) => this.#untold(toAlliumError(error)))
+  }
+
+  /** For {@linkcode Conversation}. */
+  expires(expiries: readonly Expiry[]): void {
+    for (const expiry of expiries) this.#expiries.add(expiry)
+  }
+
+  async #tell(conversation: Conversation, note: Note): Promise<void> {
+    const document = await this.scribe.event(conversation, note)
+    this.context.emit(document.event, document)
+    this.feed.tell({ conversation, document })
+  }
+
+  #untold({ code }: AlliumError): void {
+    if (!this.context.signal.aborted) this.context.log.error("event.not-told", { code })
+  }
+}
