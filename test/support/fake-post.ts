@@ -160,6 +160,7 @@ export class FakePostPeer {
 
   /** Whether the last thing said of every promised letter is that it was delivered. */
   get isDone(): boolean {
+    if (this.post?.waitingCount(this.other.peer) !== 0) return false
     return [...this.promised.keys()].every(
       (name) => this.statesOf(name).at(-1)?.kind === "delivered",
     )

@@ -9,7 +9,7 @@ import { AlliumError, isAlliumError, toAlliumError } from "../../base/errors.ts"
 import type { Opened } from "../envelope/crypto.ts"
 import type { Correspondent } from "./correspondent.ts"
 import type { Draft } from "./draft.ts"
-import { advance, hearPart, nextLetter } from "./incoming.ts"
+import { advance, hearPart, nextLetter, oweAgain } from "./incoming.ts"
 import { readIntroduction } from "./introduction.ts"
 import { listJournal, type Session, toHex } from "./kept.ts"
 import { CONTROL_TOPIC, readBody } from "./letter.ts"
@@ -25,6 +25,9 @@ const DIGEST_BYTES = 8
 const RECENT_DIGESTS = 32
 /** Rows of digests kept: with the recent ones, 1,056 envelopes are known again. */
 const DIGEST_ROWS_MAX = 32
+
+/** Sessions begun with prekeys that we still keep; with as many, no other can be begun until prekeys are forgotten. */
+const SEEN_MAX = 4_096
 
 /** What became of an envelope. */
 export type Verdict = "taken" | "known" | "unreadable"
@@ -63,8 +66,8 @@ export async function handOverAll(it: Correspondent): Promise<boolean> {
 
 async function hear(it: Correspondent, draft: Draft, envelope: Uint8Array): Promise<Verdict> {
   const opened = openIt(it, draft, envelope) ?? (await accept(it, draft, envelope))
-  if (opened === undefined) return again(it, draft, digestOf(envelope))
-  if (opened === "seen") return again(it, draft, undefined)
+  if (opened === undefined) return again(draft, digestOf(envelope))
+  if (opened === "seen") return again(draft, undefined)
   remember(draft, digestOf(envelope))
   const payload = readOrNothing(opened.payload)
   if (payload === undefined) it.options.log.warn("bad-payload")
@@ -96,37 +99,32 @@ async function accept(
   envelope: Uint8Array,
 ): Promise<Heard | "seen" | undefined> {
   const { crypto, self, clock } = it.options
-  for (const prekeys of draft.prekeys.values()) {
+  for (const [id, prekeys] of draft.prekeys) {
     const opened = crypto.accept(self, prekeys, envelope, { nowMs: clock.now() })
     if (opened === undefined || !equal(opened.peerKey, it.key)) continue
     const name = toHex(opened.session.name)
     if ((await draft.tables.seen.get(name)) !== undefined) return "seen"
-    return keepAccepted(it, draft, opened)
+    if (draft.state.seenCount >= SEEN_MAX) return undefined
+    return keepAccepted(draft, opened, id)
   }
   return undefined
 }
 
-function keepAccepted(it: Correspondent, draft: Draft, opened: Opened): Heard {
+function keepAccepted(draft: Draft, opened: Opened, prekeyId: string): Heard {
   const name = toHex(opened.session.name)
   const epoch = readOrNothing(opened.payload)?.epoch ?? 0
   const session = { name, crypto: opened.session, epoch, peerOrigin: undefined }
   keepSession(draft, session)
-  draft.add(draft.tables.seen.put(name, it.options.clock.now()))
+  draft.add(draft.tables.seen.put(name, prekeyId))
+  draft.state.seenCount++
   draft.state.answer = true
   return { session, payload: opened.payload }
 }
 
 /** What was taken before is answered, so that it does not come for ever. */
-async function again(
-  it: Correspondent,
-  draft: Draft,
-  digest: Uint8Array | undefined,
-): Promise<Verdict> {
-  if (digest !== undefined && !(await isKnown(it, draft, digest))) return "unreadable"
-  const { state } = draft
-  state.incoming = state.incoming.map((one) =>
-    equal(one.origin, state.peerOrigin) ? { ...one, owed: true } : one,
-  )
+async function again(draft: Draft, digest: Uint8Array | undefined): Promise<Verdict> {
+  if (digest !== undefined && !(await isKnown(draft, digest))) return "unreadable"
+  oweAgain(draft)
   return "known"
 }
 
@@ -145,7 +143,7 @@ function remember(draft: Draft, digest: Uint8Array): void {
   if (row.sequence > DIGEST_ROWS_MAX) draft.add(tables.taken.remove(row.sequence - DIGEST_ROWS_MAX))
 }
 
-async function isKnown(_it: Correspondent, draft: Draft, digest: Uint8Array): Promise<boolean> {
+async function isKnown(draft: Draft, digest: Uint8Array): Promise<boolean> {
   const rows = await listJournal(draft.tables.taken)
   return [draft.state.recent, ...rows.map(([, row]) => row)].some((row) => {
     for (let at = 0; at < row.length; at += DIGEST_BYTES)

@@ -12,7 +12,8 @@ import { openMove } from "./move.ts"
 import { nameOfPlace } from "./places.ts"
 import type { Introduction, Place } from "./post.ts"
 import { hashIntroduction, introduceTo, learn } from "./prekeys.ts"
-import { equal, keepBegun, preferred } from "./sessions.ts"
+import { equal, keepBegun } from "./sessions.ts"
+import { within } from "./within.ts"
 
 /** Sessions begun with one correspondent within {@linkcode BEGIN_SPAN_MS}, so that two who cannot read each other rest. */
 const BEGIN_MAX = 3
@@ -29,12 +30,21 @@ function recentlyBegun(it: Correspondent): number[] {
   return it.memory.state.begunAt.filter((at) => at <= nowMs && nowMs - at < BEGIN_SPAN_MS)
 }
 
-/** Asks them for their introduction, if that can be done now; what we know serves otherwise. */
-export async function refresh(it: Correspondent, signal: AbortSignal): Promise<void> {
-  const { greet, log } = it.options
+/**
+ * Asks them for their introduction, if that can be done now; what we know serves otherwise.
+ *
+ * @param call.atMostMs - For how long, when something is known.
+ */
+export async function refresh(
+  it: Correspondent,
+  call: { signal: AbortSignal; atMostMs: number },
+): Promise<void> {
+  const { greet, log, clock } = it.options
   if (greet === undefined) return
+  const ask = (signal: AbortSignal) => greet(it.peer, { signal })
   try {
-    const introduction = await greet(it.peer, { signal })
+    const knows = it.memory.theirs.bundle !== undefined
+    const introduction = await (knows ? within({ ...call, clock }, ask) : ask(call.signal))
     await it.alter(async (draft) => learn(it, draft, introduction))
   } catch (error) {
     log.debug("courier.greet", { code: toAlliumError(error).code })
@@ -101,9 +111,4 @@ function openOrNothing(moveKey: Uint8Array, moved: Uint8Array): Place | undefine
 function same(left: Place, right: Place): boolean {
   if (left.kind === "self" || right.kind === "self") return left.kind === right.kind
   return nameOfPlace(left) === nameOfPlace(right) && equal(left.sendId, right.sendId)
-}
-
-/** For whoever decides whether to begin. */
-export function hasSession({ memory }: Correspondent): boolean {
-  return preferred(memory.sessions, memory.state) !== undefined
 }

@@ -5,8 +5,10 @@
  *
  * @module
  */
+import { isAlliumError } from "../../base/errors.ts"
 import { Turns } from "../../base/turns.ts"
 import type { Change, Journal, Table } from "../../store/store.ts"
+import type { CryptoSession } from "../envelope/crypto.ts"
 import { Draft } from "./draft.ts"
 import { keyOfPeer } from "./introduction.ts"
 import {
@@ -92,10 +94,20 @@ export class Correspondent {
   async #readSessions(): Promise<Session[]> {
     const sessions: Session[] = []
     for (const [name, { bytes, epoch, peerOrigin }] of await listTable(this.tables.sessions)) {
-      const crypto = this.options.crypto.importSession(bytes)
-      sessions.push({ name, crypto, epoch, peerOrigin })
+      const crypto = this.#importSession(bytes)
+      if (crypto !== undefined) sessions.push({ name, crypto, epoch, peerOrigin })
     }
     return sessions
+  }
+
+  #importSession(bytes: Uint8Array): CryptoSession | undefined {
+    try {
+      return this.options.crypto.importSession(bytes)
+    } catch (error) {
+      if (!isAlliumError(error, "BAD_SESSION")) throw error
+      this.options.log.error("bad-session")
+      return undefined
+    }
   }
 
   /** Several changes that must not meet others; inside, only {@linkcode change} may be used. */
@@ -171,7 +183,7 @@ function emptyMemory(origin: Uint8Array): Memory {
   const counts = { epoch: 0, base: 0, cut: 0, top: 0, stored: 0 }
   const state = {
     ...{ origin, origins: [], ...counts, held: [], incoming: [], answer: false },
-    ...{ begunAt: [], recent: new Uint8Array() },
+    ...{ begunAt: [], seenCount: 0, recent: new Uint8Array() },
   }
   return {
     ...{ state, theirs: { places: [] }, sessions: [], prekeys: new Map() },

@@ -9,7 +9,7 @@
 import { Alarm } from "../../base/alarm.ts"
 import { type Backoff, openBackoff } from "../../base/backoff.ts"
 import { AlliumError, toAlliumError } from "../../base/errors.ts"
-import type { PutAnswer } from "../mailbox/mailbox.ts"
+import { type PutAnswer, QUEUE_ID_BYTES } from "../mailbox/mailbox.ts"
 import { handOverAll } from "./arrival.ts"
 import { beginSession, mayBegin, refresh, replacePlace, tellOfUs } from "./begin.ts"
 import { Cargo } from "./cargo.ts"
@@ -19,6 +19,7 @@ import type { Sealed } from "./outgoing.ts"
 import { PlaceChoice } from "./places.ts"
 import type { Place } from "./post.ts"
 import { preferred } from "./sessions.ts"
+import { within } from "./within.ts"
 
 /** Envelopes on their way to a mailbox at once: what one round trip of several seconds can carry. */
 const PUTS_MAX = 32
@@ -58,9 +59,17 @@ export class Courier {
     this.#backoff = openBackoff({ firstMs: RETRY_FIRST_MS, mostMs: RETRY_MOST_MS, chance })
   }
 
-  /** Their own mailbox, if it is open now. */
-  get direct(): Putting | undefined {
-    return this.#direct
+  /** Hands `deed` their own mailbox, if it can be had soon; nothing waits for it. */
+  async useDirect(deed: (mailbox: Putting) => Promise<void>): Promise<void> {
+    if (this.#direct !== undefined) return deed(this.#direct)
+    if (!this.#it.memory.theirs.places.some(({ kind }) => kind === "self")) return
+    await using mailbox = await this.#open({ kind: "self" }, true)
+    await deed(mailbox)
+  }
+
+  /** Aborts when the courier is to end. */
+  get signal(): AbortSignal {
+    return this.#signal
   }
 
   /** Resolves when it rests. */
@@ -146,7 +155,8 @@ export class Courier {
   }
 
   async #begin(): Promise<void> {
-    await refresh(this.#it, this.#signal)
+    if (this.#anew || this.#it.memory.theirs.bundle === undefined)
+      await refresh(this.#it, { signal: this.#signal, atMostMs: SELF_PATIENCE_MS })
     await beginSession(this.#it)
     if (this.#anew) this.#it.options.told?.(this.#it.peer, "anew")
     this.#anew = false
@@ -171,9 +181,8 @@ export class Courier {
     const { reach, clock } = this.#it.options
     if (place.kind !== "self" || !hasOthers)
       return reach(this.#it.peer, place, { signal: this.#signal })
-    return within(SELF_PATIENCE_MS, { signal: this.#signal, clock }, (signal) =>
-      reach(this.#it.peer, place, { signal }),
-    )
+    const bound = { atMostMs: SELF_PATIENCE_MS, signal: this.#signal, clock }
+    return within(bound, (signal) => reach(this.#it.peer, place, { signal }))
   }
 
   /** Puts what is due, several envelopes at once, until nothing came for a while. */
@@ -205,7 +214,7 @@ export class Courier {
   async #put(mailbox: Putting, place: Place, sealed: Sealed): Promise<void> {
     const { key, id, envelope } = sealed
     try {
-      const sendId = place.kind === "tower" ? place.sendId : new Uint8Array(32)
+      const sendId = place.kind === "tower" ? place.sendId : new Uint8Array(QUEUE_ID_BYTES)
       const answer = await mailbox.put({ sendId, id, envelope }, { signal: this.#signal })
       await this.#hear(answer, key, place)
     } finally {
@@ -244,25 +253,5 @@ export class Courier {
     const { places } = this.#it.memory.theirs
     const best = this.#choice.choose(places, this.#cargo.staleAt)
     return best?.kind === "self" && place.kind !== "self"
-  }
-}
-
-/** Runs `task` for so long at most. */
-async function within<T>(
-  ms: number,
-  { signal, clock }: { signal: AbortSignal; clock: Correspondent["options"]["clock"] },
-  task: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const over = new AbortController()
-  const done = new AbortController()
-  const timer = clock.sleep(ms, { signal: AbortSignal.any([signal, done.signal]) })
-  timer.then(
-    () => over.abort(),
-    () => {},
-  )
-  try {
-    return await task(AbortSignal.any([signal, over.signal]))
-  } finally {
-    done.abort()
   }
 }

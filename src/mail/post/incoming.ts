@@ -167,6 +167,13 @@ export function owedAcks(state: State, parts: readonly HeldPart[], byteCount: nu
   }))
 }
 
+/** They are to be told once more: what told them may be lost. */
+export function oweAgain({ state }: Draft): void {
+  state.incoming = state.incoming.map((stream) =>
+    equal(stream.origin, state.peerOrigin) ? { ...stream, owed: true } : stream,
+  )
+}
+
 /** They were told. */
 export function paidAcks({ state }: Draft): void {
   if (state.incoming.some(({ owed }) => owed))

@@ -53,6 +53,8 @@ const stateShape = z.object({
   introduced: bytes.optional(),
   /** When we began sessions, in the last hour; milliseconds since 1970. */
   begunAt: z.array(z.int()),
+  /** Sessions that were begun with prekeys that are still kept. */
+  seenCount: count,
   /** Short hashes of envelopes taken last, joined. */
   recent: bytes,
 })
@@ -132,7 +134,8 @@ export function openTables(room: StoreRoom) {
     theirs: room.table("theirs", theirsShape),
     sessions: room.table("sessions", sessionShape),
     prekeys: room.table("prekeys", prekeysShape),
-    seen: room.table("seen", z.int()),
+    /** By session name: the prekeys it was begun with. */
+    seen: room.table("seen", z.string()),
     outbox: room.journal("outbox", outboxShape),
     letters: room.table("letters", bytes),
     flight: room.table("flight", flyingShape),

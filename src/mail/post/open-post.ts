@@ -38,8 +38,6 @@ interface Desk {
   readonly it: Correspondent
   readonly courier: Courier
   readonly end: AbortController
-  /** Calls that are running. */
-  users: number
 }
 
 class OpenPost implements Post {
@@ -49,6 +47,8 @@ class OpenPost implements Post {
   /** Those of {@linkcode #desks} that are open. */
   readonly #open = new Map<string, Desk>()
   readonly #known = new Set<string>()
+  /** Calls that are running, by peer. */
+  readonly #users = new Map<string, number>()
   #closed = false
 
   constructor(options: PostOptions) {
@@ -79,7 +79,7 @@ class OpenPost implements Post {
 
   flash(peer: string, letter: Omit<OutLetter, "name">): Promise<void> {
     requireLetter(letter)
-    return this.#use(peer, ({ it, courier, end }) => sendFlash(it, letter, { courier, end }))
+    return this.#use(peer, ({ it, courier }) => sendFlash(it, letter, courier))
   }
 
   waitingCount(peer: string): number {
@@ -104,6 +104,13 @@ class OpenPost implements Post {
       await it.alter(async (draft) => learn(it, draft, introduction))
       this.#known.add(peer)
       courier.retry()
+    })
+  }
+
+  theirs(peer: string): Promise<Introduction | undefined> {
+    return this.#use(peer, async ({ it }) => {
+      const { bundle, places } = it.memory.theirs
+      return bundle && { bundle: new Uint8Array(bundle), places }
     })
   }
 
@@ -156,13 +163,18 @@ class OpenPost implements Post {
 
   async #use<T>(peer: string, deed: (desk: Desk) => Promise<T>): Promise<T> {
     if (this.#closed) throw new AlliumError("NO_POST", "Cannot use post: it was closed")
-    const desk = await this.#desk(peer)
-    desk.users++
+    this.#users.set(peer, (this.#users.get(peer) ?? 0) + 1)
     try {
-      return await deed(desk)
+      return await deed(await this.#desk(peer))
     } finally {
-      desk.users--
+      this.#leave(peer)
     }
+  }
+
+  #leave(peer: string): void {
+    const left = (this.#users.get(peer) ?? 1) - 1
+    if (left > 0) this.#users.set(peer, left)
+    else this.#users.delete(peer)
   }
 
   #desk(peer: string): Promise<Desk> {
@@ -180,7 +192,7 @@ class OpenPost implements Post {
     await it.load()
     const end = new AbortController()
     setMaxListeners(0, end.signal)
-    const desk = { it, courier: new Courier(it, end.signal), end, users: 0 }
+    const desk = { it, courier: new Courier(it, end.signal), end }
     this.#open.set(peer, desk)
     return desk
   }
@@ -188,7 +200,8 @@ class OpenPost implements Post {
   /** Whoever has nothing to do is read again when needed. */
   #makeRoom(): void {
     const idle = [...this.#open].filter(
-      ([, { it, courier, users }]) => users === 0 && !it.isBusy && courier.running === undefined,
+      ([peer, { it, courier }]) =>
+        !this.#users.has(peer) && !it.isBusy && courier.running === undefined,
     )
     for (const [peer] of idle.slice(0, Math.max(0, idle.length - IDLE_MAX + 1))) {
       this.#open.delete(peer)

@@ -7,7 +7,7 @@ import type { RandomBytes } from "../../base/random.ts"
 import type { EnvelopeCrypto } from "../envelope/crypto.ts"
 import { ENVELOPE_ID_BYTES } from "../mailbox/mailbox.ts"
 import type { Draft } from "./draft.ts"
-import { owedAcks, paidAcks } from "./incoming.ts"
+import { oweAgain, owedAcks, paidAcks } from "./incoming.ts"
 import type { Flying, Session } from "./kept.ts"
 import { CONTROL_TOPIC } from "./letter.ts"
 import type { Entry, Outbox } from "./outbox.ts"
@@ -70,6 +70,7 @@ function reconcile(draft: Draft): void {
 export function cutAnew(draft: Draft): void {
   draft.flight = new Map()
   draft.state.cut = draft.state.base
+  oweAgain(draft)
 }
 
 /**

@@ -86,6 +86,8 @@ export interface Post extends AsyncDisposable {
   introduce(peer: string): Promise<Introduction>
   /** Learns of a correspondent, or of their new places. @throws {AlliumError} `BAD_BUNDLE`, also when it is another's. */
   meet(peer: string, introduction: Introduction): Promise<void>
+  /** What we know of them, for a backup; `undefined` when that is not enough to send. */
+  theirs(peer: string): Promise<Introduction | undefined>
   /** Whether we know enough of them to send. */
   knows(peer: string): boolean
   /**

@@ -22,7 +22,7 @@ const RETIRED_MS = 30 * 24 * 3_600_000
 export async function introduceTo(it: Correspondent, draft: Draft): Promise<Introduction> {
   const places = await it.options.ownPlaces(it.peer)
   const nowMs = it.options.clock.now()
-  forgetOld(draft, nowMs)
+  await forgetOld(draft, nowMs)
   const current = [...draft.prekeys.values()].find(({ retiredAt }) => retiredAt === undefined)
   if (current !== undefined && nowMs - current.madeAt < RENEW_MS)
     return { bundle: current.bundle, places }
@@ -41,11 +41,19 @@ function renew(it: Correspondent, draft: Draft, nowMs: number): Uint8Array {
   return made.bundle
 }
 
-function forgetOld(draft: Draft, nowMs: number): void {
-  const left = [...draft.prekeys].filter(
-    ([, { retiredAt }]) => retiredAt === undefined || nowMs - retiredAt < RETIRED_MS,
+/** With the prekeys go the names of sessions that were begun with them: nobody can begin those again. */
+async function forgetOld(draft: Draft, nowMs: number): Promise<void> {
+  const old = [...draft.prekeys].filter(
+    ([, { retiredAt }]) => retiredAt !== undefined && nowMs - retiredAt >= RETIRED_MS,
   )
-  if (left.length < draft.prekeys.size) draft.prekeys = new Map(left)
+  if (old.length === 0) return
+  const ids = new Set(old.map(([id]) => id))
+  draft.prekeys = new Map([...draft.prekeys].filter(([id]) => !ids.has(id)))
+  for await (const [name, id] of draft.tables.seen.entries())
+    if (ids.has(id)) {
+      draft.add(draft.tables.seen.remove(name))
+      draft.state.seenCount--
+    }
 }
 
 /** Names an introduction, so that it is known whether it was told already. */

@@ -57,9 +57,9 @@ describe("openPost(), when a process dies", () => {
       ),
     )
     expect(crashes.length).toBeGreaterThan(40)
-    const step = Math.max(1, Math.round(6 / fuzzRuns(1)))
+    const step = Math.max(1, Math.round(12 / fuzzRuns(1)))
     for (const [index, crash] of crashes.entries())
-      if (index % step === 0 || index < 8)
+      if (index % step === 0 || index < 4)
         await story(crash).catch((error: unknown) => {
           throw new Error(JSON.stringify(crash), { cause: error })
         })
