@@ -13,6 +13,8 @@ const benches: Record<string, () => Promise<{ bench: Bench }>> = {
   "embedded-stream": () => import("./embedded-stream.ts"),
   "link-http2": () => import("./link-http2.ts"),
   router: () => import("./router.ts"),
+  envelopes: () => import("./envelopes.ts"),
+  tower: () => import("./tower.ts"),
 }
 
 const asked = process.argv.slice(2)

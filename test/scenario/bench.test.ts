@@ -3,6 +3,7 @@
  */
 import { afterAll, describe, expect, it } from "vitest"
 import { measureEmbedded } from "../../bench/embedded-stream.ts"
+import { measureEnvelopes } from "../../bench/envelopes.ts"
 import { alternate, type Figure, figure, holds, median, ratios } from "../../bench/figure.ts"
 import { compareStreams, bench as samStream } from "../../bench/sam-stream.ts"
 import { openEmbeddedBridge } from "../../src/bridge/index.ts"
@@ -39,6 +40,12 @@ describe("bench/sam-stream.ts", () => {
 describe("bench/embedded-stream.ts", () => {
   it("compares sockets, streams and links", async () => {
     expectMeasured(await measureEmbedded({ rounds: 1, mebibytes: 1 }))
+  })
+})
+
+describe("bench/envelopes.ts", () => {
+  it("seals, opens, turns, accepts, refuses and stores", () => {
+    expectMeasured(measureEnvelopes({ rounds: 1, oneWay: 20, turns: 4 }))
   })
 })
 

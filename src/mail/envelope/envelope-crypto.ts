@@ -64,7 +64,8 @@ function seal(state: SessionState, payload: Uint8Array, random: RandomBytes) {
   return { session: new Session({ ...state, ratchet: taken.state }), envelope }
 }
 
-function open(state: SessionState, envelope: Uint8Array, nowMs: number): Opened | undefined {
+function open(state: SessionState, envelope: Uint8Array, clockMs: number): Opened | undefined {
+  const nowMs = Math.max(0, Math.floor(clockMs)) // as it is written to disk
   const frame = openFrame(state.bound, envelope)
   if (frame === undefined) return undefined
   for (const { headerKey, first } of readableChains(state.ratchet)) {

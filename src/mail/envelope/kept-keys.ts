@@ -86,6 +86,7 @@ function withinBounds(kept: KeptKeys): KeptKeys {
   return bounded
 }
 
-function isOf(chain: ChainMark, headerKey: Uint8Array): boolean {
+/** Whether a header key is that of a chain, also after the disk. */
+export function isOf(chain: ChainMark, headerKey: Uint8Array): boolean {
   return Buffer.compare(chain.headerKey, headerKey) === 0
 }

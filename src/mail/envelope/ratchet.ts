@@ -11,7 +11,7 @@
 import { AlliumError } from "../../base/errors.ts"
 import type { RandomBytes } from "../../base/random.ts"
 import { stepChain } from "./kdf.ts"
-import { type ChainMark, type KeptKey, keepKeys, takeKey, withoutOld } from "./kept-keys.ts"
+import { type ChainMark, isOf, type KeptKey, keepKeys, takeKey, withoutOld } from "./kept-keys.ts"
 import type {
   Header,
   RatchetState,
@@ -86,7 +86,7 @@ export interface ReceivingKey {
 export function readableChains(state: RatchetState): ChainMark[] {
   const { receiving, kept } = state
   const next = nextMark(state)
-  const older = kept.filter((chain) => chain.headerKey !== receiving?.headerKey).reverse()
+  const older = kept.filter((chain) => !receiving || !isOf(chain, receiving.headerKey)).reverse()
   return [...(receiving ? [receiving] : []), ...(next ? [next] : []), ...older]
 }
 

@@ -87,6 +87,15 @@ describe("accept()", () => {
     expect(crypto.accept(bob, prekeys, forged.envelope, NOW)).toBeUndefined()
   })
 
+  it("does not open for a key that everybody has the secret of, though its identity signed it", () => {
+    const prekeys = crypto.makePrekeys(bob)
+    const agreementKey = new Uint8Array(32)
+    const agreementProof = ann.sign("allium agreement key v1", agreementKey)
+    const weak = { ...ann, agreementKey, agreementProof, agree: () => new Uint8Array(32) }
+    const { envelope } = crypto.seal(crypto.begin(weak, prekeys.bundle), bytes("hello"))
+    expect(crypto.accept(bob, prekeys, envelope, NOW)).toBeUndefined()
+  })
+
   it("refuses prekeys that were never made", () => {
     const prekeys = { ...crypto.makePrekeys(bob), secret: new Uint8Array(95) }
     expect(() => crypto.accept(bob, prekeys, new Uint8Array(4_096), NOW)).toThrow(RangeError)
