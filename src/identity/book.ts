@@ -54,6 +54,18 @@ export async function openIdentityBook(options: BookOptions): Promise<IdentityBo
   return book
 }
 
+/**
+ * What an identity of these words would be, without making it: for looking for its backups.
+ *
+ * @throws {AlliumError} `BAD_PHRASE`.
+ */
+export async function previewIdentity(
+  phrase: string,
+  index: number,
+): Promise<Pick<Identity, "key" | "publicKey" | "backupKey">> {
+  return unlockIdentity(await seedOf(readPhrase(phrase)), { name: "", index })
+}
+
 interface Entry {
   readonly identity: UnlockedIdentity
   readonly contacts: ContactBook

@@ -163,6 +163,32 @@ class StoredContacts implements ContactBook {
     })
   }
 
+  keep(): readonly ContactRecord[] {
+    return this.#list.all()
+  }
+
+  bring(kept: readonly ContactRecord[]): Promise<readonly Contact[]> {
+    return this.#turns.take(async () => {
+      const back = new ContactList()
+      const keys = new Set(kept.map(({ key }) => key))
+      for (const known of this.#list.all()) if (!keys.has(known.key)) back.set(known)
+      const records = kept
+        .filter(({ key }) => key !== keyToText(this.#options.ownKey))
+        .map((record) => {
+          const standing = this.#list.byKey(record.key)?.state
+          const isAccepted = standing === "accepted" && record.state !== "blocked"
+          const name = back.freeNameFor(record.name)
+          const fresh = { ...record, name, ...(isAccepted && { state: standing }) }
+          back.set(fresh)
+          return fresh
+        })
+      await this.#options.store.commit(records.map((one) => this.#table.put(one.key, one)))
+      for (const record of records) this.#list.delete(record.key)
+      for (const record of records) this.#list.set(record)
+      return records.map(toContact)
+    })
+  }
+
   safetyNumber(nameOrKey: string): Promise<string> {
     return safetyNumber(this.#options.ownKey, keyFromText(this.#list.find(nameOrKey).key))
   }

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Change } from "../store/store.ts"
+import type { ContactRecord } from "./contact-list.ts"
 
 /**
  * `requested`: we asked, no answer yet. `asking`: they ask, we have not answered. `introduced`: a contact told us of them,
@@ -107,6 +108,14 @@ export interface ContactBook {
   /** The contact as it was; it is gone. */
   remove(nameOrKey: string, also?: readonly Change[]): Promise<Contact>
   rename(nameOrKey: string, name: string): Promise<Contact>
+  /** Everything, for a backup. */
+  keep(): readonly ContactRecord[]
+  /**
+   * Brings contacts of a backup back. Whom the book has already stays accepted when they are, unless the backup has them
+   * blocked; all else is as in the backup, and names that are taken get a number.
+   * @returns Those that are new or were changed.
+   */
+  bring(kept: readonly ContactRecord[]): Promise<readonly Contact[]>
   /**
    * Their key changes: state, name and everything else stay, `verified` becomes `wasVerified`.
    * @param rotation - Untrusted bytes, see `rotation.ts`.

@@ -11,9 +11,9 @@ import type { Clock } from "../base/clock.ts"
 import { AlliumError } from "../base/errors.ts"
 import type { RandomBytes } from "../base/random.ts"
 import { Turns } from "../base/turns.ts"
-import type { Change, StoreRoom, Table } from "../store/store.ts"
+import type { StoreRoom, Table } from "../store/store.ts"
 import { DOOR_ID_BYTES, doorText } from "./contact-uri.ts"
-import { checkPersonName, nameShape } from "./names.ts"
+import { checkPersonName, freeName, nameShape } from "./names.ts"
 
 /** The label of the card without a door id. */
 export const PLAIN_CARD = "plain"
@@ -69,10 +69,8 @@ export interface DoorBook {
   withdraw(label: string): Promise<Door>
   /** For a backup. */
   keep(): DoorsKept
-  /** Changes that bring a backup's cards back; they count after `reload()`. */
-  changesFor(kept: DoorsKept): readonly Change[]
-  /** Reads the store again. */
-  reload(): Promise<void>
+  /** Brings a backup's cards back, beside those there are. */
+  bring(kept: DoorsKept): Promise<void>
 }
 
 /** Opens the cards of one identity. @throws {AlliumError} `STORE_DAMAGED`. */
@@ -83,7 +81,7 @@ export async function openDoorBook(options: {
   readonly random: RandomBytes
 }): Promise<DoorBook> {
   const book = new StoredDoors(options)
-  await book.reload()
+  await book.load()
   return book
 }
 
@@ -99,7 +97,7 @@ class StoredDoors implements DoorBook {
     this.#table = options.store.table("doors", recordShape)
   }
 
-  async reload(): Promise<void> {
+  async load(): Promise<void> {
     const records: [string, DoorRecord][] = []
     for await (const entry of this.#table.entries()) records.push(entry)
     records.sort(([, one], [, other]) => one.created - other.created)
@@ -154,14 +152,21 @@ class StoredDoors implements DoorBook {
     return { plain: this.#plain, doors: [...this.#doors.values()] }
   }
 
-  changesFor({ plain, doors }: DoorsKept): readonly Change[] {
-    const closed = { label: PLAIN_CARD, created: this.#options.clock.now(), withdrawn: true }
-    return [
-      plain ? this.#table.remove(PLAIN_CARD) : this.#table.put(PLAIN_CARD, closed),
-      ...doors.map(({ id, label, created }) =>
-        this.#table.put(id, { label, created, withdrawn: false }),
-      ),
-    ]
+  bring({ plain, doors }: DoorsKept): Promise<void> {
+    return this.#turns.take(async () => {
+      const closed = { label: PLAIN_CARD, created: this.#options.clock.now(), withdrawn: true }
+      const isTaken = (label: string) => this.list().some((door) => door.label === label)
+      const back = doors.filter(({ id }) => !this.#doors.has(id))
+      const records = back.map(({ id, label, created }) => ({
+        id,
+        record: { label: freeName(label, isTaken), created, withdrawn: false },
+      }))
+      await this.#options.store.commit([
+        ...(plain ? [] : [this.#table.put(PLAIN_CARD, closed)]),
+        ...records.map(({ id, record }) => this.#table.put(id, record)),
+      ])
+      await this.load()
+    })
   }
 
   async #reopenPlain(): Promise<Door> {

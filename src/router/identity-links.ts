@@ -45,6 +45,8 @@ export interface IdentityLinksOptions {
   readonly handlerFor: (protocol: string, stranger: boolean) => ChannelHandler | undefined
   /** Told when a link to an accepted contact comes up. */
   readonly onReachable: (contact: Contact) => void
+  /** Told when a link to somebody else comes up. */
+  readonly onStranger: (peer: { key: string; address: string }) => void
   readonly clock: Clock
   readonly chance: Chance
   readonly random: RandomBytes
@@ -160,7 +162,7 @@ export class IdentityLinks implements AsyncDisposable {
     if (before !== undefined) close(before.link)
     void link.closed.then(() => this.#forget(key, link))
     if (contact?.state === "accepted") onReachable(contact)
-    else this.#limitStranger(key, link)
+    else this.#meetStranger(key, link)
   }
 
   /** Whether the link that stood stays: only when both sides dialled at once, and by the link's own rule. */
@@ -186,6 +188,11 @@ export class IdentityLinks implements AsyncDisposable {
     const { identity, session, clock, random, log } = this.#options
     const { destination } = session
     return { identity, destination, clock, random, log, limits: { handshakeMs: HANDSHAKE_MS } }
+  }
+
+  #meetStranger(key: string, link: Link): void {
+    this.#limitStranger(key, link)
+    this.#options.onStranger({ key, address: link.peer.destination.b32 })
   }
 
   #limitStranger(key: string, link: Link): void {

@@ -16,6 +16,9 @@ import type { Session } from "../sam/session.ts"
 const FIRST_WAIT_MS = 3_000
 /** An away contact is asked for about every five minutes. */
 const MOST_WAIT_MS = 300_000
+/** Who was here within the hour may come back any moment, on a new machine too. */
+const MOST_WAIT_AFTER_LOSS_MS = 45_000
+const AFTER_LOSS_MS = 3_600_000
 const WAIT_GROWTH = 1.5
 
 /** Keeps one link alive until `signal` aborts; then it resolves. */
@@ -33,24 +36,28 @@ export async function keepInTouch(options: {
     factor: WAIT_GROWTH,
     chance,
   })
+  let lostMs = -Infinity
   while (!signal.aborted) {
     await session.ready({ signal })
-    await holdOnce(options, backoff)
-    await sleepUntilUp(session, clock, backoff, signal)
+    if (await holdOnce(options, backoff)) lostMs = clock.monotonicMs()
+    const isRecent = clock.monotonicMs() - lostMs < AFTER_LOSS_MS
+    const mostMs = isRecent ? MOST_WAIT_AFTER_LOSS_MS : MOST_WAIT_MS
+    await sleepUntilUp(session, clock, { backoff, mostMs, signal })
   }
 }
 
-/** Dials and waits for the link's end; a failed dial is no news. */
+/** Dials and waits for the link's end; a failed dial is no news. @returns Whether a link stood. */
 async function holdOnce(
   options: { link: (call: { signal: AbortSignal }) => Promise<Link>; signal: AbortSignal },
   backoff: Backoff,
-): Promise<void> {
+): Promise<boolean> {
   try {
     const link = await options.link(options)
     backoff.reset()
     await link.closed
+    return true
   } catch {
-    // Tried again after the wait; who waits for this contact is told by the call that failed.
+    return false // tried again after the wait; who waits for this contact is told by the call that failed
   }
 }
 
@@ -58,8 +65,7 @@ async function holdOnce(
 async function sleepUntilUp(
   session: Session,
   clock: Clock,
-  backoff: Backoff,
-  signal: AbortSignal,
+  { backoff, mostMs, signal }: { backoff: Backoff; mostMs: number; signal: AbortSignal },
 ): Promise<void> {
   const up = new AbortController()
   const unwatch = session.watch((state) => {
@@ -68,7 +74,9 @@ async function sleepUntilUp(
     up.abort()
   })
   try {
-    await clock.sleep(backoff.next(), { signal: AbortSignal.any([signal, up.signal]) })
+    await clock.sleep(Math.min(backoff.next(), mostMs), {
+      signal: AbortSignal.any([signal, up.signal]),
+    })
   } catch {
     // Woken early: by the session, or by the end, which the caller's loop sees.
   } finally {

@@ -25,6 +25,12 @@ export interface Pair {
 /** Undoes a registration. */
 export type Undo = () => void
 
+/** Hears who is at the other end: key and address are proven. */
+export type StrangerListener = (
+  identity: Identity,
+  peer: { readonly key: string; readonly address: string },
+) => void
+
 /** Links between this router's identities and their contacts. */
 export interface Links extends AsyncDisposable {
   /** Begins accepting and dialling for an identity whose session stands or will stand. */
@@ -45,6 +51,8 @@ export interface Links extends AsyncDisposable {
     call: { signal: AbortSignal },
   ): Promise<Channel>
   onReachable(listener: (pair: Pair) => void): Undo
+  /** Calls `listener` each time a link to somebody who is no accepted contact comes up. */
+  onStranger(listener: StrangerListener): Undo
   /** To be called after a contact changed: begins or ends keeping in touch. */
   contactChanged(identity: Identity, contactKey: string): void
   /** Calls `listener` after each such change, whether the identity has a session or not. */
@@ -81,6 +89,7 @@ class LinkBook implements Links {
   readonly #attached = new Map<string, Attached>()
   readonly #handlers = new Map<string, { anyone: boolean; handle: ChannelHandler }>()
   readonly #listeners = new Set<(pair: Pair) => void>()
+  readonly #strangerListeners = new Set<StrangerListener>()
   readonly #contactListeners = new Set<(identity: Identity, contactKey: string) => void>()
 
   constructor(options: LinksOptions) {
@@ -97,6 +106,9 @@ class LinkBook implements Links {
         contacts,
         handlerFor: (protocol, stranger) => this.#handlerFor(protocol, stranger),
         onReachable: (contact) => this.#tellReachable({ identity, contact }),
+        onStranger: (peer) => {
+          for (const listener of this.#strangerListeners) listener(identity, peer)
+        },
         clock,
         chance,
         random,
@@ -144,6 +156,11 @@ class LinkBook implements Links {
   onReachable(listener: (pair: Pair) => void): Undo {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  onStranger(listener: StrangerListener): Undo {
+    this.#strangerListeners.add(listener)
+    return () => this.#strangerListeners.delete(listener)
   }
 
   contactChanged(identity: Identity, contactKey: string): void {

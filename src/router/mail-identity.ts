@@ -16,7 +16,7 @@ import { QUEUE_ID_BYTES } from "../mail/mailbox/mailbox.ts"
 import { readIntroduction } from "../mail/post/introduction.ts"
 import { sealMove } from "../mail/post/move.ts"
 import { openPost } from "../mail/post/open-post.ts"
-import type { Putting } from "../mail/post/options.ts"
+import type { PostNews, Putting } from "../mail/post/options.ts"
 import type { InLetter, Introduction, LetterState, Place, Post } from "../mail/post/post.ts"
 import type { StoreRoom } from "../store/store.ts"
 import type { Links } from "./links.ts"
@@ -37,6 +37,8 @@ export interface MailParts {
   readonly topics: MailTopics
   /** Told when a tower comes, goes or changes its state. */
   readonly onTower: (identity: Identity) => void
+  /** Told what a person may want to know of a contact's mail. */
+  readonly onNews: (identity: Identity, contact: Contact, news: PostNews) => void
   readonly clock: Clock
   readonly chance: Chance
   readonly random: RandomBytes
@@ -173,6 +175,10 @@ export class MailIdentity implements AsyncDisposable {
       deliverFlash: async (peer: string, letter: InLetter) => {
         const contact = from(peer)
         return contact ? topics.flash({ identity, contact }, letter) : { changes: [] }
+      },
+      told: (peer: string, news: PostNews) => {
+        const contact = from(peer)
+        if (contact !== undefined) this.#options.onNews(identity, contact, news)
       },
       report: async (peer: string, name: string, plugin: string, state: LetterState) => {
         const contact = contacts.byKey(keyOf(peer))

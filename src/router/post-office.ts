@@ -8,6 +8,7 @@ import { AlliumError, toAlliumError } from "../base/errors.ts"
 import { Scope } from "../base/scope.ts"
 import type { Identity, IdentityBook } from "../identity/identity.ts"
 import { MAILBOX_PROTOCOL } from "../mail/mailbox/wire.ts"
+import type { Post } from "../mail/post/post.ts"
 import type { StoreRoom } from "../store/store.ts"
 import type { Reach } from "./core/tower-offers.ts"
 import { devicesOf, keyOf, requireWritable } from "./mail-devices.ts"
@@ -27,6 +28,7 @@ export interface PostOffice extends AsyncDisposable {
   /** Plugins run: letters may come. */
   start(): Promise<void>
   towers(identity: Identity): TowerDesk
+  post(identity: Identity): Post
   reach(identity: Identity): Reach
   /** @throws {AlliumError} `NO_TOWER`: who publishes nothing needs a tower. */
   setReach(identity: Identity, reach: Reach): Promise<void>
@@ -138,6 +140,10 @@ class Office implements PostOffice {
 
   towers(identity: Identity): TowerDesk {
     return this.#mail(identity).towers
+  }
+
+  post(identity: Identity): Post {
+    return this.#mail(identity).post
   }
 
   reach(identity: Identity): Reach {

@@ -9,11 +9,15 @@ import { type Chance, type RandomBytes, systemRandom } from "../base/random.ts"
 import { Scope } from "../base/scope.ts"
 import { Turns } from "../base/turns.ts"
 import { openIdentityBook } from "../identity/book.ts"
+import type { Contact } from "../identity/contacts.ts"
 import type { Identity, IdentityBook } from "../identity/identity.ts"
+import type { PostNews } from "../mail/post/options.ts"
 import { COOL_DOWN_MS, openKeyGuard } from "../sam/key-guard.ts"
 import { openStore } from "../store/open-store.ts"
 import { openVault } from "../store/unlock.ts"
+import { type BackupOffice, openBackupOffice } from "./backup-office.ts"
 import { type ContactDesk, openContactDesk } from "./contact-desk.ts"
+import { answerBackupOffers } from "./core/backup-offers.ts"
 import { answerContactOffers } from "./core/contact-offers.ts"
 import { answerIdentityOffers } from "./core/identity-offers.ts"
 import { answerNameOffers } from "./core/name-offers.ts"
@@ -189,6 +193,9 @@ function openStage(sessions: Sessions, links: Links, scope: Scope): Stage {
 interface Upper {
   readonly desk: ContactDesk
   readonly post: PostOffice
+  readonly backups: BackupOffice
+  /** Opens what an identity needs; for those that were created or restored. */
+  readonly onNew: (identity: Identity) => Promise<void>
   readonly plugins: PluginHost
   readonly tunnels: TunnelHost
   readonly resolver: Resolver
@@ -205,14 +212,29 @@ async function openUpper(
   const emit = (event: string, data: Readonly<Record<string, unknown>>) => events.emit(event, data)
   const petnames = openPetnames(store.room("names"), tools.clock.now)
   const resolver = openResolver({ petnames, identities, bridge: () => network.bridge() })
-  const onTower = ({ name: identity }: Identity) => emit("tower.changed", { identity })
-  const mail = { identities, links, sessions, store: store.room("mail"), onTower }
+  let safety: BackupOffice | undefined
+  const onTower = (identity: Identity) => {
+    emit("tower.changed", { identity: identity.name })
+    safety?.changed(identity)
+  }
+  const onNews = ({ name: identity }: Identity, { name: contact }: Contact, news: PostNews) => {
+    if (news === "restored") emit("contact.restored", { identity, contact })
+  }
+  const mail = { identities, links, sessions, store: store.room("mail"), onTower, onNews }
   const post = scope.use(await openPostOffice({ ...tools, ...mail }))
   const letters = post.mailFor(CONTACTS_TOPIC, scope)
   const contacts = store.room("contacts")
   const desk = scope.use(
     await openContactDesk({ ...tools, identities, links, letters, store: contacts, emit }),
   )
+  const onNew = async (identity: Identity) => {
+    await post.open(identity)
+    safety?.keep(identity)
+    if (post.reach(identity) === "reachable") parts.stage.attach(identity)
+  }
+  const base = { identities, links, sessions, post, store: store.room("backups"), emit, onNew }
+  const backups = scope.use(await openBackupOffice({ ...tools, ...base }))
+  safety = backups
   const plugins = scope.use(
     await openPluginHost(options.plugins, {
       ...tools,
@@ -224,7 +246,7 @@ async function openUpper(
       offers,
       events,
       mailFor: (plugin, plugged) => post.mailFor(plugin, plugged),
-      backupPart() {},
+      backupPart: (plugin, part, plugged) => backups.backups.part(plugin, part, plugged),
     }),
   )
   const shelf = await openPluginShelf({ ...tools, store: store.room("plugins"), host: plugins })
@@ -241,10 +263,9 @@ async function openUpper(
   )
   // Last, so that every protocol has its answerer before the first peer arrives.
   await post.start()
-  for (const identity of identities.list())
-    if (post.reach(identity) === "reachable") parts.stage.attach(identity)
+  for (const identity of identities.list()) await onNew(identity)
   answerNameOffers(offers, petnames, resolver)
-  return { desk, post, plugins, tunnels, resolver }
+  return { desk, post, backups, plugins, tunnels, resolver, onNew }
 }
 
 function answerOffers(
@@ -253,14 +274,13 @@ function answerOffers(
   tools: Tools,
   parts: Parts & Upper,
 ): void {
-  const { offers, identities, desk, links, tunnels, post, stage } = parts
+  const { offers, identities, desk, links, tunnels, post, stage, backups, onNew } = parts
   const startedMs = tools.clock.monotonicMs()
   const view = { ...parts, home, version: VERSION }
-  answerIdentityOffers(offers, identities, async (identity) => {
-    await post.open(identity)
-    stage.attach(identity)
-  })
-  answerContactOffers(offers, { identities, desk, links })
+  answerIdentityOffers(offers, identities, onNew)
+  answerBackupOffers(offers, { identities, ...backups })
+  const onCards = (identity: Identity) => backups.changed(identity)
+  answerContactOffers(offers, { identities, desk, links, onCards })
   answerTunnelOffers(offers, options.tunnels, tunnels)
   const turns = new Turns()
   const setReach = (identity: Identity, reach: Reach) =>

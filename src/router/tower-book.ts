@@ -12,8 +12,7 @@ export const TOWERS_MAX = 3
 
 const bytes = (length: number) => z.instanceof(Uint8Array).refine((id) => id.length === length)
 
-/** See {@linkcode TowerRecord}. */
-export const towerShape = z.object({
+const towerShape = z.object({
   id: z.string(),
   /** Chosen by the user, unique within the identity. */
   name: z.string(),
@@ -30,8 +29,7 @@ export const towerShape = z.object({
 /** A tower of an identity. */
 export type TowerRecord = z.output<typeof towerShape>
 
-/** See {@linkcode QueueRecord}. */
-export const queueShape = z.object({
+const queueShape = z.object({
   tower: z.string(),
   /** The correspondent who may put into it. */
   peer: z.string(),
@@ -43,6 +41,17 @@ export const queueShape = z.object({
 })
 /** A queue of an identity at a tower. Ids are rights: they go nowhere but to that tower and that contact. */
 export type QueueRecord = z.output<typeof queueShape>
+
+/** What a backup holds of towers. */
+export const towersKeptShape: z.ZodType<TowersKept> = z.strictObject({
+  towers: z.array(towerShape).max(16),
+  queues: z.array(queueShape).max(200_000),
+})
+/** See {@linkcode towersKeptShape}. */
+export interface TowersKept {
+  readonly towers: TowerRecord[]
+  readonly queues: QueueRecord[]
+}
 
 /** All of it is in memory; what a call changes is on disk when it resolves. */
 export interface TowerBook {

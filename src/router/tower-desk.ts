@@ -4,11 +4,12 @@
  * @module
  */
 import type { Clock } from "../base/clock.ts"
-import { AlliumError } from "../base/errors.ts"
+import { AlliumError, isAlliumError } from "../base/errors.ts"
 import type { Log } from "../base/log.ts"
 import type { Chance, RandomBytes } from "../base/random.ts"
 import { Scope } from "../base/scope.ts"
 import { Turns } from "../base/turns.ts"
+import type { MailCall } from "../mail/mailbox/mailbox.ts"
 import type { Place } from "../mail/post/post.ts"
 import type { StoreRoom } from "../store/store.ts"
 import {
@@ -17,11 +18,12 @@ import {
   TOWERS_MAX,
   type TowerBook,
   type TowerRecord,
+  type TowersKept,
 } from "./tower-book.ts"
 import { type TowerHealth, TowerKeeper, type TowerKeeperOptions } from "./tower-keeper.ts"
 import type { TowerLine } from "./tower-line.ts"
 import { openTokenPurse, type TokenPurse } from "./tower-tokens.ts"
-import { parseTowerUri, type TowerInvitation } from "./tower-uri.ts"
+import { parseTowerUri, type TowerAddress, type TowerInvitation } from "./tower-uri.ts"
 
 /** Towers that are left and not empty yet, besides those in use. */
 export const TOWERS_LEFT_MAX = 3
@@ -60,6 +62,18 @@ export interface TowerDesk extends AsyncDisposable {
   peersChanged(): Promise<void>
   /** Whether any tower is in use. */
   readonly isUsed: boolean
+  /** Towers in use: where backups go. */
+  used(): readonly TowerAddress[]
+  /** For a backup: everything but tokens. */
+  keep(): TowersKept
+  /** Takes up towers and queues of a backup, beside those there are. */
+  bring(kept: TowersKept): Promise<void>
+  /** Leaves a blob at a tower in use; a new one costs a token. @throws {AlliumError} `NO_TOWER`, and what the tower says. */
+  putBlob(
+    tower: TowerAddress,
+    blob: { readonly id: Uint8Array; readonly writeKey: Uint8Array; readonly bytes: Uint8Array },
+    call: MailCall,
+  ): Promise<void>
   /** Begins to reach every tower; once. */
   start(): Promise<void>
 }
@@ -145,6 +159,51 @@ class Desk implements TowerDesk {
     })
   }
 
+  used(): readonly TowerAddress[] {
+    return this.#used().map(({ key, address }) => ({ key, address }))
+  }
+
+  keep(): TowersKept {
+    const towers = [...this.#book.towers()]
+    return { towers, queues: towers.flatMap(({ id }) => this.#book.queues(id)) }
+  }
+
+  bring({ towers, queues }: TowersKept): Promise<void> {
+    return this.#turns.take(async () => {
+      for (const tower of towers) {
+        const known = this.#book.towers().find(({ key }) => key === tower.key)
+        if (known === undefined && this.#used().length >= TOWERS_MAX) continue
+        if (known === undefined) await this.#book.putTower(this.#named(tower))
+        const id = known?.id ?? tower.id
+        for (const queue of queues)
+          if (queue.tower === tower.id && this.#book.queue(id, queue.peer) === undefined)
+            await this.#book.putQueue({ ...queue, tower: id })
+        if (known === undefined) this.#keep(tower)
+      }
+      this.#options.onChange()
+    })
+  }
+
+  async putBlob(
+    { key }: TowerAddress,
+    blob: { readonly id: Uint8Array; readonly writeKey: Uint8Array; readonly bytes: Uint8Array },
+    call: MailCall,
+  ): Promise<void> {
+    const tower = this.#used().find((one) => one.key === key)
+    if (tower === undefined)
+      throw new AlliumError("NO_TOWER", "Cannot leave blob: the identity does not use that tower")
+    const { mailbox } = await this.#options.line.reach(tower, call)
+    try {
+      await mailbox.putBlob(blob, call)
+    } catch (error) {
+      if (!isAlliumError(error, "BAD_TOKEN")) throw error
+      const { id, invitation } = tower
+      const key = (how: MailCall) => this.#options.tokenKey(tower, how)
+      const put = (token: Uint8Array) => mailbox.putBlob({ ...blob, token }, call)
+      await this.#purse.spend(id, { mailbox, invitation, key }, call, put)
+    }
+  }
+
   list(): readonly TowerReport[] {
     return this.#book.towers().map((tower) => this.#report(tower))
   }
@@ -193,6 +252,12 @@ class Desk implements TowerDesk {
       ...{ line, peers, take, tokenKey, clock, chance, random, log },
     })
     this.#keepers.set(id, keeper)
+  }
+
+  /** Names are the user's, and unique. */
+  #named(tower: TowerRecord): TowerRecord {
+    const taken = new Set(this.#book.towers().map(({ name }) => name))
+    return taken.has(tower.name) ? { ...tower, name: freeName(taken) } : tower
   }
 
   #used(): TowerRecord[] {

@@ -49,7 +49,11 @@ const cards = offer({
 export const cardOffers: readonly Offer[] = [card, cards]
 
 /** Gives the offers their runners. */
-export function answerCardOffers(book: OfferBook, identities: IdentityBook): void {
+export function answerCardOffers(
+  book: OfferBook,
+  identities: IdentityBook,
+  onCards: (identity: Identity) => void,
+): void {
   const shown = (identity: Identity, { label, id }: Door) => {
     const at = { key: identity.key, address: identity.destination.b32 }
     const uri = formatContactUri({ ...at, ...(id !== undefined && { door: id }) })
@@ -58,9 +62,13 @@ export function answerCardOffers(book: OfferBook, identities: IdentityBook): voi
   book.register(card, async ({ identity: name, label = PLAIN_CARD, withdraw, qr, ...wish }) => {
     const identity = identities.find(name)
     const doors = identities.doors(identity)
-    if (withdraw !== undefined)
-      return { ...shown(identity, await doors.withdraw(withdraw)), state: "withdrawn" as const }
+    if (withdraw !== undefined) {
+      const gone = await doors.withdraw(withdraw)
+      onCards(identity)
+      return { ...shown(identity, gone), state: "withdrawn" as const }
+    }
     const made = wish.new === undefined ? doors.find(label) : await doors.make(wish.new)
+    if (wish.new !== undefined) onCards(identity)
     const good = { ...shown(identity, made), state: "good" as const }
     return qr ? { ...good, qr: contactQr(good.uri) } : good
   })

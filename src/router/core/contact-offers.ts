@@ -164,7 +164,13 @@ export const contactOffers: readonly Offer[] = [
 /** Gives the offers their runners. */
 export function answerContactOffers(
   book: OfferBook,
-  parts: { identities: IdentityBook; desk: ContactDesk; links: Links },
+  parts: {
+    identities: IdentityBook
+    desk: ContactDesk
+    links: Links
+    /** Told when a card was made or withdrawn. */
+    onCards: (identity: Identity) => void
+  },
 ): void {
   const { identities, desk, links } = parts
   const report = (identity: Identity, contact: Contact) => ({
@@ -203,6 +209,6 @@ export function answerContactOffers(
     const told = await desk.introduce(identities.find(own), [contact, other], words)
     return { contact: told[0].name, other: told[1].name }
   })
-  answerCardOffers(book, identities)
+  answerCardOffers(book, identities, parts.onCards)
   answerVerifyOffers(book, identities)
 }

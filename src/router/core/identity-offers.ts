@@ -7,6 +7,7 @@ import { z } from "zod"
 import type { Identity, IdentityBook } from "../../identity/identity.ts"
 import { type Offer, offer } from "../offer.ts"
 import type { OfferBook } from "../offers.ts"
+import { backupOffers } from "./backup-offers.ts"
 
 const nameField = z.string().min(1).max(64).meta({ description: "Seen by nobody but you" })
 const identityShape = z.object({
@@ -53,25 +54,8 @@ const phrase = offer({
   display: { line: "{words}" },
 })
 
-const restore = offer({
-  verb: "identity restore",
-  summary: "Bring identities back from their 24 words, in the order they were created",
-  input: z.object({
-    words: z.string().max(400).meta({ kind: "secret", description: "The 24 words" }),
-    names: z
-      .array(nameField)
-      .min(1)
-      .max(64)
-      .meta({ description: "What to call them: first identity first" }),
-  }),
-  output: z.array(identityShape),
-  positional: ["names"],
-  examples: ["identity restore work private"],
-  display: { columns: ["name", "address"] },
-})
-
 /** Every offer of this file. */
-export const identityOffers: readonly Offer[] = [create, list, show, phrase, restore]
+export const identityOffers: readonly Offer[] = [create, list, show, phrase, ...backupOffers]
 
 /**
  * Gives the offers their runners.
@@ -95,9 +79,4 @@ export function answerIdentityOffers(
   book.register(list, async () => identities.list().map(report))
   book.register(show, async ({ name }) => report(identities.find(name)))
   book.register(phrase, async () => ({ words: identities.phrase() }))
-  book.register(restore, async ({ words, names }) => {
-    await identities.restore(words, names)
-    for (const identity of identities.list()) await onNew(identity)
-    return identities.list().map(report)
-  })
 }

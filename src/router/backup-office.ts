@@ -1,0 +1,75 @@
+/**
+ * Everything that lets an identity come back from its words: backups at towers, keepsakes at contacts, and the way back.
+ *
+ * @module
+ */
+import type { Clock } from "../base/clock.ts"
+import type { Log } from "../base/log.ts"
+import type { Chance, RandomBytes } from "../base/random.ts"
+import { Scope } from "../base/scope.ts"
+import type { Identity, IdentityBook } from "../identity/identity.ts"
+import type { StoreRoom } from "../store/store.ts"
+import { type BackupDesk, openBackupDesk } from "./backup-desk.ts"
+import { openBackupMail } from "./backup-mail.ts"
+import { KEEPSAKE_TOPIC, type KeepsakeDesk, openKeepsakeDesk } from "./keepsake-desk.ts"
+import type { Links } from "./links.ts"
+import type { PostOffice } from "./post-office.ts"
+import { openRestoreDesk, type RestoreDesk } from "./restore-desk.ts"
+import type { Sessions } from "./sessions.ts"
+
+/** See the module. */
+export interface BackupOffice extends AsyncDisposable {
+  readonly backups: BackupDesk
+  readonly keepsakes: KeepsakeDesk
+  readonly restores: RestoreDesk
+  /** Begins with an identity whose post is open; once for each. */
+  keep(identity: Identity): void
+  /** Contacts, cards or towers of an identity changed. */
+  changed(identity: Identity): void
+}
+
+/** What the office stands on. */
+export interface BackupOfficeOptions {
+  readonly identities: IdentityBook
+  readonly links: Links
+  readonly sessions: Sessions
+  readonly post: PostOffice
+  /** Opens post, backup and session of an identity that came back. */
+  readonly onNew: (identity: Identity) => Promise<void>
+  readonly emit: (event: string, data: Readonly<Record<string, unknown>>) => void
+  readonly store: StoreRoom
+  readonly clock: Clock
+  readonly chance: Chance
+  readonly random: RandomBytes
+  readonly log: Log
+}
+
+/** Opens the office; what was being restored goes on. */
+export async function openBackupOffice(options: BackupOfficeOptions): Promise<BackupOffice> {
+  await using opening = new Scope()
+  const { links, post } = options
+  const mail = openBackupMail(options)
+  const contactChanged = (identity: Identity, key: string) => links.contactChanged(identity, key)
+  const backups = opening.use(await openBackupDesk({ ...options, mail, contactChanged }))
+  const letters = post.mailFor(KEEPSAKE_TOPIC, opening)
+  const towers = (identity: Identity) => mail.towers(identity)
+  const keepsakes = opening.use(openKeepsakeDesk({ ...options, letters, towers }))
+  const restores = opening.use(await openRestoreDesk({ ...options, mail, backups, keepsakes }))
+  const changed = (identity: Identity) => {
+    backups.changed(identity)
+    keepsakes.changed(identity)
+  }
+  opening.defer(links.onContactChanged(changed))
+  const owned = opening.move()
+  return {
+    backups,
+    keepsakes,
+    restores,
+    changed,
+    keep(identity) {
+      backups.keep(identity)
+      keepsakes.changed(identity)
+    },
+    [Symbol.asyncDispose]: () => owned.close(),
+  }
+}
