@@ -17,6 +17,8 @@ import { makeLinkSigner } from "./link-signer.ts"
 export const VISITORS_MAX = 256
 /** A visitor proves itself within this, as on every link. */
 const HANDSHAKE_MS = 15_000
+/** For open channels when the listener ends: who asked is not answered any more, and asks again. */
+const DRAIN_MS = 2_000
 
 /** Who came: a key that was proven, which may be a throw-away one, and the channel it opened. */
 export interface Visit {
@@ -57,6 +59,7 @@ class PluginListener implements Listener {
   readonly #scope = new Scope()
   /** Open channels of each link, the link that changed last at the end. */
   readonly #links = new Map<Link, number>()
+  readonly #channels = new Set<Channel>()
 
   constructor(options: ListenOptions) {
     this.#options = options
@@ -64,11 +67,14 @@ class PluginListener implements Listener {
     const identity = makeLinkSigner(options.seed)
     this.key = Buffer.from(identity.publicKey).toString("base64url")
     const { destination } = session
-    const limits = { handshakeMs: HANDSHAKE_MS }
+    const limits = { handshakeMs: HANDSHAKE_MS, drainMs: DRAIN_MS }
     const acceptor = this.#scope.use(
       openLinkAcceptor({ identity, destination, clock, random, log, limits }),
     )
-    this.#scope.defer(() => Promise.all([...this.#links.keys()].map(close)))
+    this.#scope.defer(async () => {
+      for (const channel of this.#channels) channel.destroy()
+      await Promise.all([...this.#links.keys()].map(close))
+    })
     const { signal } = this.#scope
     const accept = async (stream: SamStream) => {
       const link = await acceptor.accept(stream, { signal })
@@ -106,7 +112,11 @@ class PluginListener implements Listener {
         new AlliumError("CHANNEL_REFUSED", "Cannot open channel: nobody answers it"),
       )
     this.#count(link, 1)
-    channel.once("close", () => this.#count(link, -1))
+    this.#channels.add(channel)
+    channel.once("close", () => {
+      this.#channels.delete(channel)
+      this.#count(link, -1)
+    })
     const key = Buffer.from(link.peer.identityKey).toString("base64url")
     this.#options.handle({ key, channel }).catch((thrown: unknown) => {
       this.#tell("handler", thrown)

@@ -23,6 +23,8 @@ import type { TowerAddress } from "./tower-uri.ts"
 const CONNECT_MS = 120_000
 /** Proof of the tower. */
 const HANDSHAKE_MS = 30_000
+/** For what is under way when a link is let go: it is put or pulled again. */
+const DRAIN_MS = 2_000
 /** Towers of contacts that are held at once; beyond, the one that was asked least recently is let go. */
 export const TOWERS_HELD_MAX = 32
 /** How often is looked whether a line is idle. */
@@ -117,7 +119,7 @@ class Line implements TowerLine {
       expectedPeer: Buffer.from(tower.key, "base64url"),
       redial,
       signal: scope.signal,
-      limits: { handshakeMs: HANDSHAKE_MS },
+      limits: { handshakeMs: HANDSHAKE_MS, drainMs: DRAIN_MS },
       ...{ clock, random, log },
     })
     scope.use(link)
