@@ -13,6 +13,7 @@ const LOOKS_LIKE_A_LIMIT =
 /** Sizes that a format or an algorithm states; nobody can choose them. */
 const SIZES_OF_FORMATS = new Set(
   `BLOCK DOOR_ID INTRODUCTION ROTATION CIPHER_COUNTER CIPHER_KEY CONFIRM CRYPTO_KEY CRYPTO_PRIVATE_KEY ED25519_KEY ED25519_SIGNATURE
+  ORIGIN PAYLOAD_HEAD ITEM_HEAD PART_HEAD FLASH_HEAD ACK_HEAD RANGE OFFSET DIGEST LETTER_LENGTH
   ENTROPY FOOTER FRAME_HEAD GROUP HASH HEADER HELLO ID KEY KEY_FIELD LENGTH LINK_ID NONCE OFFLINE
   PADDING_BLOCK PREFIX SALT SEAL SEED SIGNATURE SIGNED SIGNING_FIELD TAG TRAILER WELCOME X25519_KEY QUEUE_ID ENVELOPE_ID ENVELOPE
   BUNDLE CHECK COEFFICIENT HYBRID_KEY HYBRID_SECRET KEM_CIPHERTEXT KEM_MESSAGE PERSON SEALED_HEADER SESSION_NAME`
@@ -34,6 +35,8 @@ const NO_LIMITS: Readonly<Record<string, string>> = {
   "src/identity/card.ts DAY_S": "a unit",
   "src/identity/introduction.ts DAY_S": "a unit",
   "src/link/limits.ts RANGES": "what LINK_LIMITS may be set to",
+  "src/mail/post/letter.ts LETTER_BODY_BYTES_MAX": "LETTER_BYTES_MAX and its head",
+  "src/mail/post/sessions.ts EPOCH_MAX": "a format",
   "src/sam/address.ts BLINDED_BYTES_MAX": "a format",
   "src/sam/address.ts BLINDED_BYTES_MIN": "a format",
   "src/sam/destination.ts DESTINATION_BYTES_MIN": "a format",

@@ -1,10 +1,10 @@
 /**
- * From parts of their stream to whole letters, in order, each once.
+ * From parts of their scroll to whole letters, in order, each once.
  *
  * @module
  */
 import type { Draft } from "./draft.ts"
-import { type HeldPart, type State, type Stream, toHex } from "./kept.ts"
+import { type HeldPart, type Scroll, type State, toHex } from "./kept.ts"
 import { LETTER_BODY_BYTES_MAX, LETTER_LENGTH_BYTES } from "./letter.ts"
 import {
   ACK_HEAD_BYTES,
@@ -26,46 +26,46 @@ const HELD_PARTS_MAX = 16_384
 
 /** Keeps a part unless it is known or too far ahead; says that they are to hear what we have. */
 export function hearPart(draft: Draft, origin: Uint8Array, part: Part): void {
-  const stream = skipTo(draft, { ...streamOf(draft, origin, part.base), owed: true }, part.base)
-  keepStream(draft, stream)
+  const scroll = skipTo(draft, { ...scrollOf(draft, origin, part.base), owed: true }, part.base)
+  keepScroll(draft, scroll)
   const range: Range = [part.offset, part.offset + part.bytes.length]
-  if (isWelcome(draft, stream, range)) hold(draft, stream, { range, bytes: part.bytes })
+  if (isWelcome(draft, scroll, range)) hold(draft, scroll, { range, bytes: part.bytes })
 }
 
-function streamOf({ state }: Draft, origin: Uint8Array, base: number): Stream {
-  const known = state.incoming.find((stream) => equal(stream.origin, origin))
+function scrollOf({ state }: Draft, origin: Uint8Array, base: number): Scroll {
+  const known = state.incoming.find((scroll) => equal(scroll.origin, origin))
   return known ?? { origin, next: base, owed: true, broken: false }
 }
 
 /** Letters before `base` will never come. */
-function skipTo(draft: Draft, stream: Stream, base: number): Stream {
-  if (base <= stream.next) return stream
-  dropBefore(draft, stream, base)
-  return { ...stream, next: base, broken: false }
+function skipTo(draft: Draft, scroll: Scroll, base: number): Scroll {
+  if (base <= scroll.next) return scroll
+  dropBefore(draft, scroll, base)
+  return { ...scroll, next: base, broken: false }
 }
 
 /** Newest last; with one too many the oldest goes, with its parts. */
-function keepStream(draft: Draft, stream: Stream): void {
+function keepScroll(draft: Draft, scroll: Scroll): void {
   const { state } = draft
-  const index = state.incoming.findIndex(({ origin }) => equal(origin, stream.origin))
-  const all = index < 0 ? [...state.incoming, stream] : state.incoming.with(index, stream)
+  const index = state.incoming.findIndex(({ origin }) => equal(origin, scroll.origin))
+  const all = index < 0 ? [...state.incoming, scroll] : state.incoming.with(index, scroll)
   const gone = all.slice(0, Math.max(0, all.length - ACKS_MAX))
   state.incoming = all.slice(-ACKS_MAX)
   for (const { origin } of gone) dropBefore(draft, { origin }, Number.POSITIVE_INFINITY)
 }
 
-function isWelcome(draft: Draft, stream: Stream, range: Range): boolean {
-  if (stream.broken || range[1] <= stream.next) return false
-  if (range[1] > stream.next + AHEAD_BYTES_MAX) return false
+function isWelcome(draft: Draft, scroll: Scroll, range: Range): boolean {
+  if (scroll.broken || range[1] <= scroll.next) return false
+  if (range[1] > scroll.next + AHEAD_BYTES_MAX) return false
   if (draft.parts.length >= HELD_PARTS_MAX) return false
   const bytes = draft.parts.reduce((sum, part) => sum + part.range[1] - part.range[0], 0)
   if (bytes + range[1] - range[0] > HELD_BYTES_MAX) return false
-  return !covers(rangesOf(draft.parts, stream), range)
+  return !covers(rangesOf(draft.parts, scroll), range)
 }
 
 function hold(
   draft: Draft,
-  { origin }: Stream,
+  { origin }: Scroll,
   { range, bytes }: { range: Range; bytes: Uint8Array },
 ): void {
   const hex = toHex(origin)
@@ -74,71 +74,71 @@ function hold(
   draft.parts = [...draft.parts, { key, origin: hex, range }]
 }
 
-function dropBefore(draft: Draft, { origin }: Pick<Stream, "origin">, end: number): void {
+function dropBefore(draft: Draft, { origin }: Pick<Scroll, "origin">, end: number): void {
   const hex = toHex(origin)
   const left = draft.parts.filter((part) => part.origin !== hex || part.range[1] > end)
   if (left.length < draft.parts.length) draft.parts = left
 }
 
-function partsOf(parts: readonly HeldPart[], { origin }: Pick<Stream, "origin">): HeldPart[] {
+function partsOf(parts: readonly HeldPart[], { origin }: Pick<Scroll, "origin">): HeldPart[] {
   const hex = toHex(origin)
   return parts
     .filter((part) => part.origin === hex)
     .sort((left, right) => left.range[0] - right.range[0])
 }
 
-function rangesOf(parts: readonly HeldPart[], stream: Pick<Stream, "origin">): Range[] {
-  return mergeRanges(partsOf(parts, stream).map(({ range }) => range))
+function rangesOf(parts: readonly HeldPart[], scroll: Pick<Scroll, "origin">): Range[] {
+  return mergeRanges(partsOf(parts, scroll).map(({ range }) => range))
 }
 
 /** A letter that is whole and next. */
 export interface NextLetter {
-  readonly stream: Stream
+  readonly scroll: Scroll
   /** Without its length. */
   readonly body: Uint8Array
   /** Where it ends. */
   readonly end: number
 }
 
-/** The next letter of any of their streams that can be handed over. */
+/** The next letter of any of their scrolls that can be handed over. */
 export async function nextLetter(draft: Draft): Promise<NextLetter | undefined> {
-  for (const stream of draft.state.incoming) {
-    const length = stream.broken ? undefined : await lengthOfNext(draft, stream)
+  for (const scroll of draft.state.incoming) {
+    const length = scroll.broken ? undefined : await lengthOfNext(draft, scroll)
     if (length === undefined) continue
-    const start = stream.next + LETTER_LENGTH_BYTES
-    const body = await gather(draft, stream, [start, start + length])
-    if (body !== undefined) return { stream, body, end: start + length }
+    const start = scroll.next + LETTER_LENGTH_BYTES
+    const body = await gather(draft, scroll, [start, start + length])
+    if (body !== undefined) return { scroll, body, end: start + length }
   }
   return undefined
 }
 
-async function lengthOfNext(draft: Draft, stream: Stream): Promise<number | undefined> {
-  const { next } = stream
-  const field = await gather(draft, stream, [next, next + LETTER_LENGTH_BYTES])
+async function lengthOfNext(draft: Draft, scroll: Scroll): Promise<number | undefined> {
+  const { next } = scroll
+  const field = await gather(draft, scroll, [next, next + LETTER_LENGTH_BYTES])
   if (field === undefined) return undefined
   const length = Buffer.from(field).readUInt32BE()
   if (length > 0 && length <= LETTER_BODY_BYTES_MAX) return length
-  keepStream(draft, { ...stream, broken: true })
-  dropBefore(draft, stream, Number.POSITIVE_INFINITY)
+  keepScroll(draft, { ...scroll, broken: true })
+  dropBefore(draft, scroll, Number.POSITIVE_INFINITY)
   return undefined
 }
 
-/** The letter is where it belongs: the stream goes on behind it. */
-export function advance(draft: Draft, { stream, end }: NextLetter): void {
-  keepStream(draft, { ...stream, next: end, owed: true })
-  dropBefore(draft, stream, end)
+/** The letter is where it belongs: the scroll goes on behind it. */
+export function advance(draft: Draft, { scroll, end }: NextLetter): void {
+  keepScroll(draft, { ...scroll, next: end, owed: true })
+  dropBefore(draft, scroll, end)
 }
 
-/** Bytes of their stream, when all of them are here. */
+/** Bytes of their scroll, when all of them are here. */
 async function gather(
   draft: Draft,
-  stream: Stream,
+  scroll: Scroll,
   [from, to]: Range,
 ): Promise<Uint8Array | undefined> {
-  if (!covers(rangesOf(draft.parts, stream), [from, to])) return undefined
+  if (!covers(rangesOf(draft.parts, scroll), [from, to])) return undefined
   const bytes = new Uint8Array(to - from)
   let at = from
-  for (const part of partsOf(draft.parts, stream)) {
+  for (const part of partsOf(draft.parts, scroll)) {
     const [start, end] = part.range
     if (end <= at || start >= to) continue
     const content = await contentOf(draft, part)
@@ -155,28 +155,28 @@ async function contentOf(draft: Draft, { key, range }: HeldPart): Promise<Uint8A
 
 /** What they are to hear, in at most about `byteCount` bytes; each names one range at least, if there is any. */
 export function owedAcks(state: State, parts: readonly HeldPart[], byteCount: number): Ack[] {
-  const owed = state.incoming.filter((stream) => stream.owed)
+  const owed = state.incoming.filter((scroll) => scroll.owed)
   const each = Math.floor(byteCount / Math.max(1, owed.length)) - ACK_HEAD_BYTES
   const most = Math.min(ACK_RANGES_MAX, Math.max(1, Math.floor(each / RANGE_BYTES)))
-  return owed.map((stream) => ({
-    origin: stream.origin,
-    upto: stream.next,
-    ranges: rangesOf(parts, stream)
-      .map(([from, to]): Range => [Math.max(from, stream.next), to])
+  return owed.map((scroll) => ({
+    origin: scroll.origin,
+    upto: scroll.next,
+    ranges: rangesOf(parts, scroll)
+      .map(([from, to]): Range => [Math.max(from, scroll.next), to])
       .slice(0, most),
   }))
 }
 
 /** They are to be told once more: what told them may be lost. */
 export function oweAgain({ state }: Draft): void {
-  state.incoming = state.incoming.map((stream) =>
-    equal(stream.origin, state.peerOrigin) ? { ...stream, owed: true } : stream,
+  state.incoming = state.incoming.map((scroll) =>
+    equal(scroll.origin, state.peerOrigin) ? { ...scroll, owed: true } : scroll,
   )
 }
 
 /** They were told. */
 export function paidAcks({ state }: Draft): void {
   if (state.incoming.some(({ owed }) => owed))
-    state.incoming = state.incoming.map((stream) => ({ ...stream, owed: false }))
+    state.incoming = state.incoming.map((scroll) => ({ ...scroll, owed: false }))
   state.answer = false
 }

@@ -13,7 +13,7 @@ import type { Range } from "./ranges.ts"
 const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array)
 const count = z.int().min(0)
 
-const streamShape = z.object({
+const scrollShape = z.object({
   /** Of theirs. */
   origin: bytes,
   /** Where the next letter begins that was not handed over. */
@@ -25,10 +25,10 @@ const streamShape = z.object({
 })
 
 /** What they send us, under one origin. */
-export type Stream = z.output<typeof streamShape>
+export type Scroll = z.output<typeof scrollShape>
 
 const stateShape = z.object({
-  /** Of our stream to them. */
+  /** Of our scroll to them. */
   origin: bytes,
   /** Of theirs, the newest. */
   peerOrigin: bytes.optional(),
@@ -38,15 +38,15 @@ const stateShape = z.object({
   epoch: count,
   /** Where the oldest letter begins that is not acknowledged. */
   base: count,
-  /** How far the stream is cut into the envelopes of `flight`. */
+  /** How far the scroll is cut into the envelopes of `flight`. */
   cut: count,
   /** How far it was ever cut. */
   top: count,
   /** Letters before this were reported to be stored. */
   stored: count,
-  /** What they have of the stream beyond `base`, merged. */
+  /** What they have of the scroll beyond `base`, merged. */
   held: z.array(z.tuple([count, count]).readonly()),
-  incoming: z.array(streamShape),
+  incoming: z.array(scrollShape),
   /** Whether they wait for a sign of life: they began a session. */
   answer: z.boolean(),
   /** Hash of what they were last told of us. */
@@ -114,7 +114,7 @@ export interface Flying {
   readonly id: Uint8Array
   /** Name of its session. */
   readonly session: string
-  /** What it carries of our stream; empty when it is an acknowledgement only. */
+  /** What it carries of our scroll; empty when it is an acknowledgement only. */
   readonly range: Range
 }
 
@@ -122,7 +122,7 @@ const partShape = z.object({ origin: bytes, from: count, bytes })
 /** A part of theirs that came before the letter it belongs to was whole. */
 export interface HeldPart {
   readonly key: string
-  /** Of the stream, in hexadecimal. */
+  /** Of the scroll, in hexadecimal. */
   readonly origin: string
   readonly range: Range
 }

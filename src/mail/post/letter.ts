@@ -1,7 +1,7 @@
 /**
- * Letters in the stream of a sender: a length, a topic, the content.
+ * Letters on the scroll of a sender: a length, a topic, the content.
  *
- * @see docs/protocol/letter.md "Stream"
+ * @see docs/protocol/letter.md "Scroll"
  * @module
  */
 import { isUtf8 } from "node:buffer"
@@ -17,7 +17,7 @@ export const LETTER_BODY_BYTES_MAX = 1 + TOPIC_BYTES_MAX + LETTER_BYTES_MAX
 /** Topic of letters between the posts themselves. */
 export const CONTROL_TOPIC = ""
 
-/** How many bytes of the stream a letter takes. */
+/** How many bytes of the scroll a letter takes. */
 export function letterSize(topic: string, contentByteCount: number): number {
   return LETTER_LENGTH_BYTES + 1 + Buffer.byteLength(topic) + contentByteCount
 }
@@ -28,7 +28,7 @@ export function writeBody({ topic, content }: InLetter): Uint8Array {
   return new Uint8Array(Buffer.concat([Uint8Array.of(name.length), name, content]))
 }
 
-/** The letter as it stands in the stream. */
+/** The letter as it stands on the scroll. */
 export function writeLetter(letter: InLetter): Uint8Array {
   const body = writeBody(letter)
   const length = Buffer.alloc(LETTER_LENGTH_BYTES)

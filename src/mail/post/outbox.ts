@@ -1,5 +1,5 @@
 /**
- * Letters that wait for one correspondent, as a stream: each begins where the one before ends.
+ * Letters that wait for one correspondent, as a scroll: each begins where the one before ends.
  *
  * @module
  */
@@ -17,7 +17,7 @@ export const OUTBOX_BYTES_MAX = 64 * 1024 * 1024
 /** A letter that waits, with its number in the journal. */
 export interface Entry extends Waiting {
   readonly number: number
-  /** Bytes of the stream. */
+  /** Bytes of the scroll. */
   readonly size: number
 }
 
@@ -37,7 +37,7 @@ export class Outbox {
   #letterCount = 0
   /** What is being written. */
   readonly #coming = { count: 0, byteCount: 0 }
-  /** The letter read last, as it stands in the stream. */
+  /** The letter read last, as it stands on the scroll. */
   #open: { number: number; bytes: Uint8Array } | undefined
 
   constructor(room: StoreRoom, tables: Tables) {
@@ -66,7 +66,7 @@ export class Outbox {
     return this.#entries.length + this.#coming.count
   }
 
-  /** Bytes of the stream that wait. */
+  /** Bytes of the scroll that wait. */
   get size(): number {
     return this.#byteCount
   }
@@ -103,7 +103,7 @@ export class Outbox {
     return { changes: [append, letter], done, failed }
   }
 
-  /** Bytes of the stream from `from`, counted from the oldest letter; at most `length`, fewer at its end. */
+  /** Bytes of the scroll from `from`, counted from the oldest letter; at most `length`, fewer at its end. */
   async read(from: number, length: number): Promise<Uint8Array> {
     const pieces: Uint8Array[] = []
     let start = 0

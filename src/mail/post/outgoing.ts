@@ -24,7 +24,7 @@ import { equal, keepSession, preferred } from "./sessions.ts"
 
 /** Envelopes with letters that may be sealed and not acknowledged: as many as a tower holds for one correspondent. */
 export const FLIGHT_ENVELOPES_MAX = 256
-/** How far the stream may run ahead of the oldest letter; receivers keep as much. */
+/** How far the scroll may run ahead of the oldest letter; receivers keep as much. */
 export const WINDOW_BYTES = 8 * 1_048_576
 
 /** What sealing needs. */

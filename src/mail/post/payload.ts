@@ -1,5 +1,5 @@
 /**
- * What stands inside an envelope: parts of the sender's stream of letters, acknowledgements, a flash letter.
+ * What stands inside an envelope: parts of the sender's scroll of letters, acknowledgements, a flash letter.
  *
  * @see docs/protocol/letter.md "Payload"
  * @module
@@ -32,9 +32,9 @@ const PART = 2
 const FLASH = 3
 const OFFSET_BYTES = 6
 
-/** Some bytes of the sender's stream. */
+/** Some bytes of the sender's scroll. */
 export interface Part {
-  /** Where in the stream its first byte stands. */
+  /** Where on the scroll its first byte stands. */
   readonly offset: number
   /** Nothing before this will be sent (again); begins a letter; at most `offset`. */
   readonly base: number
@@ -42,7 +42,7 @@ export interface Part {
   readonly bytes: Uint8Array
 }
 
-/** What the sender of it has of our stream. */
+/** What the sender of it has of our scroll. */
 export interface Ack {
   /** Ours, 8 bytes. */
   readonly origin: Uint8Array
@@ -60,7 +60,7 @@ export interface Payload {
   readonly epoch: number
   readonly acks: readonly Ack[]
   readonly part?: Part
-  /** A letter that is neither numbered nor kept: topic and content, as in the stream but without length. */
+  /** A letter that is neither numbered nor kept: topic and content, as on the scroll but without length. */
   readonly flash?: Uint8Array
 }
 

@@ -1,5 +1,5 @@
 /**
- * Stretches of a byte stream: which are there, which are missing.
+ * Stretches of a byte scroll: which are there, which are missing.
  *
  * @module
  */
