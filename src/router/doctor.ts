@@ -29,6 +29,7 @@ export async function diagnose(
     ["bridge", () => checkBridge(view, call)],
     ["sessions", () => checkSessions(view)],
     ["identities", () => checkIdentities(view)],
+    ["towers", () => checkTowers(view)],
     ["plugins", () => checkPlugins(view)],
     ["tunnels", () => checkTunnels(view)],
   ]
@@ -109,6 +110,27 @@ function checkIdentities({ identities }: RouterView): Finding {
   if (count > 0) return { check: "identities", state: "ok", found: `${count}` }
   const todo = "Create one: allium identity create NAME"
   return { check: "identities", state: "warning", found: "none yet", todo }
+}
+
+/** What a person can do about each fault of a tower. */
+const TOWER_TODO: Readonly<Record<string, string>> = {
+  BAD_TOKEN: "Ask whoever runs it for another invitation: allium tower use",
+  MAILBOX_FULL: "It has no room; use another one besides: allium tower use",
+}
+
+function checkTowers({ identities, post }: RouterView): Finding[] {
+  return identities.list().flatMap((identity) =>
+    post
+      .towers(identity)
+      .list()
+      .map(({ name, use, state, reason }) => {
+        const check = `tower ${name} of ${identity.name}`
+        const found = `${use}, ${state}${reason === undefined ? "" : ` (${reason})`}`
+        if (reason === undefined || use === "leaving") return { check, state: "ok", found } as const
+        const todo = TOWER_TODO[reason] ?? "It is asked again by itself."
+        return { check, state: "warning", found, todo } as const
+      }),
+  )
 }
 
 function checkPlugins({ plugins }: RouterView): Finding[] {

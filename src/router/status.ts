@@ -10,6 +10,7 @@ import type { Home } from "./home.ts"
 import type { Links } from "./links.ts"
 import type { Network } from "./network.ts"
 import type { PluginHost } from "./plugin-host.ts"
+import type { PostOffice } from "./post-office.ts"
 import type { SessionReport, Sessions } from "./sessions.ts"
 import type { TunnelHost } from "./tunnel-host.ts"
 
@@ -21,6 +22,7 @@ export interface RouterView {
   readonly sessions: Sessions
   readonly identities: IdentityBook
   readonly links: Links
+  readonly post: PostOffice
   readonly plugins: PluginHost
   readonly tunnels: TunnelHost
 }
@@ -40,6 +42,7 @@ export function makeStatus(view: RouterView, clock: Clock, startedMs: number): S
     uptimeMs: Math.round(clock.monotonicMs() - startedMs),
     home: view.home.folder,
     sessions: view.sessions.list().map(sessionLine),
+    towers: towerLines(view),
     contacts: countContacts(view),
     tunnels: {
       open: tunnels.list().filter(({ state }) => state === "open").length,
@@ -59,6 +62,19 @@ function sessionLine(report: SessionReport): Status["sessions"][number] {
     forMs: Math.round(forMs),
     ...(state.name === "down" && { reason: `${state.reason.message} (${state.reason.code})` }),
   }
+}
+
+function towerLines({ identities, post }: RouterView): Status["towers"] {
+  return identities.list().flatMap((identity) =>
+    post
+      .towers(identity)
+      .list()
+      .map(({ name, use, state, reason }) => ({
+        identity: identity.name,
+        ...{ name, use, state },
+        ...(reason !== undefined && { reason }),
+      })),
+  )
 }
 
 function countContacts({ identities, links }: RouterView): Status["contacts"] {

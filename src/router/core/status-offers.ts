@@ -27,6 +27,15 @@ const statusShape = z.object({
       reason: z.string().optional(),
     }),
   ),
+  towers: z.array(
+    z.object({
+      identity: z.string(),
+      name: z.string(),
+      use: z.enum(["used", "leaving"]),
+      state: z.enum(["opening", "up", "away"]),
+      reason: z.string().optional(),
+    }),
+  ),
   contacts: z.object({ accepted: z.number(), asking: z.number(), reachable: z.number() }),
   tunnels: z.object({ open: z.number(), failed: z.number() }),
   plugins: z.array(
