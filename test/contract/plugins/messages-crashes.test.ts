@@ -39,7 +39,7 @@ describe("messages", () => {
         await heal(pair)
         for (const side of [pair.left, pair.right]) await expectWhole(side, taken[side.name]!)
       }),
-      { numRuns: fuzzRuns(40) },
+      { numRuns: fuzzRuns(25) },
     )
   }, 600_000)
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest"
 import { Conversation } from "../../../../plugins/messages/conversation.ts"
 import { type Entry, headShape } from "../../../../plugins/messages/entry.ts"
 import type { Note, Pen } from "../../../../plugins/messages/pen.ts"
+import { markRead } from "../../../../plugins/messages/reading.ts"
 import { FakeWorld } from "../../../support/fake-world.ts"
 import { MemoryDisk, MemoryLife } from "../../../support/memory-store.ts"
 
@@ -68,6 +69,25 @@ describe("Conversation.change()", () => {
     await conversation.change(async (pen) => pen.remove(number, (await pen.entry(number))!))
     expect(disk.below("/conversation/me/you/parts/")).toEqual([])
     expect(disk.below("/conversation/me/you/history/")).toEqual([])
+  })
+})
+
+describe("markRead()", () => {
+  it("goes through many messages in steps, and counts right", async () => {
+    const conversation = openOn(new MemoryDisk())
+    await conversation.change(async (pen) => {
+      for (let count = 1; count <= 1_100; count++) {
+        const id = new Uint8Array(16)
+        new DataView(id.buffer).setUint32(0, count)
+        pen.add({ ...entry(1, "x"), id, ...(count % 2 === 0 && { state: "delivered" }) })
+        if (count % 2 === 1) pen.head.unread++
+      }
+    })
+    const counts: number[] = []
+    for (let more = true; more; counts.push(conversation.head.unread))
+      more = (await conversation.change((pen) => markRead(pen, 1_099, 1))).more
+    expect(counts).toEqual([300, 50, 0])
+    expect(conversation.head.readTo).toBe(1_099)
   })
 })
 
