@@ -181,23 +181,18 @@ describe("PeerReader", () => {
     expect(() => [...reader.push(fromHex("10000000"))]).toThrow(/268435456 bytes/)
   })
 
-  it("holds no more than has come, and takes a long message in single bytes without growing slow", () => {
-    const head = libtorrentBytes().subarray(0, 68)
+  it("takes a long message in single bytes, and holds no more than has come", () => {
     const reader = new PeerReader()
-    expect([...reader.push(head)]).toHaveLength(1)
-    const message = encodeMessage({
-      kind: "piece",
-      piece: 0,
-      begin: 0,
-      bytes: randomBytes(128 * 1_024),
-    })
-    const started = performance.now()
-    for (const byte of message.subarray(0, -1))
-      expect([...reader.push(Uint8Array.of(byte))].length).toBe(0)
-    expect(reader.pendingBytes).toBe(message.length - 1)
-    expect([...reader.push(message.subarray(-1))]).toHaveLength(1)
+    expect([...reader.push(libtorrentBytes().subarray(0, 68))]).toHaveLength(1)
+    const block = new Uint8Array(randomBytes(128 * 1_024))
+    const message = encodeMessage({ kind: "piece", piece: 0, begin: 0, bytes: block })
+    let early = 0
+    for (let at = 0; at < message.length - 1; at++)
+      for (const _ of reader.push(message.subarray(at, at + 1))) early++
+    expect([early, reader.pendingBytes]).toEqual([0, message.length - 1])
+    const whole = [...reader.push(message.subarray(-1))]
+    expect(whole).toEqual([{ kind: "piece", piece: 0, begin: 0, bytes: block }])
     expect(reader.pendingBytes).toBe(0)
-    expect(performance.now() - started).toBeLessThan(5_000)
   })
 
   it("throws nothing but PEER_PROTOCOL, whatever comes", () => {
