@@ -12,7 +12,7 @@ import { openMove } from "./move.ts"
 import { nameOfPlace } from "./places.ts"
 import type { Introduction, Place } from "./post.ts"
 import { hashIntroduction, introduceTo, learn } from "./prekeys.ts"
-import { equal, keepBegun } from "./sessions.ts"
+import { equal, keepBegun, preferred } from "./sessions.ts"
 import { within } from "./within.ts"
 
 /** Sessions begun with one correspondent within {@linkcode BEGIN_SPAN_MS}, so that two who cannot read each other rest. */
@@ -20,9 +20,22 @@ const BEGIN_MAX = 3
 /** See {@linkcode BEGIN_MAX}. */
 const BEGIN_SPAN_MS = 3_600_000
 
+/** What they sealed before they heard of a new session is no reason to begin another. */
+const ANSWER_MS = 10 * 60_000
+
 /** Whether another session may be begun now. */
 export function mayBegin(it: Correspondent): boolean {
   return recentlyBegun(it).length < BEGIN_MAX
+}
+
+/** Whether they have not had time yet to answer the session we began last. */
+export function waitsForAnswer(it: Correspondent): boolean {
+  const { sessions, state } = it.memory
+  const session = preferred(sessions, state)
+  const atMs = recentlyBegun(it).at(-1)
+  if (session === undefined || atMs === undefined) return false
+  const isOpen = session.crypto.begun && !session.crypto.answered
+  return isOpen && it.options.clock.now() - atMs < ANSWER_MS
 }
 
 function recentlyBegun(it: Correspondent): number[] {

@@ -21,10 +21,13 @@ const PATIENCE_MOST_MS = 6 * 3_600_000
 /** Envelopes sealed in one commit. */
 const SEAL_AT_ONCE = 16
 
-interface Put {
+interface Lying {
   readonly place: string
   readonly isTower: boolean
+  /** By the monotonic clock. */
   readonly atMs: number
+  /** Whether all this is on disk. */
+  readonly isKept: boolean
 }
 
 /** See the module. */
@@ -32,7 +35,7 @@ export class Cargo {
   readonly #it: Correspondent
   readonly #clock: Clock
   /** By key: where it lies now. */
-  readonly #puts = new Map<number, Put>()
+  readonly #puts = new Map<number, Lying>()
   /** By key: what was just sealed. */
   readonly #fresh = new Map<number, Uint8Array>()
   /** Keys of what is being put. */
@@ -42,6 +45,11 @@ export class Cargo {
   constructor(it: Correspondent) {
     this.#it = it
     this.#clock = it.options.clock
+    for (const [key, { place, isTower, at }] of it.puts) {
+      const agoMs = Math.max(0, this.#clock.now() - at)
+      const atMs = this.#clock.monotonicMs() - agoMs
+      this.#puts.set(key, { place, isTower, atMs, isKept: true })
+    }
   }
 
   /** Whether something can be put at `place` now, or at any place. */
@@ -98,7 +106,7 @@ export class Cargo {
   arrived(key: number, place: Place): void {
     const put = { place: nameOfPlace(place), isTower: place.kind === "tower" }
     if (this.#puts.has(key)) this.#patienceMs = Math.min(PATIENCE_MOST_MS, this.#patienceMs * 2)
-    this.#puts.set(key, { ...put, atMs: this.#clock.monotonicMs() })
+    this.#puts.set(key, { ...put, atMs: this.#clock.monotonicMs(), isKept: false })
     this.#fresh.delete(key)
     this.#leaving.delete(key)
   }
@@ -122,6 +130,7 @@ export class Cargo {
     await this.#it.alter(async (draft) => {
       dropBare(draft, this.#puts)
       const { entries, end } = this.#newlyStored(draft)
+      this.#keep(draft)
       if (entries.length === 0) return
       draft.state.stored = end
       await report(this.#it, draft, {
@@ -129,6 +138,17 @@ export class Cargo {
         state: { kind: "stored", place: nameOfPlace(place) },
       })
     })
+  }
+
+  /** So that a restart puts nothing once more that lies well. */
+  #keep(draft: Draft): void {
+    for (const [key, put] of this.#puts) {
+      if (put.isKept || !draft.flight.has(key)) continue
+      const { place, isTower, atMs } = put
+      const at = Math.floor(this.#clock.now() - (this.#clock.monotonicMs() - atMs))
+      draft.add(draft.tables.puts.put(String(key), { place, isTower, at }))
+      draft.after(() => this.#puts.set(key, { ...put, isKept: true }))
+    }
   }
 
   #forget(key: number): void {
@@ -192,7 +212,7 @@ function isBare(range: Range): boolean {
 }
 
 /** Acknowledgements that lie somewhere are not waited for. */
-function dropBare(draft: Draft, puts: ReadonlyMap<number, Put>): void {
+function dropBare(draft: Draft, puts: ReadonlyMap<number, Lying>): void {
   const left = [...draft.flight].filter(([key, { range }]) => !isBare(range) || !puts.has(key))
   if (left.length < draft.flight.size) draft.flight = new Map(left)
 }

@@ -15,6 +15,7 @@ import {
   listTable,
   type Memory,
   openTables,
+  type Put,
   readFlying,
   readPart,
   type Session,
@@ -45,6 +46,8 @@ export class Correspondent {
   #memory: Memory
   #marked = false
   #key = 0
+  /** Where envelopes in flight lay at start, by key. */
+  puts: ReadonlyMap<number, Put> = new Map()
   /** When what is owed may be told, by the monotonic clock; milliseconds. */
   dueMs = 0
 
@@ -86,6 +89,8 @@ export class Correspondent {
       parts: (await listTable(tables.parts)).map(readPart),
     }
     this.#key = Math.max(0, ...this.#memory.flight.keys())
+    const puts = await listTable(tables.puts)
+    this.puts = new Map(puts.map(([key, put]) => [Number(key), put]))
     await this.outbox.load()
     this.#marked = this.isBusy
   }

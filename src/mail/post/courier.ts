@@ -11,7 +11,7 @@ import { type Backoff, openBackoff } from "../../base/backoff.ts"
 import { AlliumError, toAlliumError } from "../../base/errors.ts"
 import { type PutAnswer, QUEUE_ID_BYTES } from "../mailbox/mailbox.ts"
 import { handOverAll } from "./arrival.ts"
-import { beginSession, mayBegin, refresh, replacePlace, tellOfUs } from "./begin.ts"
+import { beginSession, mayBegin, refresh, replacePlace, tellOfUs, waitsForAnswer } from "./begin.ts"
 import { Cargo } from "./cargo.ts"
 import type { Correspondent } from "./correspondent.ts"
 import type { Putting } from "./options.ts"
@@ -32,7 +32,7 @@ const RETRY_FIRST_MS = 2_000
 /** Longest such wait. */
 const RETRY_MOST_MS = 5 * 60_000
 /** Where to put for somebody who did not say. */
-const SELF: readonly Place[] = [{ kind: "self" }]
+const SELF: Place = { kind: "self" }
 
 /** See the module. */
 export class Courier {
@@ -47,6 +47,8 @@ export class Courier {
   #anew = false
   /** Letters are whole that were not handed over. */
   #stuck = true
+  /** They may be reachable: what lies at a tower is put directly, too. */
+  #tryDirect = false
   /** Their own mailbox, while it is open. */
   #direct: Putting | undefined
 
@@ -63,7 +65,7 @@ export class Courier {
   async useDirect(deed: (mailbox: Putting) => Promise<void>): Promise<void> {
     if (this.#direct !== undefined) return deed(this.#direct)
     if (!this.#it.memory.theirs.places.some(({ kind }) => kind === "self")) return
-    await using mailbox = await this.#open({ kind: "self" }, true)
+    await using mailbox = await this.#open(SELF, true)
     await deed(mailbox)
   }
 
@@ -87,12 +89,13 @@ export class Courier {
   retry(): void {
     this.#choice.reset()
     this.#backoff.reset()
+    this.#tryDirect = true
     this.wake()
   }
 
   /** What came cannot be opened: a new session is needed. */
   beginAnew(): void {
-    this.#anew = mayBegin(this.#it)
+    if (mayBegin(this.#it) && !waitsForAnswer(this.#it)) this.#anew = true
     this.wake()
   }
 
@@ -133,12 +136,13 @@ export class Courier {
   async #round(): Promise<number> {
     await this.#handOver()
     if (this.#anew) await this.#begin()
-    if (!this.#cargo.hasDue()) return this.#cargo.waitMs()
+    if (!this.#cargo.hasDue(this.#tryDirect ? SELF : undefined)) return this.#cargo.waitMs()
     if (this.#session === undefined) await this.#begin()
     await tellOfUs(this.#it)
     const { places } = this.#it.memory.theirs
-    const known = places.length > 0 ? places : SELF
+    const known = places.length > 0 ? places : [SELF]
     const place = this.#choice.choose(known, this.#cargo.staleAt)
+    this.#tryDirect = false
     if (place === undefined) return this.#choice.waitMs(known)
     await this.#visit(place, known.length > 1)
     return 0

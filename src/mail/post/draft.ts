@@ -131,7 +131,10 @@ export class Draft {
   #flightChanges(): Change[] {
     return [...this.#before.flight.keys()]
       .filter((key) => !this.flight.has(key))
-      .map((key) => this.#tables.flight.remove(String(key)))
+      .flatMap((key) => [
+        this.#tables.flight.remove(String(key)),
+        this.#tables.puts.remove(String(key)),
+      ])
   }
 
   #partChanges(): Change[] {

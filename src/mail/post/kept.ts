@@ -118,6 +118,16 @@ export interface Flying {
   readonly range: Range
 }
 
+const putShape = z.object({
+  /** Name of the place. */
+  place: z.string(),
+  isTower: z.boolean(),
+  /** Milliseconds since 1970. */
+  at: z.int(),
+})
+/** Where an envelope in flight lies. */
+export type Put = z.output<typeof putShape>
+
 const partShape = z.object({ origin: bytes, from: count, bytes })
 /** A part of theirs that came before the letter it belongs to was whole. */
 export interface HeldPart {
@@ -139,6 +149,8 @@ export function openTables(room: StoreRoom) {
     outbox: room.journal("outbox", outboxShape),
     letters: room.table("letters", bytes),
     flight: room.table("flight", flyingShape),
+    /** By key of {@linkcode flight}; what is missing here is put once more after a restart. */
+    puts: room.table("puts", putShape),
     parts: room.table("parts", partShape),
     taken: room.journal("taken", bytes),
   }

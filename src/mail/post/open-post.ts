@@ -7,6 +7,7 @@
 import { setMaxListeners } from "node:events"
 import { z } from "zod"
 import { AlliumError } from "../../base/errors.ts"
+import { Slots } from "../../base/turns.ts"
 import type { Change } from "../../store/store.ts"
 import { settle, takeEnvelope, type Verdict } from "./arrival.ts"
 import { tellOfUs } from "./begin.ts"
@@ -22,6 +23,8 @@ import { introduceTo, learn } from "./prekeys.ts"
 
 /** Correspondents kept in memory though nothing is to be done for them. */
 const IDLE_MAX = 64
+/** Mailboxes that are being opened at once; other correspondents wait in line. */
+const REACHES_MAX = 32
 /** Longest name of a letter, in bytes. */
 const NAME_BYTES_MAX = 64
 /** How late an acknowledgement may be, by chance: several envelopes share one, and it does not tell when they came. */
@@ -52,7 +55,10 @@ class OpenPost implements Post {
   #closed = false
 
   constructor(options: PostOptions) {
-    this.#options = options
+    const slots = new Slots(REACHES_MAX)
+    const reach: PostOptions["reach"] = (peer, place, call) =>
+      slots.take(() => options.reach(peer, place, call), call)
+    this.#options = { ...options, reach }
     this.#index = {
       known: options.store.table("known", z.boolean()),
       waiting: options.store.table("waiting", z.boolean()),

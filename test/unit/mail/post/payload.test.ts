@@ -1,7 +1,7 @@
 /** The bytes of docs/protocol/letter.md, written by hand from its tables; and what no correspondent may say. */
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import * as fc from "fast-check"
+import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { isAlliumError } from "../../../../src/base/errors.ts"
 import { packValue } from "../../../../src/base/pack.ts"

@@ -1,5 +1,5 @@
 /** Whatever happens on the way, the posts keep their promises: a model with all that can go wrong. */
-import * as fc from "fast-check"
+import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { createFakeCrypto } from "../../../support/fake-envelope-crypto.ts"
 import { type FakePostPeer, FakePostWorld } from "../../../support/fake-post.ts"
