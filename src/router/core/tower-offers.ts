@@ -64,7 +64,10 @@ const move = offer({
 const leave = offer({
   verb: "tower leave",
   summary: "Stop using a tower; it is emptied first",
-  input: z.object({ tower: nameField, identity: identityField }),
+  input: z.object({
+    tower: nameField.meta({ description: "Its name, see: allium tower list" }),
+    identity: identityField,
+  }),
   output: towerShape,
   positional: ["tower"],
   examples: ["tower leave home"],
