@@ -16,7 +16,7 @@ const SIZES_OF_FORMATS = new Set(
   ORIGIN PAYLOAD_HEAD ITEM_HEAD PART_HEAD FLASH_HEAD ACK_HEAD RANGE OFFSET DIGEST LETTER_LENGTH
   ENTROPY FOOTER FRAME_HEAD GROUP HASH HEADER HELLO ID KEY KEY_FIELD LENGTH LINK_ID NONCE OFFLINE
   PADDING_BLOCK PREFIX SALT SEAL SEED SIGNATURE SIGNED SIGNING_FIELD TAG TRAILER WELCOME X25519_KEY QUEUE_ID ENVELOPE_ID ENVELOPE
-  BUNDLE CHECK COEFFICIENT HYBRID_KEY HYBRID_SECRET KEM_CIPHERTEXT KEM_MESSAGE PERSON SEALED_HEADER SESSION_NAME`
+  BUNDLE CHECK COEFFICIENT METADATA_PAGE PEER_HANDSHAKE HYBRID_KEY HYBRID_SECRET KEM_CIPHERTEXT KEM_MESSAGE PERSON SEALED_HEADER SESSION_NAME`
     .split(/\s+/)
     .map((name) => `${name}_BYTES`),
 )
@@ -37,6 +37,14 @@ const NO_LIMITS: Readonly<Record<string, string>> = {
   "src/link/limits.ts RANGES": "what LINK_LIMITS may be set to",
   "src/mail/post/letter.ts LETTER_BODY_BYTES_MAX": "LETTER_BYTES_MAX and its head",
   "src/mail/post/sessions.ts EPOCH_MAX": "a format",
+  "src/mail/mailbox/frames.ts HEAD_BYTES": "a format",
+  "src/mail/mailbox/mailbox.ts TOKEN_BYTES": "a format",
+  "src/mail/mailbox/mailbox.ts WORK_NONCE_BYTES": "a format",
+  "src/mail/mailbox/tokens.ts INPUT_BYTES": "a format",
+  "src/mail/mailbox/tower/blobs.ts PIECE_BYTES": "how a blob is cut for the store",
+  "src/mail/mailbox/tower/index-block.ts ENTRY_BYTES": "a format",
+  "src/mail/mailbox/tower/index-block.ts MARK_BYTES": "a format",
+  "src/mail/mailbox/wire.ts CHUNK_BYTES": "a format",
   "src/sam/address.ts BLINDED_BYTES_MAX": "a format",
   "src/sam/address.ts BLINDED_BYTES_MIN": "a format",
   "src/sam/destination.ts DESTINATION_BYTES_MIN": "a format",

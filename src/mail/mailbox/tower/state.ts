@@ -4,6 +4,7 @@
  * @module
  */
 import type { Change, StoreRoom } from "../../../store/store.ts"
+import { ENVELOPE_BYTES } from "../../envelope/crypto.ts"
 import { DraftTable } from "./draft.ts"
 import { BLOCK_COUNT, QueueIndex } from "./index-block.ts"
 import { CACHED_QUEUES_MAX, type TowerLimits } from "./limits.ts"
@@ -12,7 +13,6 @@ import type { Group } from "./writer.ts"
 
 /** What a queue costs beside its envelopes. */
 const QUEUE_BYTES = 4_096
-const ENVELOPE_BYTES = 4_096
 
 /** Everything a tower counts. */
 export interface Sums {
