@@ -20,6 +20,8 @@ import type { Progress } from "./resume.ts"
 
 /** Pieces under way at once; beyond, those must be filled first. */
 const ACTIVE_PIECES_MAX = 1_024
+/** Pieces under way for each peer; beyond, those that lie about come before new ones. */
+const ACTIVE_PER_PEER = 3
 /** Peers asked for the same block at the end. */
 const DUPLICATES_MAX = 2
 /** A block is asked of a second peer when the first has had this long, and the second one's round trip. */
@@ -285,8 +287,7 @@ export class Download {
     const active =
       this.#inWindow(peer) ??
       this.#open(peer, ({ owner }) => owner === peer.id) ??
-      this.#open(peer, ({ owner }) => owner === undefined || !this.#isServing(owner)) ??
-      this.#begin(peer, this.#order.pieces()) ??
+      this.#orphanOrNew(peer) ??
       this.#open(peer, ({ isAlone }) => !isAlone)
     const block = active?.firstFree()
     if (active !== undefined && block !== undefined) return { active, block }
@@ -299,7 +300,7 @@ export class Download {
       const active = this.#active.get(piece)
       if (active !== undefined && this.#mayFetch(peer, active)) return active
       if (active === undefined && this.#order.has(piece) && peer.pieces.has(piece))
-        return this.#begin(peer, [piece])
+        return this.#begin(peer, piece)
     }
     return undefined
   }
@@ -312,6 +313,19 @@ export class Download {
         return active
       }
     return undefined
+  }
+
+  /** What nobody goes on with, or a new piece: the rarer of both; but what was begun is not left lying everywhere. */
+  #orphanOrNew(peer: DownloadPeer): ActivePiece | undefined {
+    const fresh = this.#fresh(peer)
+    const isCrowded = this.#active.size > ACTIVE_PER_PEER * this.#peers.size
+    const rank =
+      fresh === undefined || isCrowded ? Number.POSITIVE_INFINITY : this.#order.rank(fresh)
+    const isOrphan = ({ owner, piece }: ActivePiece) =>
+      (owner === undefined || !this.#isServing(owner)) && this.#order.rank(piece) <= rank
+    return (
+      this.#open(peer, isOrphan) ?? (fresh === undefined ? undefined : this.#begin(peer, fresh))
+    )
   }
 
   #mayFetch(peer: DownloadPeer, active: ActivePiece): boolean {
@@ -334,19 +348,20 @@ export class Download {
     return peer !== undefined && !peer.isChoking && !peer.isSnubbed
   }
 
-  /** Begins the first of `pieces` that the peer has. */
-  #begin(peer: DownloadPeer, pieces: Iterable<number>): ActivePiece | undefined {
+  /** The piece that comes next of those the peer has. */
+  #fresh(peer: DownloadPeer): number | undefined {
     if (peer.fresh === 0 || this.#active.size >= ACTIVE_PIECES_MAX) return undefined
-    for (const piece of pieces)
-      if (peer.pieces.has(piece)) {
-        const active = new ActivePiece(piece, this.geometry.blocksOf(piece))
-        active.owner = peer.id
-        this.#active.set(piece, active)
-        this.#order.remove(piece)
-        for (const other of this.#peers.values()) if (other.pieces.has(piece)) other.fresh--
-        return active
-      }
+    for (const piece of this.#order.pieces()) if (peer.pieces.has(piece)) return piece
     return undefined
+  }
+
+  #begin(peer: DownloadPeer, piece: number): ActivePiece {
+    const active = new ActivePiece(piece, this.geometry.blocksOf(piece))
+    active.owner = peer.id
+    this.#active.set(piece, active)
+    this.#order.remove(piece)
+    for (const other of this.#peers.values()) if (other.pieces.has(piece)) other.fresh--
+    return active
   }
 
   /** At the end: the block of another peer that waits longest, when we may well be faster. */

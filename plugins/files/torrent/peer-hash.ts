@@ -8,10 +8,10 @@ import { createHash } from "node:crypto"
 import { decodeBase32 } from "allium/plugin"
 
 /** SHA-256. */
-const PEER_HASH_BYTES = 32
+const HASH_BYTES = 32
 /** A destination without certificate payload, and the longest that is in use. */
-const SHORTEST_BYTES = 387
-const LONGEST_BYTES = 1_024
+const DESTINATION_BYTES_MIN = 387
+const DESTINATION_BYTES_MAX = 1_024
 
 /** A peer, and its whole destination when that was said: asking the network for it takes seconds. */
 export interface PeerAddress {
@@ -24,12 +24,8 @@ export interface PeerAddress {
 /** Cuts a string of hashes, each a copy, each once, at most `max`; a rest that is no hash is dropped. */
 export function splitHashes(bytes: Uint8Array, max: number): Uint8Array[] {
   const hashes = new Map<string, Uint8Array>()
-  for (
-    let end = PEER_HASH_BYTES;
-    end <= bytes.length && hashes.size < max;
-    end += PEER_HASH_BYTES
-  ) {
-    const hash = bytes.slice(end - PEER_HASH_BYTES, end)
+  for (let end = HASH_BYTES; end <= bytes.length && hashes.size < max; end += HASH_BYTES) {
+    const hash = bytes.slice(end - HASH_BYTES, end)
     hashes.set(Buffer.from(hash).toString("latin1"), hash)
   }
   return [...hashes.values()]
@@ -42,7 +38,8 @@ export function parsePeerAddress(text: string): PeerAddress | undefined {
     const hash = decodeBase32(name.slice(0, 52))
     return hash && { hash }
   }
-  if (!/^[A-Za-z0-9~-]+={0,2}$/.test(name) || name.length > LONGEST_BYTES * 2) return undefined
+  if (!/^[A-Za-z0-9~-]+={0,2}$/.test(name) || name.length > DESTINATION_BYTES_MAX * 2)
+    return undefined
   const standard = name.replaceAll("-", "+").replaceAll("~", "/")
   const bytes = Buffer.from(standard, "base64")
   if (!isDestination(bytes)) return undefined
@@ -51,6 +48,6 @@ export function parsePeerAddress(text: string): PeerAddress | undefined {
 
 /** 387 bytes, and as many more as the certificate's length says. */
 function isDestination(bytes: Buffer): boolean {
-  if (bytes.length < SHORTEST_BYTES || bytes.length > LONGEST_BYTES) return false
-  return bytes.length === SHORTEST_BYTES + bytes.readUInt16BE(SHORTEST_BYTES - 2)
+  if (bytes.length < DESTINATION_BYTES_MIN || bytes.length > DESTINATION_BYTES_MAX) return false
+  return bytes.length === DESTINATION_BYTES_MIN + bytes.readUInt16BE(DESTINATION_BYTES_MIN - 2)
 }

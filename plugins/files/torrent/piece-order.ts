@@ -54,10 +54,10 @@ export class PieceOrder {
       shuffled[other] = kept
     }
     this.#starts.fill(0)
-    for (const piece of shuffled) this.#starts[this.#rank(piece) + 1]!++
+    for (const piece of shuffled) this.#starts[this.rank(piece) + 1]!++
     for (let rank = 0; rank < RANKS; rank++) this.#starts[rank + 1]! += this.#starts[rank]!
     const next = this.#starts.slice()
-    for (const piece of shuffled) this.#put(piece, next[this.#rank(piece)]!++)
+    for (const piece of shuffled) this.#put(piece, next[this.rank(piece)]!++)
   }
 
   /** Takes effect with the next {@linkcode fill}. */
@@ -67,22 +67,22 @@ export class PieceOrder {
 
   /** One more peer has the piece. */
   more(piece: number): void {
-    const before = this.#rank(piece)
+    const before = this.rank(piece)
     if (this.#peers[piece]! < 65_535) this.#peers[piece]!++
-    if (this.has(piece) && this.#rank(piece) !== before) this.#up(piece, before)
+    if (this.has(piece) && this.rank(piece) !== before) this.#up(piece, before)
   }
 
   /** One peer less has it. */
   fewer(piece: number): void {
-    const before = this.#rank(piece)
+    const before = this.rank(piece)
     if (this.#peers[piece]! > 0) this.#peers[piece]!--
-    if (this.has(piece) && this.#rank(piece) !== before) this.#down(piece, before)
+    if (this.has(piece) && this.rank(piece) !== before) this.#down(piece, before)
   }
 
   /** The piece is begun. */
   remove(piece: number): void {
     if (!this.has(piece)) return
-    for (let rank = this.#rank(piece); rank < RANKS; rank++) this.#up(piece, rank)
+    for (let rank = this.rank(piece); rank < RANKS; rank++) this.#up(piece, rank)
     this.#at[piece] = -1
   }
 
@@ -90,7 +90,7 @@ export class PieceOrder {
   restore(piece: number): void {
     if (this.has(piece)) return
     this.#put(piece, this.#starts[RANKS]!)
-    for (let rank = RANKS; rank > this.#rank(piece); rank--) this.#down(piece, rank)
+    for (let rank = RANKS; rank > this.rank(piece); rank--) this.#down(piece, rank)
   }
 
   /** All that are left, in order. Do not change it meanwhile. */
@@ -98,7 +98,8 @@ export class PieceOrder {
     for (let index = 0; index < this.count; index++) yield this.#order[index]!
   }
 
-  #rank(piece: number): number {
+  /** The smaller, the earlier a piece comes; also of pieces that are begun already. */
+  rank(piece: number): number {
     return this.#level[piece]! * COMMON + Math.min(this.#peers[piece]!, COMMON - 1)
   }
 

@@ -10,7 +10,7 @@ const URL_CHARACTERS_MAX = 2_048
 const SHAPE =
   /^http:\/\/([a-z0-9~=-](?:[a-z0-9.~=-]*[a-z0-9~=-])?\.i2p)(?::([1-9][0-9]{0,4}))?(\/[!$-;=?-[\]_a-z~%]*)?$/i
 /** Hosts as long as this are destinations in base64, where case matters. */
-const BASE64_CHARACTERS_MIN = 516
+const BASE64_FROM = 516
 
 /** An announce URL inside I2P. */
 export interface TrackerUrl {
@@ -29,7 +29,7 @@ export function parseTrackerUrl(text: string): TrackerUrl | undefined {
   const [, name = "", portText = "80", path = "/"] = SHAPE.exec(text) ?? []
   const port = Number(portText)
   if (name === "" || port > 65_535 || name.includes("..")) return undefined
-  const host = name.length < BASE64_CHARACTERS_MIN ? name.toLowerCase() : name
+  const host = name.length < BASE64_FROM ? name.toLowerCase() : name
   return { url: `http://${host}${port === 80 ? "" : `:${port}`}${path}`, host, port, path }
 }
 
