@@ -15,6 +15,7 @@ const benches: Record<string, () => Promise<{ bench: Bench }>> = {
   router: () => import("./router.ts"),
   envelopes: () => import("./envelopes.ts"),
   tower: () => import("./tower.ts"),
+  messages: () => import("./messages.ts"),
 }
 
 const asked = process.argv.slice(2)

@@ -7,7 +7,6 @@
  * ALLIUM says what to run instead of `npx allium`, as a JSON list of words; ALLIUM_HOME which router.
  */
 import { spawn } from "node:child_process"
-import { once } from "node:events"
 import { createInterface } from "node:readline"
 
 const [allium, ...first] = JSON.parse(process.env.ALLIUM ?? '["npx", "allium"]')
@@ -30,5 +29,5 @@ async function notify(contact, text) {
   const safe = [contact, text].map((word) => word.replace(/^-+/, "").replaceAll("\0", ""))
   const notice = spawn(program, [...words, ...safe], { stdio: ["ignore", "inherit", "inherit"] })
   notice.once("error", (error) => console.error(`Cannot notify: ${error.message}`))
-  await once(notice, "close")
+  await new Promise((resolve) => notice.once("close", resolve))
 }

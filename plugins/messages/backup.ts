@@ -57,7 +57,7 @@ async function save(office: Office, identity: Identity): Promise<Uint8Array> {
 }
 
 async function saveOne(office: Office, identity: Identity, head: Head): Promise<Saved> {
-  const conversation = await office.book.at(head)
+  const conversation = await office.book.open(head)
   const last: Entry[] = []
   for await (const [, entry] of conversation.read({ reverse: true, limit: 4 * TEXTS_MAX })) {
     const isShort = entry.parts === undefined && Buffer.byteLength(entry.text) <= TEXT_BYTES_MAX

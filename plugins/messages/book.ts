@@ -40,6 +40,12 @@ export class ConversationBook {
     return this.#take(newHead(identity, { contact: { key: contact, name } }))
   }
 
+  /** The conversation of a head that was just read. */
+  open(head: Head): Promise<Conversation> {
+    // Heads change in open conversations alone, and those stay open: what was read is still so, or is not used.
+    return this.#take(head, true)
+  }
+
   /** Heads of the conversations that there are, in no particular order. */
   async *heads(identity?: Identity): AsyncGenerator<Head> {
     for await (const [, head] of this.#heads.entries())
@@ -63,18 +69,18 @@ export class ConversationBook {
     return this.#context.contacts.list(identity).find(({ key }) => key === head.contact)
   }
 
-  #take(fresh: Head): Promise<Conversation> {
+  #take(fresh: Head, isRead = false): Promise<Conversation> {
     const key = keyOf(fresh)
     const known = this.#open.get(key)
     if (known !== undefined) return known
-    const opening = this.#load(fresh)
+    const opening = this.#load(fresh, isRead)
     this.#open.set(key, opening)
     opening.catch(() => this.#open.delete(key)) // the next one tries again
     return opening
   }
 
-  async #load(fresh: Head): Promise<Conversation> {
-    const head = await this.#heads.get(keyOf(fresh))
+  async #load(fresh: Head, isRead: boolean): Promise<Conversation> {
+    const head = isRead ? fresh : await this.#heads.get(keyOf(fresh))
     return new Conversation(this.#context.store, head ?? fresh, this.#listener)
   }
 }

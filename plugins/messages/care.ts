@@ -14,10 +14,10 @@ import type {
   timerOffer,
   unmuteOffer,
 } from "./care-offers.ts"
-import { drafts } from "./conversation.ts"
+import { type Conversation, drafts } from "./conversation.ts"
 import type { InputOf } from "./desk.ts"
 import { isoOf } from "./document.ts"
-import { type Head, keyOf } from "./entry.ts"
+import type { Head } from "./entry.ts"
 import type { Office, Talk } from "./office.ts"
 import { markRead } from "./reading.ts"
 import { packRecord, type RecordBody } from "./wire.ts"
@@ -26,6 +26,8 @@ import { packRecord, type RecordBody } from "./wire.ts"
 const FOR_EVER = 8.64e15
 /** Beginning of a message, as the list of conversations shows it. */
 const PREVIEW_CHARACTERS_MAX = 100
+/** Conversations looked into side by side. */
+const AT_ONCE = 32
 
 /** Marks as read; says so to who wrote, when the user chose that. */
 export async function readMessages(
@@ -67,27 +69,43 @@ export async function listConversations(
   const identity = office.context.identities.find(input.identity)
   const heads = await office.book.newestHeads(identity)
   const wanted = heads.filter(({ unread }) => unread > 0 || !input.unread)
+  const kept = new Map<string, string>()
+  for await (const [key, draft] of drafts(office.context.store).entries()) kept.set(key, draft)
   const list: ConversationDocument[] = []
-  for (const head of wanted) list.push(await writeUp(office, head))
+  for (let start = 0; start < wanted.length; start += AT_ONCE) {
+    const some = wanted.slice(start, start + AT_ONCE)
+    list.push(...(await Promise.all(some.map((head) => writeUp(office, head, kept)))))
+  }
   return list
 }
 
-async function writeUp(office: Office, head: Head): Promise<ConversationDocument> {
-  const conversation = await office.book.at(head)
-  let last = ""
-  for await (const [number, entry] of conversation.read({ reverse: true, limit: 1 }))
-    last = (await conversation.text(number, entry)) || `(${entry.attachments?.length ?? 0} files)`
+async function writeUp(
+  office: Office,
+  read: Head,
+  kept: ReadonlyMap<string, string>,
+): Promise<ConversationDocument> {
+  const conversation = await office.book.open(read)
+  const { head } = conversation
   return {
     identity: office.scribe.nameOf(head, head.identity),
     contact: office.scribe.nameOf(head, head.contact),
     kind: head.kind,
     unread: head.unread,
     lastAt: head.lastAt === 0 ? "" : isoOf(head.lastAt),
-    last: [...last.slice(0, 2 * PREVIEW_CHARACTERS_MAX)].slice(0, PREVIEW_CHARACTERS_MAX).join(""),
-    draft: (await drafts(office.context.store).get(keyOf(head))) ?? "",
+    last: await previewOf(conversation),
+    draft: kept.get(conversation.key) ?? "",
     muted: head.mutedUntil > office.now(),
     timer: head.timerS,
   }
+}
+
+/** Beginning of the newest message. */
+async function previewOf(conversation: Conversation): Promise<string> {
+  const [newest] = await conversation.newest({ limit: 1, bytes: Infinity })
+  if (newest === undefined) return ""
+  const { text, attachments = [] } = newest[1]
+  const shown = text || attachments.map(({ name }) => `[${name}]`).join(" ")
+  return [...shown.slice(0, 2 * PREVIEW_CHARACTERS_MAX)].slice(0, PREVIEW_CHARACTERS_MAX).join("")
 }
 
 /** Keeps, forgets or shows a draft. */

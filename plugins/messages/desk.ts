@@ -145,7 +145,7 @@ async function newestOfAll(
   let all: { conversation: Conversation; message: Numbered; atMs: number }[] = []
   for (const head of await office.book.newestHeads(identity)) {
     if (all.length >= limit && head.lastAt < (all[0]?.atMs ?? 0)) break
-    const conversation = await office.book.at(head)
+    const conversation = await office.book.open(head)
     let atMs = 0 // clocks are set back now and then; a conversation's own order stays
     for (const message of await conversation.newest({ limit, bytes: ANSWER_BYTES_MAX })) {
       atMs = Math.max(atMs, message[1].storedAt)

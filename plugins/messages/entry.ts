@@ -19,6 +19,14 @@ export const MESSAGE_STATES = [...STORED_STATES, "read"] as const
 /** See {@linkcode MESSAGE_STATES}. */
 export type MessageState = (typeof MESSAGE_STATES)[number]
 
+/** How many members of a group have a text, by what is known. */
+export const reachedShape = z.object({
+  members: z.int(),
+  stored: z.int(),
+  delivered: z.int(),
+  failed: z.int(),
+})
+
 /** One message in a history. */
 export const entryShape = z.object({
   id: idShape,
@@ -42,6 +50,8 @@ export const entryShape = z.object({
   /** Milliseconds since 1970. */
   expiresAt: z.int().optional(),
   attachments: z.array(attachmentShape).optional(),
+  /** Of a text of ours in a group: how many members have it. */
+  reached: reachedShape.optional(),
   /** By who reacted: identity key. */
   reactions: z.record(z.string(), z.string()).optional(),
 })

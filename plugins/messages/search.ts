@@ -78,7 +78,7 @@ async function conversationsOf(
     return [(await office.find({ ...input, contact: input.contact })).conversation]
   const identity: Identity = office.context.identities.find(input.identity)
   const heads = await office.book.newestHeads(identity)
-  return Promise.all(heads.map((head) => office.book.at(head)))
+  return Promise.all(heads.map((head) => office.book.open(head)))
 }
 
 /** All messages, one conversation after the other, oldest first. */

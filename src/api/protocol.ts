@@ -12,8 +12,8 @@ export const NETWORK_EMBEDDED = "embedded (NOT ANONYMOUS)"
 /** What a person must read before anything else while the network is embedded. */
 export const EMBEDDED_BANNER = "NOT ANONYMOUS: embedded network, this machine only"
 
-/** A request body larger than this is refused: it is read into memory as a whole. */
-export const BODY_BYTES_MAX = 1_048_576
+/** A request body larger than this is refused: it is read into memory. A text of 1 MiB fits, whatever must be escaped in it. */
+export const BODY_BYTES_MAX = 8_388_608
 
 /** Answer of `GET /v1`. */
 export interface Listing {

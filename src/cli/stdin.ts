@@ -6,8 +6,8 @@
 import { AlliumError } from "../base/errors.ts"
 import type { Input, Terminal } from "./terminal.ts"
 
-/** As much as a request to the API may hold. */
-const CHARS_MAX = 1_048_576
+/** Twice the longest text of a message; a request to the API holds it. */
+const CHARS_MAX = 2_097_152
 
 /**
  * All of it, without the line end of the last line.
