@@ -28,6 +28,11 @@ export function mayBegin(it: Correspondent): boolean {
   return recentlyBegun(it).length < BEGIN_MAX
 }
 
+/** Whether there is a session to send with. */
+export function hasSession({ memory }: Correspondent): boolean {
+  return preferred(memory.sessions, memory.state) !== undefined
+}
+
 /** Whether they have not had time yet to answer the session we began last. */
 export function waitsForAnswer(it: Correspondent): boolean {
   const { sessions, state } = it.memory

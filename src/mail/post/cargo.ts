@@ -4,7 +4,6 @@
  * @module
  */
 import type { Clock } from "../../base/clock.ts"
-import { report } from "./arrival.ts"
 import type { Correspondent } from "./correspondent.ts"
 import type { Draft } from "./draft.ts"
 import type { Flying } from "./kept.ts"
@@ -13,6 +12,7 @@ import { cutAnew, hasUncut, isForAnother, owes, type Sealed, sealMore } from "./
 import { nameOfPlace } from "./places.ts"
 import type { Place } from "./post.ts"
 import { covers, mergeRanges, type Range } from "./ranges.ts"
+import { report } from "./reports.ts"
 
 /** Unacknowledged for so long, an envelope is put once more, at the next place. */
 const PATIENCE_FIRST_MS = 10 * 60_000

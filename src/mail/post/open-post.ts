@@ -9,7 +9,7 @@ import { z } from "zod"
 import { AlliumError } from "../../base/errors.ts"
 import { Slots } from "../../base/turns.ts"
 import type { Change } from "../../store/store.ts"
-import { settle, takeEnvelope, type Verdict } from "./arrival.ts"
+import { takeEnvelope, type Verdict } from "./arrival.ts"
 import { tellOfUs } from "./begin.ts"
 import { Correspondent, type Index } from "./correspondent.ts"
 import { Courier } from "./courier.ts"
@@ -20,6 +20,7 @@ import type { PostOptions } from "./options.ts"
 import { cancelAll } from "./outgoing.ts"
 import { type Introduction, LETTER_BYTES_MAX, type OutLetter, type Post } from "./post.ts"
 import { introduceTo, learn } from "./prekeys.ts"
+import { settle } from "./reports.ts"
 
 /** Correspondents kept in memory though nothing is to be done for them. */
 const IDLE_MAX = 64
