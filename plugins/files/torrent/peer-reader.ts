@@ -7,8 +7,8 @@ import { AlliumError } from "allium/plugin"
 import { decodeHandshake, type Handshake, PEER_HANDSHAKE_BYTES } from "./handshake.ts"
 import { decodeMessage, PEER_MESSAGE_BYTES_MAX, type PeerMessage } from "./message.ts"
 
-/** Room for what is incomplete, at first; it grows with the bytes that are really there. */
-const FIRST_ROOM_BYTES = 1_024
+/** A message's length stands before it, in 4 bytes. */
+const PREFIX = 4
 
 /** What comes out: the handshake, once, and then messages. */
 export type PeerWords = { readonly kind: "handshake"; readonly handshake: Handshake } | PeerMessage
@@ -17,7 +17,7 @@ export type PeerWords = { readonly kind: "handshake"; readonly handshake: Handsh
 export class PeerReader {
   #hasShaken = false
   /** An incomplete handshake or message, with its length. */
-  #kept = new Uint8Array(FIRST_ROOM_BYTES)
+  #kept = new Uint8Array(PREFIX)
   #keptBytes = 0
 
   /** Bytes held back because more must come: never more than one message. */
@@ -49,25 +49,24 @@ export class PeerReader {
   #wholeLength(rest: Uint8Array): number | undefined {
     if (!this.#hasShaken) return PEER_HANDSHAKE_BYTES
     const head = this.#keptBytes > 0 ? this.#kept.subarray(0, this.#keptBytes) : rest
-    if (head.length < 4) return undefined
+    if (head.length < PREFIX) return undefined
     const length = new DataView(head.buffer, head.byteOffset).getUint32(0)
-    if (length <= PEER_MESSAGE_BYTES_MAX) return 4 + length
+    if (length <= PEER_MESSAGE_BYTES_MAX) return PREFIX + length
     const found = `it has ${length} bytes, expected at most ${PEER_MESSAGE_BYTES_MAX}`
     throw new AlliumError("PEER_PROTOCOL", `Cannot read message of a peer: ${found}`)
   }
 
   /** Keeps as many bytes as are missing, at most all; says how many. */
   #keep(rest: Uint8Array): number {
-    const wanted = (this.#wholeLength(rest) ?? 4) - this.#keptBytes
-    const taken = rest.subarray(0, wanted)
-    const needed = this.#keptBytes + taken.length
-    if (needed > this.#kept.length) {
-      const larger = new Uint8Array(Math.max(needed, this.#kept.length * 2))
-      larger.set(this.#kept.subarray(0, this.#keptBytes))
-      this.#kept = larger
+    const whole = this.#wholeLength(rest) ?? PREFIX
+    if (whole > this.#kept.length) {
+      const room = new Uint8Array(whole)
+      room.set(this.#kept.subarray(0, this.#keptBytes))
+      this.#kept = room
     }
+    const taken = rest.subarray(0, whole - this.#keptBytes)
     this.#kept.set(taken, this.#keptBytes)
-    this.#keptBytes = needed
+    this.#keptBytes += taken.length
     return taken.length
   }
 
@@ -77,13 +76,13 @@ export class PeerReader {
     // Throws as soon as a handshake cannot become one.
     if (!this.#hasShaken) decodeHandshake(kept)
     if (this.#keptBytes < (this.#wholeLength(kept) ?? Number.POSITIVE_INFINITY)) return undefined
-    this.#kept = new Uint8Array(FIRST_ROOM_BYTES)
+    this.#kept = new Uint8Array(PREFIX)
     this.#keptBytes = 0
     return kept
   }
 
   #read(whole: Uint8Array): PeerWords {
-    if (this.#hasShaken) return decodeMessage(whole.subarray(4))
+    if (this.#hasShaken) return decodeMessage(whole.subarray(PREFIX))
     this.#hasShaken = true
     return { kind: "handshake", handshake: decodeHandshake(whole)! }
   }

@@ -3,6 +3,7 @@ import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import {
   decodeExtendedHandshake,
+  EXTENDED_HANDSHAKE,
   encodeExtendedHandshake,
 } from "../../../../../plugins/files/torrent/extended.ts"
 import { decodeHandshake, encodeHandshake } from "../../../../../plugins/files/torrent/handshake.ts"
@@ -21,6 +22,7 @@ import {
 import { readInfo, readTorrent } from "../../../../../plugins/files/torrent/metainfo.ts"
 import {
   decodePeerExchange,
+  EXCHANGE_EVERY_MS,
   encodePeerExchange,
 } from "../../../../../plugins/files/torrent/peer-exchange.ts"
 import { PeerReader, type PeerWords } from "../../../../../plugins/files/torrent/peer-reader.ts"
@@ -136,6 +138,7 @@ describe("PeerReader", () => {
       "piece",
     ])
     const [handshake, page] = messages.filter((message) => message.kind === "extended")
+    expect(handshake?.id).toBe(EXTENDED_HANDSHAKE)
     expect(decodeExtendedHandshake(handshake!.payload)).toEqual({
       ids: { ut_metadata: 2 },
       metadataBytes: torrent.info.length,
@@ -287,6 +290,10 @@ describe("peer exchange", () => {
     ["a number", "d5:addedi5ee", []],
   ])("reads %s", (_, text, added) => {
     expect(decodePeerExchange(bytes(text))).toEqual({ added, dropped: [] })
+  })
+
+  it("is sent more rarely than libtorrent bears, which is five times a minute", () => {
+    expect(EXCHANGE_EVERY_MS * 5).toBeGreaterThan(60_000)
   })
 
   it("writes at most 50 peers, and takes at most 200", () => {
