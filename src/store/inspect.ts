@@ -33,8 +33,11 @@ export async function inspectFiles(
   const damage: FileDamage[] = []
   const live = await inspectManifest(folder, how, damage)
   if (live === undefined) return damage
-  for (const [number, size] of live.tables)
-    await inspectTable(folder, names, { number, size }, damage)
+  const tables = live.tables.entries()
+  const look = async () => {
+    for (const [number, size] of tables) await inspectTable(folder, names, { number, size }, damage)
+  }
+  await Promise.all([look(), look()]) // one is read while another is checked
   for (const name of logsOf(names, live)) await inspectLog(folder, name, how, damage)
   const first = fileName(live.logNumber, "log")
   if (!names.has(first)) damage.push({ file: first, found: "is gone" })

@@ -115,7 +115,7 @@ function* readBlock(block: Uint8Array): Generator<[key: Uint8Array, value: Uint8
     const byteCount = cursor.varint()
     const valueBytes = cursor.varint()
     if (shared > key.length) throw new Unreadable("a key lacks its beginning")
-    key = Uint8Array.from(Buffer.concat([key.subarray(0, shared), cursor.take(byteCount)]))
+    key = new Uint8Array(Buffer.concat([key.subarray(0, shared), cursor.take(byteCount)]))
     yield [key, cursor.take(valueBytes)]
   }
 }
