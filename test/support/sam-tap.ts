@@ -33,6 +33,8 @@ export interface SamTapOptions {
   readonly port?: number
   /** The embedded network is not to be recognised. */
   readonly hidesMarker?: boolean
+  /** Told every byte that comes from the bridge: all that routers are sent. */
+  readonly onSent?: (chunk: Buffer) => void
 }
 
 /** Opens a tap on a port of 127.0.0.1. */
@@ -54,6 +56,8 @@ export async function openSamTap(options: SamTapOptions): Promise<SamTap> {
     bridge.on("drain", () => client.resume())
     client.on("end", () => bridge.end())
     bridge.pipe(client)
+    const { onSent } = options
+    if (onSent !== undefined) bridge.on("data", onSent)
     for (const [one, other] of [
       [client, bridge],
       [bridge, client],
