@@ -42,7 +42,7 @@ describe("a tower that is seized", () => {
   let tower: AlliumProcess
   const sent: Buffer[] = []
   let secrets: Secret[] = []
-  const people: string[] = []
+  let people: string[] = []
   let towerAddress = ""
   let heldCount = 0
 
