@@ -55,15 +55,15 @@ export async function openIdentityBook(options: BookOptions): Promise<IdentityBo
 }
 
 /**
- * What an identity of these words would be, without making it: for looking for its backups.
+ * What identities of these words would be, by their place in the tree, without making them: for looking for backups.
  *
  * @throws {AlliumError} `BAD_PHRASE`.
  */
-export async function previewIdentity(
+export async function previewIdentities(
   phrase: string,
-  index: number,
-): Promise<Pick<Identity, "key" | "publicKey" | "backupKey">> {
-  return unlockIdentity(await seedOf(readPhrase(phrase)), { name: "", index })
+): Promise<(index: number) => Pick<Identity, "key" | "publicKey" | "backupKey">> {
+  const seed = await seedOf(readPhrase(phrase))
+  return (index) => unlockIdentity(seed, { name: "", index })
 }
 
 interface Entry {

@@ -99,5 +99,5 @@ async function getBlob(
     ...{ clock, random, log },
   })
   const { mailbox } = await line.reach(tower, call)
-  return mailbox.getBlob(id, call)
+  return await mailbox.getBlob(id, call) // the line stays until then
 }

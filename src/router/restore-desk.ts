@@ -8,7 +8,7 @@ import { z } from "zod"
 import { Alarm } from "../base/alarm.ts"
 import { openBackoff } from "../base/backoff.ts"
 import type { Clock } from "../base/clock.ts"
-import { isAlliumError, toAlliumError } from "../base/errors.ts"
+import { toAlliumError } from "../base/errors.ts"
 import { keepTrying } from "../base/keep-trying.ts"
 import type { Log } from "../base/log.ts"
 import type { Chance } from "../base/random.ts"
@@ -18,7 +18,7 @@ import type { Identity, IdentityBook } from "../identity/identity.ts"
 import { freeName } from "../identity/names.ts"
 import type { StoreRoom, Table } from "../store/store.ts"
 import type { BackupDesk } from "./backup-desk.ts"
-import { type Backup, blobPlace } from "./backup-format.ts"
+import { type Backup, blobPlace, openBackup } from "./backup-format.ts"
 import type { BackupMail } from "./backup-mail.ts"
 import type { Keepsake } from "./keepsake.ts"
 import type { KeepsakeDesk } from "./keepsake-desk.ts"
@@ -209,19 +209,31 @@ class Desk implements RestoreDesk {
   }
 
   async #fetch(identity: Identity): Promise<"done" | "again"> {
-    const { backups, mail } = this.#options
     const progress = this.#asksNow(identity)
     if (progress === undefined || progress.backupMs !== undefined) return "done"
+    const found: { sealed: Uint8Array; revision: number }[] = []
     for (const tower of progress.towers) {
-      const { signal } = this.#scope
-      const { id } = blobPlace(identity, tower.key)
-      const sealed = await mail.getBlob(tower, id, { signal }).catch(() => undefined)
-      const backup = sealed && (await backups.load(identity, sealed).catch(unreadable))
-      if (backup === undefined) continue
-      await this.#turns.take(() => this.#loaded(identity, backup))
-      return "done"
+      const sealed = await this.#fetchOne(identity, tower)
+      if (sealed !== undefined) found.push(sealed)
     }
-    return "again"
+    const [newest] = found.sort((one, other) => other.revision - one.revision)
+    if (newest === undefined) return "again"
+    const backup = await this.#options.backups.load(identity, newest.sealed)
+    await this.#turns.take(() => this.#loaded(identity, backup))
+    return "done"
+  }
+
+  /** What a tower has for us, if it can be reached and what it has opens. */
+  async #fetchOne(identity: Identity, tower: TowerAddress) {
+    const { signal } = this.#scope
+    try {
+      const { id } = blobPlace(identity, tower.key)
+      const sealed = await this.#options.mail.getBlob(tower, id, { signal })
+      return sealed && { sealed, revision: openBackup(identity, sealed).revision }
+    } catch (thrown) {
+      this.#tell("not-fetched", thrown)
+      return undefined
+    }
   }
 
   async #loaded(identity: Identity, backup: Backup): Promise<void> {
@@ -256,9 +268,4 @@ class Desk implements RestoreDesk {
     if (!this.#scope.signal.aborted)
       this.#options.log.debug(`restore.${event}`, { code: toAlliumError(thrown).code })
   }
-}
-
-function unreadable(thrown: unknown): undefined {
-  if (isAlliumError(thrown, "BAD_BACKUP")) return undefined
-  throw thrown
 }

@@ -3,8 +3,9 @@
  *
  * @module
  */
+import { setImmediate as breathe } from "node:timers/promises"
 import { isAlliumError } from "../base/errors.ts"
-import { previewIdentity } from "../identity/book.ts"
+import { previewIdentities } from "../identity/book.ts"
 import { freeName } from "../identity/names.ts"
 import { type Backup, blobPlace, openBackup } from "./backup-format.ts"
 
@@ -28,8 +29,9 @@ export async function findAtTower(
   ask: (id: Uint8Array) => Promise<Uint8Array | undefined>,
   found: Findings,
 ): Promise<void> {
+  const ownerAt = await previewIdentities(words)
   for (let index = 0, misses = 0; index < IDENTITIES_MAX && misses < MISSES_MAX; index++) {
-    const owner = await previewIdentity(words, index)
+    const owner = ownerAt(index)
     const sealed = await ask(blobPlace(owner, towerKey).id)
     misses = sealed === undefined ? misses + 1 : 0
     if (sealed !== undefined) found.set(index, { sealed, backup: openBackup(owner, sealed) })
@@ -42,10 +44,12 @@ export async function findInFile(
   sealed: Uint8Array,
   found: Findings,
 ): Promise<void> {
+  const ownerAt = await previewIdentities(words)
   let failure: unknown
   for (let index = 0; index < IDENTITIES_MAX; index++) {
     try {
-      const backup = openBackup(await previewIdentity(words, index), sealed)
+      await breathe()
+      const backup = openBackup(ownerAt(index), sealed)
       found.set(index, { sealed, backup })
       return
     } catch (thrown) {

@@ -90,7 +90,7 @@ describe("24 words on a new machine", () => {
     const { exit, stdout, stderr } = await restore(`${shouted}\n`, "--json")
     expect(exit, stderr).toBe(0)
     const restored = JSON.parse(stdout) as Identity[]
-    expect(restored).toEqual(lost)
+    expect(restored).toMatchObject(lost)
     expect(new Set(restored.map(({ address }) => address)).size).toBe(NAMES.length)
   })
 

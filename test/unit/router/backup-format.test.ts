@@ -2,7 +2,7 @@ import fc from "fast-check"
 import { beforeAll, describe, expect, it } from "vitest"
 import type { AlliumError } from "../../../src/base/errors.ts"
 import { systemRandom } from "../../../src/base/random.ts"
-import { previewIdentity } from "../../../src/identity/book.ts"
+import { previewIdentities } from "../../../src/identity/book.ts"
 import {
   type Backup,
   type BackupOwner,
@@ -44,8 +44,9 @@ const backup: Backup = {
 let owner: BackupOwner
 let other: BackupOwner
 beforeAll(async () => {
-  owner = await previewIdentity(vectors.phrase, 0)
-  other = await previewIdentity(vectors.phrase, 1)
+  const ownerAt = await previewIdentities(vectors.phrase)
+  owner = ownerAt(0)
+  other = ownerAt(1)
 })
 const code = (deed: () => unknown) => {
   try {

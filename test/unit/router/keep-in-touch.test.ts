@@ -59,6 +59,29 @@ describe("keepInTouch()", () => {
     await story.ended
   })
 
+  it("dials who was here within the hour every 45 s, then less often", async () => {
+    const { link, lose } = fakeLink()
+    let first = true
+    const story = begin(() => {
+      if (!first) return away()
+      first = false
+      return Promise.resolve(link)
+    })
+    await settle()
+    lose(undefined)
+    await settle()
+    await story.clock.pass(1_800_000)
+    const before = story.dials()
+    await story.clock.pass(900_000)
+    expect(story.dials() - before).toBeGreaterThanOrEqual(19)
+    await story.clock.pass(3_600_000)
+    const later = story.dials()
+    await story.clock.pass(900_000)
+    expect(story.dials() - later).toBeLessThanOrEqual(4)
+    story.abort.abort()
+    await story.ended
+  })
+
   it("dials at once when the session has come up anew", async () => {
     const story = begin(away)
     await settle()

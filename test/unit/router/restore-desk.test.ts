@@ -1,0 +1,173 @@
+import { describe, expect, it } from "vitest"
+import { systemClock } from "../../../src/base/clock.ts"
+import { silentLog } from "../../../src/base/log.ts"
+import { systemRandom } from "../../../src/base/random.ts"
+import type { BackupDesk } from "../../../src/router/backup-desk.ts"
+import {
+  type Backup,
+  blobPlace,
+  openBackup,
+  sealBackup,
+} from "../../../src/router/backup-format.ts"
+import type { Keepsake } from "../../../src/router/keepsake.ts"
+import type { StrangerListener } from "../../../src/router/links.ts"
+import { openRestoreDesk } from "../../../src/router/restore-desk.ts"
+import { until } from "../../support/fake-people.ts"
+import vectors from "../../vectors/identity/identities.json" with { type: "json" }
+import { openHome } from "../identity/home.ts"
+
+const { phrase: words } = vectors
+const tower = { key: vectors.identities[1]!.key, address: vectors.identities[1]!.b32 }
+const stranger = tower
+const keepsake: Keepsake = {
+  madeMs: 1_000,
+  name: "bob",
+  address: stranger.address,
+  verified: true,
+  since: 5,
+  towers: [tower],
+}
+const empty = {
+  revision: 1,
+  madeMs: 2_000,
+  name: "ann",
+  contacts: [],
+  doors: { plain: true, doors: [] },
+  correspondents: [],
+  towers: { towers: [], queues: [] },
+  parts: {},
+  siblings: [
+    { name: "ann", index: 0 },
+    { name: "work", index: 1 },
+  ],
+} satisfies Backup
+const hexOf = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex")
+
+async function openMachine(kept: Keepsake | undefined) {
+  const { book: identities, store } = await openHome()
+  const blobs = new Map<string, Uint8Array>()
+  const loaded: Backup[] = []
+  let hear!: StrangerListener
+  const desk = await openRestoreDesk({
+    identities,
+    links: {
+      onStranger: (listener) => {
+        hear = listener
+        return () => {}
+      },
+      contactChanged() {},
+    },
+    backups: {
+      load: async (identity, sealed) => {
+        const backup = openBackup(identity, sealed)
+        loaded.push(backup)
+        await identities.contacts(identity).bring(backup.contacts)
+        return backup
+      },
+    } as Pick<BackupDesk, "load"> as BackupDesk,
+    keepsakes: { ask: async () => kept } as never,
+    mail: { getBlob: async (_, id) => blobs.get(hexOf(id)) },
+    onNew: async () => {},
+    emit() {},
+    store: store.room("restore"),
+    clock: systemClock,
+    chance: () => 0,
+    log: silentLog,
+  })
+  const leave = (backup: Backup, at = identities.find(), where = tower) =>
+    blobs.set(hexOf(blobPlace(at, where.key).id), sealBackup(at, backup, systemRandom))
+  return { identities, desk, blobs, loaded, leave, link: () => hear(identities.find(), stranger) }
+}
+const call = { signal: new AbortController().signal }
+
+describe("RestoreDesk", () => {
+  it("makes one identity from the words alone, and looks for the rest", async () => {
+    const { desk, identities } = await openMachine(undefined)
+    await desk.restore({ words }, call)
+    expect(identities.list().map(({ name, key }) => [name, key])).toEqual([
+      ["me", vectors.identities[0]!.key],
+    ])
+    expect(desk.state(identities.find())).toBe("looking")
+  })
+
+  it("asks who links to it, and follows the keepsake to the backup", async () => {
+    const { desk, identities, leave, link, loaded } = await openMachine(keepsake)
+    await desk.restore({ words }, call)
+    const bob = { key: stranger.key, address: stranger.address, name: "bob" }
+    const known = { ...bob, state: "accepted", verified: true, greeting: "", since: 5 } as const
+    leave({ ...empty, contacts: [known] })
+    link()
+    await until(() => desk.state(identities.find()) === "found" || undefined)
+    await until(() => identities.list().length === 2 || undefined)
+    expect(identities.contacts(identities.find()).find("bob")).toMatchObject({ verified: true })
+    expect(identities.list()[1]).toMatchObject({ name: "work" })
+    expect(loaded).toHaveLength(1)
+  })
+
+  it("does not revive who was removed before the loss", async () => {
+    const { desk, identities, leave, link } = await openMachine(keepsake)
+    await desk.restore({ words }, call)
+    leave(empty)
+    link()
+    await until(() => desk.state(identities.find()) === "found" || undefined)
+    expect(identities.contacts(identities.find()).list()).toEqual([])
+    link()
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    expect(identities.contacts(identities.find()).list()).toEqual([])
+  })
+
+  it("keeps who came after the newest backup", async () => {
+    const { desk, identities, leave, link } = await openMachine({ ...keepsake, madeMs: 3_000 })
+    await desk.restore({ words }, call)
+    leave(empty)
+    link()
+    await until(() => desk.state(identities.find()) === "found" || undefined)
+    expect(identities.contacts(identities.find()).find("bob").state).toBe("accepted")
+  })
+
+  it("takes the newest of several backups", async () => {
+    const second = { key: vectors.identities[0]!.key, address: vectors.identities[0]!.b32 }
+    const { desk, leave, link, loaded, identities } = await openMachine({
+      ...keepsake,
+      towers: [tower, second],
+    })
+    await desk.restore({ words }, call)
+    leave({ ...empty, revision: 7 })
+    leave({ ...empty, revision: 9 }, identities.find(), second)
+    link()
+    await until(() => desk.state(identities.find()) === "found" || undefined)
+    expect(loaded.map(({ revision }) => revision)).toEqual([9])
+  })
+
+  it("asks nobody when nothing was restored", async () => {
+    const { identities, link } = await openMachine(keepsake)
+    await identities.create("new")
+    link()
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    expect(identities.contacts(identities.find()).list()).toEqual([])
+  })
+
+  it("finds every identity at a tower it is told of, with gaps", async () => {
+    const old = await openMachine(undefined)
+    await old.desk.restore({ words, names: ["a", "b", "c"] }, call)
+    const [first, , third] = old.identities.list()
+    const fresh = await openMachine(undefined)
+    fresh.leave({ ...empty, name: "ann", siblings: [] }, first)
+    fresh.leave({ ...empty, name: "club", siblings: [] }, third)
+    await fresh.desk.restore({ words, tower }, call)
+    const found = fresh.identities.list()
+    expect(found.map(({ name }) => name)).toEqual(["ann", "me", "club"])
+    expect(found.map(fresh.desk.state.bind(fresh.desk))).toEqual(["found", "looking", "found"])
+  })
+
+  it("takes a file, or refuses one that other words wrote, before anything is made", async () => {
+    const old = await openMachine(undefined)
+    await old.identities.create("stranger")
+    const foreign = sealBackup(old.identities.find(), empty, systemRandom)
+    const fresh = await openMachine(undefined)
+    await expect(fresh.desk.restore({ words, file: foreign }, call)).rejects.toMatchObject({
+      code: "BAD_BACKUP",
+    })
+    expect(fresh.identities.list()).toEqual([])
+  })
+})
