@@ -57,12 +57,22 @@ export class Conversation {
       const pen = new Pen(this.#shelves, this.#head)
       const result = await work(pen)
       const changes = pen.changes()
-      if (changes.length > 0) await commit(changes)
+      if (changes.length > 0) await this.#write(() => commit(changes))
       this.#head = pen.head
       this.#listener.expires(pen.expiries)
       this.#listener.noted(this, pen.notes)
       return result
     })
+  }
+
+  /** Who fails may have written all the same: then what is on disk counts. */
+  async #write(commit: () => Promise<void>): Promise<void> {
+    try {
+      await commit()
+    } catch (error) {
+      this.#head = (await this.#shelves.heads.get(this.key)) ?? this.#head
+      throw error
+    }
   }
 
   /** One message. */

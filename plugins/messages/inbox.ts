@@ -72,6 +72,7 @@ export class Inbox {
   readonly #book: ConversationBook
   readonly #journal: Journal<Item>
   readonly #extensions = new Map<string, Extension>()
+  #reports: ((report: LetterReport) => Promise<Reception> | undefined) | undefined
   /** By conversation: what waits to be applied. */
   readonly #waiting = new Map<string, Task[]>()
 
@@ -84,6 +85,11 @@ export class Inbox {
   /** Hands letters whose records have this `kind` to somebody else. */
   extend(kind: string, extension: Extension): void {
     this.#extensions.set(kind, extension)
+  }
+
+  /** Offers every report to somebody else first; they say `undefined` for what is not theirs. */
+  extendReports(reports: (report: LetterReport) => Promise<Reception> | undefined): void {
+    this.#reports = reports
   }
 
   /** What a crash left is applied first; then letters are taken. */
@@ -115,7 +121,10 @@ export class Inbox {
     return { changes: [], ...(from === "contact" && { done: tell }) }
   }
 
-  async #report({ identity, contact, name, state }: LetterReport): Promise<Reception> {
+  async #report(report: LetterReport): Promise<Reception> {
+    const theirs = this.#reports?.(report)
+    if (theirs !== undefined) return theirs
+    const { identity, contact, name, state } = report
     if (parseLetterName(name) === undefined) return { changes: [] }
     const parties = { identity: identity.key, contact: contact.key }
     const append = this.#journal.append({ kind: "report", ...parties, name, state })
@@ -173,9 +182,23 @@ export class Inbox {
       places.push({ sequence })
       pieces.push(item.content)
       if (letter === undefined || pieces.length <= letter.more) continue
-      const record = readRecord(unpackRecord(new Uint8Array(Buffer.concat(pieces))))
-      yield this.#letterTask(letter, record, places)
+      yield this.#leftLetter(letter, new Uint8Array(Buffer.concat(pieces)), places)
       letter = undefined
+    }
+  }
+
+  /** What only a newer version could read leaves the journal without a deed. */
+  #leftLetter(
+    from: { identity: string; contact: string; own: boolean },
+    content: Uint8Array,
+    places: readonly { sequence: number }[],
+  ): Task {
+    try {
+      return this.#letterTask(from, readRecord(unpackRecord(content)), places)
+    } catch (error) {
+      this.#damaged(error)
+      const done = places.map(({ sequence }) => this.#journal.remove(sequence))
+      return { ...from, deed: async () => {}, done }
     }
   }
 

@@ -139,6 +139,7 @@ export class FakeMail implements PluginMail {
       await this.#memory.alive()
       try {
         await this.#fetch()
+        if (this.#isStuck()) continue
         for (const [number, letter] of await this.#waiting())
           if (!(await this.#bring(number, letter))) break
       } catch {
@@ -193,6 +194,12 @@ export class FakeMail implements PluginMail {
   #agreed(): boolean {
     const { other } = this.#peer
     return [this.#peer, other].every((peer) => peer.contacts[0]?.state === "accepted" && peer.life)
+  }
+
+  /** Nothing can go anywhere now. */
+  #isStuck(): boolean {
+    if (this.#pair.tower !== undefined || this.#hopeless() !== undefined) return false
+    return !(this.#pair.isUp && this.#agreed())
   }
 
   #hopeless(): string | undefined {

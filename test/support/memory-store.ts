@@ -140,8 +140,8 @@ function makeJournal<T>(life: MemoryLife, path: string, shape: z.ZodType<T>): Jo
   const next = () => {
     const mine = counters.get(life) ?? new Map<string, number>()
     counters.set(life, mine)
-    const onDisk = Math.max(numbers().at(-1) ?? 0, life.disk.numbers.get(path) ?? 0)
-    const sequence = (mine.get(path) ?? onDisk) + 1
+    const onDisk = () => Math.max(numbers().at(-1) ?? 0, life.disk.numbers.get(path) ?? 0)
+    const sequence = (mine.get(path) ?? onDisk()) + 1
     mine.set(path, sequence)
     return sequence
   }
