@@ -1,31 +1,19 @@
 /**
  * Fetching a torrent: what to ask whom, and what to make of what comes. Events and times in, requests and verdicts out.
  *
- * Every peer fetches pieces of its own while there are some: that way a wrong piece names its sender, and different peers get
- * different pieces soon. Pieces in the window of a preview come first and are shared. At the end, what others were asked for long
- * ago is asked of a second peer as well.
- *
  * Memory depends on the number of pieces (about 13 bytes each) and on the blocks of those under way, not on the torrent's size.
  *
  * @module
  */
 import { AlliumError } from "allium/plugin"
-import { ActivePiece } from "./active-piece.ts"
-import { Bitfield } from "./bitfield.ts"
-import { Blame } from "./blame.ts"
+import type { ActivePiece } from "./active-piece.ts"
+import type { Bitfield } from "./bitfield.ts"
 import { DownloadPeer } from "./download-peer.ts"
+import { DownloadState } from "./download-state.ts"
 import type { Block, Geometry } from "./geometry.ts"
-import { PieceOrder, type Priority } from "./piece-order.ts"
+import { Picker } from "./picker.ts"
+import type { Priority } from "./piece-order.ts"
 import type { Progress } from "./resume.ts"
-
-/** Pieces under way at once; beyond, those must be filled first. */
-const ACTIVE_PIECES_MAX = 1_024
-/** Pieces under way for each peer; beyond, those that lie about come before new ones. */
-const ACTIVE_PER_PEER = 3
-/** Peers asked for the same block at the end. */
-const DUPLICATES_MAX = 2
-/** A block is asked of a second peer when the first has had this long, and the second one's round trip. */
-const DUPLICATE_AFTER_MS = 1_000
 
 /** A block that one peer is not to send any more. */
 export interface Cancel {
@@ -43,17 +31,8 @@ export type Taken =
 /** One torrent. Peers are named by whatever stays the same when they come again, for bans. */
 export class Download {
   readonly geometry: Geometry
-  readonly #have: Bitfield
-  /** Pieces that are to be had; those that are skipped are clear. */
-  readonly #wanted: Bitfield
-  readonly #order: PieceOrder
-  readonly #active = new Map<number, ActivePiece>()
-  readonly #peers = new Map<string, DownloadPeer>()
-  readonly #blame = new Blame()
-  readonly #chance: () => number
-  /** Wanted pieces that we have not. */
-  #missing = 0
-  #window = { from: 0, to: 0 }
+  readonly #state: DownloadState
+  readonly #picker: Picker
 
   /** @param options.chance - 0 to 1. `options.progress` is owned by the download from now on. */
   constructor(
@@ -61,40 +40,29 @@ export class Download {
     options: { readonly chance: () => number; readonly progress?: Progress | undefined },
   ) {
     this.geometry = geometry
-    this.#chance = options.chance
-    this.#have = options.progress?.have ?? new Bitfield(geometry.pieceCount)
-    this.#wanted = Bitfield.full(geometry.pieceCount)
-    this.#order = new PieceOrder(geometry.pieceCount)
-    for (const [piece, here] of options.progress?.partial ?? [])
-      if (!this.#have.has(piece))
-        this.#active.set(piece, new ActivePiece(piece, geometry.blocksOf(piece), here))
-    this.#refill()
+    this.#state = new DownloadState(geometry, options.chance, options.progress)
+    this.#picker = new Picker(this.#state)
   }
 
   /** Pieces that are right. Not to be changed. */
   get have(): Bitfield {
-    return this.#have
+    return this.#state.have
   }
 
   /** Nothing that is wanted is missing. */
   get isComplete(): boolean {
-    return this.#order.count === 0 && this.#active.size === 0
+    return this.#state.order.count === 0 && this.#state.active.size === 0
   }
 
   /** Pieces that were filled before a restart and are to be hashed, then settled. */
   get filled(): number[] {
-    return [...this.#active.values()].filter(({ isFilled }) => isFilled).map(({ piece }) => piece)
+    const active = [...this.#state.active.values()]
+    return active.filter(({ isFilled }) => isFilled).map(({ piece }) => piece)
   }
 
-  /** What is there now; see `encodeProgress` for when to store it. */
+  /** What is there now, a copy; see `encodeProgress` for when to store it. */
   progress(): Progress {
-    const begun = [...this.#active.values()].filter(({ here }) => here.count > 0)
-    return {
-      have: Bitfield.from(this.#have.toBytes(), this.#have.length),
-      partial: new Map(
-        begun.map(({ piece, here }) => [piece, Bitfield.from(here.toBytes(), here.length)]),
-      ),
-    }
+    return this.#state.progress()
   }
 
   /** How much the pieces `[from, to)` are wanted. What is under way already is finished. */
@@ -102,34 +70,34 @@ export class Download {
     { from, to }: { readonly from: number; readonly to: number },
     priority: Priority,
   ): void {
+    const { wanted, order } = this.#state
     for (let piece = from; piece < to; piece++) {
-      if (priority === "skip") this.#wanted.clear(piece)
+      if (priority === "skip") wanted.clear(piece)
       else {
-        this.#wanted.set(piece)
-        this.#order.setPriority(piece, priority)
+        wanted.set(piece)
+        order.setPriority(piece, priority)
       }
     }
-    this.#refill()
-    for (const peer of this.#peers.values()) this.#count(peer)
+    this.#state.refill()
   }
 
   /** The pieces `[from, to)` come first, in order: those somebody is looking at. Keep it short, and move it on. */
-  setWindow(window: { readonly from: number; readonly to: number }): void {
-    this.#window = { from: window.from, to: Math.min(window.to, this.geometry.pieceCount) }
+  setWindow({ from, to }: { readonly from: number; readonly to: number }): void {
+    this.#state.window = { from, to: Math.min(to, this.geometry.pieceCount) }
   }
 
   join(peer: string): void {
-    if (this.#peers.has(peer)) throw new RangeError("A peer joins once")
-    this.#peers.set(peer, new DownloadPeer(peer, this.geometry.pieceCount))
+    if (this.#state.peers.has(peer)) throw new RangeError("A peer joins once")
+    this.#state.peers.set(peer, new DownloadPeer(peer, this.geometry.pieceCount))
   }
 
   /** The peer is gone; what it was asked for is asked of others. */
   leave(id: string): void {
-    const peer = this.#peers.get(id)
+    const peer = this.#state.peers.get(id)
     if (peer === undefined) return
-    this.#releaseAll(peer)
-    this.#peers.delete(id)
-    if (!peer.isSeed) for (const piece of peer.pieces.indices()) this.#order.fewer(piece)
+    this.#state.releaseAll(peer)
+    this.#state.peers.delete(id)
+    if (!peer.isSeed) for (const piece of peer.pieces.indices()) this.#state.order.fewer(piece)
   }
 
   /**
@@ -144,8 +112,8 @@ export class Download {
     peer.isSeed = pieces.isFull
     if (peer.isSeed) peer.pieces.fill()
     for (const piece of peer.isSeed ? [] : pieces.indices())
-      if (peer.pieces.set(piece)) this.#order.more(piece)
-    this.#count(peer)
+      if (peer.pieces.set(piece)) this.#state.order.more(piece)
+    this.#state.count(peer)
   }
 
   /**
@@ -158,10 +126,7 @@ export class Download {
     if (piece >= this.geometry.pieceCount)
       throw new AlliumError("PEER_PROTOCOL", "Cannot read have: there is no such piece")
     peer.hasSaid = true
-    if (!peer.pieces.set(piece)) return
-    this.#order.more(piece)
-    if (this.#isMissing(piece)) peer.useful++
-    if (this.#order.has(piece)) peer.fresh++
+    this.#state.gains(peer, piece)
   }
 
   /** Whether the peer has what we want: whether we are interested. */
@@ -178,7 +143,7 @@ export class Download {
   choked(id: string, isFast: boolean): void {
     const peer = this.#peer(id)
     peer.isChoking = true
-    if (!isFast) this.#releaseAll(peer)
+    if (!isFast) this.#state.releaseAll(peer)
   }
 
   unchoked(id: string): void {
@@ -188,10 +153,10 @@ export class Download {
   /** The peer will not send the block. Unless it chokes us, it seems not to have the piece at all. */
   rejected(id: string, block: Block): void {
     const peer = this.#peer(id)
-    const index = this.#indexOf(block)
+    const index = this.#state.indexOf(block)
     if (index === undefined || !peer.requests.has(index)) return
-    this.#release(peer, index)
-    if (!peer.isChoking) this.#lacks(peer, block.piece)
+    this.#state.release(peer, index)
+    if (!peer.isChoking) this.#state.loses(peer, block.piece)
   }
 
   /**
@@ -203,12 +168,12 @@ export class Download {
     const peer = this.#peer(id)
     const blocks: Block[] = []
     for (let room = peer.room(now); room > 0; room--) {
-      const next = this.#next(peer, now)
-      if (next === undefined) break
-      next.active.owner ??= id
-      next.active.ask(next.block)
-      peer.ask(next.active.piece * this.geometry.blocksPerPiece + next.block, now)
-      blocks.push(this.geometry.block(next.active.piece, next.block))
+      const picked = this.#picker.pick(peer, now)
+      if (picked === undefined) break
+      const { active, number } = picked
+      active.ask(number)
+      peer.ask(active.piece * this.geometry.blocksPerPiece + number, now)
+      blocks.push(this.geometry.block(active.piece, number))
     }
     return blocks
   }
@@ -220,11 +185,10 @@ export class Download {
    */
   take(id: string, block: Block, now: number): Taken {
     const peer = this.#peer(id)
-    const index = this.#indexOf(block)
+    const index = this.#state.indexOf(block)
     if (index === undefined)
       throw new AlliumError("PEER_PROTOCOL", "Cannot take block: there is no such block")
-    const number = index % this.geometry.blocksPerPiece
-    const active = this.#active.get(block.piece)
+    const { active, number } = this.#state.find(index)
     if (peer.requests.has(index)) active?.release(number)
     if (!peer.came(index, block.length, now)) return { kind: "not wanted" }
     if (active === undefined || active.here.has(number)) return { kind: "not wanted" }
@@ -236,7 +200,7 @@ export class Download {
 
   /** Whether {@linkcode settle} needs digests of the piece's blocks even if it is right: it was wrong before. */
   needsDigests(piece: number): boolean {
-    return this.#blame.isOpen(piece)
+    return this.#state.blame.isOpen(piece)
   }
 
   /**
@@ -246,33 +210,30 @@ export class Download {
    * @returns Peers that lied: to be left, closed, and not let in again.
    */
   settle(piece: number, isRight: boolean, digests?: Uint8Array): string[] {
-    const active = this.#active.get(piece)
+    const { active: pieces, blame } = this.#state
+    const active = pieces.get(piece)
     if (!active?.isFilled) throw new RangeError("Only a filled piece can be settled")
-    if (!isRight) {
-      const liars = this.#blame.wrong(piece, active.sources, digests)
-      active.empty()
-      active.isAlone = true
-      return liars
+    if (isRight) {
+      this.#state.finish(piece)
+      return blame.right(piece, digests)
     }
-    this.#active.delete(piece)
-    if (this.#have.set(piece) && this.#wanted.has(piece)) {
-      this.#missing--
-      for (const peer of this.#peers.values()) if (peer.pieces.has(piece)) peer.useful--
-    }
-    return this.#blame.right(piece, digests)
+    const liars = blame.wrong(piece, active.sources, digests)
+    active.empty()
+    active.isAlone = true
+    return liars
   }
 
   /** Gives up requests that take too long, so that others are asked. Call it every few seconds. */
   overdue(now: number): Cancel[] {
-    return [...this.#peers.values()].flatMap((peer) =>
+    return [...this.#state.peers.values()].flatMap((peer) =>
       peer.overdue(now).map((index) => {
-        this.#release(peer, index)
-        return { peer: peer.id, block: this.#blockAt(index) }
+        this.#state.release(peer, index)
+        return { peer: peer.id, block: this.#state.blockAt(index) }
       }),
     )
   }
 
-  /** For showing: best rate in bytes per second, and shortest round trip in milliseconds, of late. */
+  /** For showing: best rate in bytes per second and shortest round trip of late, and blocks on the way. */
   pace(id: string): {
     readonly bytesPerSecond: number
     readonly tripMs: number
@@ -282,174 +243,19 @@ export class Download {
     return { bytesPerSecond: depth.bytesPerSecond, tripMs: depth.tripMs, out: requests.size }
   }
 
-  #next(peer: DownloadPeer, now: number): { active: ActivePiece; block: number } | undefined {
-    if (peer.useful === 0) return undefined
-    const active =
-      this.#inWindow(peer) ??
-      this.#open(peer, ({ owner }) => owner === peer.id) ??
-      this.#orphanOrNew(peer) ??
-      this.#open(peer, ({ isAlone }) => !isAlone)
-    const block = active?.firstFree()
-    if (active !== undefined && block !== undefined) return { active, block }
-    return this.#duplicate(peer, now)
-  }
-
-  /** The first piece of the window that has something to ask for. */
-  #inWindow(peer: DownloadPeer): ActivePiece | undefined {
-    for (let piece = this.#window.from; piece < this.#window.to; piece++) {
-      const active = this.#active.get(piece)
-      if (active !== undefined && this.#mayFetch(peer, active)) return active
-      if (active === undefined && this.#order.has(piece) && peer.pieces.has(piece))
-        return this.#begin(peer, piece)
-    }
-    return undefined
-  }
-
-  /** A piece under way with free blocks. */
-  #open(peer: DownloadPeer, fits: (active: ActivePiece) => boolean): ActivePiece | undefined {
-    for (const active of this.#active.values())
-      if (active.freeCount > 0 && fits(active) && this.#mayFetch(peer, active)) {
-        if (active.owner === undefined || !this.#isServing(active.owner)) active.owner = peer.id
-        return active
-      }
-    return undefined
-  }
-
-  /** What nobody goes on with, or a new piece: the rarer of both; but what was begun is not left lying everywhere. */
-  #orphanOrNew(peer: DownloadPeer): ActivePiece | undefined {
-    const fresh = this.#fresh(peer)
-    const isCrowded = this.#active.size > ACTIVE_PER_PEER * this.#peers.size
-    const rank =
-      fresh === undefined || isCrowded ? Number.POSITIVE_INFINITY : this.#order.rank(fresh)
-    const isOrphan = ({ owner, piece }: ActivePiece) =>
-      (owner === undefined || !this.#isServing(owner)) && this.#order.rank(piece) <= rank
-    return (
-      this.#open(peer, isOrphan) ?? (fresh === undefined ? undefined : this.#begin(peer, fresh))
-    )
-  }
-
-  #mayFetch(peer: DownloadPeer, active: ActivePiece): boolean {
-    if (active.freeCount === 0 || !peer.pieces.has(active.piece)) return false
-    if (!active.isAlone) return true
-    if (active.owner !== undefined && this.#isServing(active.owner)) return active.owner === peer.id
-    const suspects = this.#blame.suspects(active.piece)
-    return !suspects.has(peer.id) || !this.#hasOther(active.piece, suspects)
-  }
-
-  /** Somebody who serves us has the piece, and is not among `suspects`. */
-  #hasOther(piece: number, suspects: ReadonlySet<string>): boolean {
-    for (const { id, pieces } of this.#peers.values())
-      if (!suspects.has(id) && pieces.has(piece) && this.#isServing(id)) return true
-    return false
-  }
-
-  #isServing(id: string): boolean {
-    const peer = this.#peers.get(id)
-    return peer !== undefined && !peer.isChoking && !peer.isSnubbed
-  }
-
-  /** The piece that comes next of those the peer has. */
-  #fresh(peer: DownloadPeer): number | undefined {
-    if (peer.fresh === 0 || this.#active.size >= ACTIVE_PIECES_MAX) return undefined
-    for (const piece of this.#order.pieces()) if (peer.pieces.has(piece)) return piece
-    return undefined
-  }
-
-  #begin(peer: DownloadPeer, piece: number): ActivePiece {
-    const active = new ActivePiece(piece, this.geometry.blocksOf(piece))
-    active.owner = peer.id
-    this.#active.set(piece, active)
-    this.#order.remove(piece)
-    for (const other of this.#peers.values()) if (other.pieces.has(piece)) other.fresh--
-    return active
-  }
-
-  /** At the end: the block of another peer that waits longest, when we may well be faster. */
-  #duplicate(peer: DownloadPeer, now: number): { active: ActivePiece; block: number } | undefined {
-    if (this.#order.count > 0) return undefined
-    let best: { active: ActivePiece; block: number } | undefined
-    let bestAt = now - Math.max(DUPLICATE_AFTER_MS, peer.depth.tripMs)
-    for (const other of this.#peers.values())
-      for (const [index, { sentAt }] of other.requests) {
-        if (sentAt >= bestAt) break
-        const active = this.#active.get(Math.floor(index / this.geometry.blocksPerPiece))
-        const block = index % this.geometry.blocksPerPiece
-        if (active === undefined || active.isAlone || !peer.pieces.has(active.piece)) continue
-        if (peer.requests.has(index) || active.askedOf(block) >= DUPLICATES_MAX) continue
-        best = { active, block }
-        bestAt = sentAt
-        break
-      }
-    return best
-  }
-
   #cancelOthers(active: ActivePiece, number: number, index: number): Cancel[] {
     const cancels: Cancel[] = []
     if (active.askedOf(number) === 0) return cancels
-    for (const other of this.#peers.values())
+    for (const other of this.#state.peers.values())
       if (other.requests.has(index)) {
-        active.release(number)
-        other.drop(index)
-        cancels.push({ peer: other.id, block: this.#blockAt(index) })
+        this.#state.release(other, index)
+        cancels.push({ peer: other.id, block: this.#state.blockAt(index) })
       }
     return cancels
   }
 
-  #releaseAll(peer: DownloadPeer): void {
-    for (const index of [...peer.requests.keys()]) this.#release(peer, index)
-  }
-
-  #release(peer: DownloadPeer, index: number): void {
-    const active = this.#active.get(Math.floor(index / this.geometry.blocksPerPiece))
-    active?.release(index % this.geometry.blocksPerPiece)
-    peer.drop(index)
-  }
-
-  /** The peer has not what it said it has. */
-  #lacks(peer: DownloadPeer, piece: number): void {
-    if (peer.isSeed) {
-      peer.isSeed = false
-      for (const each of peer.pieces.indices()) this.#order.more(each)
-    }
-    if (!peer.pieces.clear(piece)) return
-    this.#order.fewer(piece)
-    if (this.#isMissing(piece)) peer.useful--
-    if (this.#order.has(piece)) peer.fresh--
-  }
-
-  #isMissing(piece: number): boolean {
-    return this.#wanted.has(piece) && !this.#have.has(piece)
-  }
-
-  #count(peer: DownloadPeer): void {
-    peer.useful = peer.isSeed ? this.#missing : 0
-    peer.fresh = peer.isSeed ? this.#order.count : 0
-    if (peer.isSeed) return
-    for (const piece of peer.pieces.indices()) {
-      if (this.#isMissing(piece)) peer.useful++
-      if (this.#order.has(piece)) peer.fresh++
-    }
-  }
-
-  #refill(): void {
-    const missing = [...this.#wanted.indices()].filter((piece) => !this.#have.has(piece))
-    const left = missing.filter((piece) => !this.#active.has(piece))
-    this.#missing = missing.length
-    this.#order.fill(left, this.#chance)
-  }
-
-  #indexOf(block: Block): number | undefined {
-    const number = this.geometry.numberOf(block)
-    return number === undefined ? undefined : block.piece * this.geometry.blocksPerPiece + number
-  }
-
-  #blockAt(index: number): Block {
-    const perPiece = this.geometry.blocksPerPiece
-    return this.geometry.block(Math.floor(index / perPiece), index % perPiece)
-  }
-
   #peer(id: string): DownloadPeer {
-    const peer = this.#peers.get(id)
+    const peer = this.#state.peers.get(id)
     if (peer === undefined) throw new RangeError("The peer has not joined")
     return peer
   }
