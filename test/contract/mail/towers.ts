@@ -13,7 +13,7 @@ import type { TowerLimits } from "../../../src/mail/mailbox/tower/limits.ts"
 import { MAILBOX_PROTOCOL } from "../../../src/mail/mailbox/wire.ts"
 import { openStore } from "../../../src/store/open-store.ts"
 import type { StoreRoom } from "../../../src/store/store.ts"
-import { joinChannels } from "../../support/fake-channel.ts"
+import { type FakeChannel, joinChannels } from "../../support/fake-channel.ts"
 import { FakeWorld } from "../../support/fake-world.ts"
 import { MemoryDisk, MemoryLife } from "../../support/memory-store.ts"
 import { makeFolder } from "../../unit/store/store-folder.ts"
@@ -79,6 +79,17 @@ async function begin(way: Way, store: StoreRoom, world: FakeWorld, limits: Parti
     await engine[Symbol.asyncDispose]()
   }
   return { engine, mailbox: line.mailbox, end }
+}
+
+/** Sizes of the pieces in which one side writes: one for each frame. */
+export function recordWrites(channel: FakeChannel): number[] {
+  const sizes: number[] = []
+  const write = channel._write.bind(channel)
+  channel._write = (chunk: Buffer, encoding: string, done) => {
+    sizes.push(chunk.length)
+    write(chunk, encoding, done)
+  }
+  return sizes
 }
 
 /** A client and a server of a mailbox, joined in memory. */

@@ -9,8 +9,9 @@ import { AlliumError } from "../../../base/errors.ts"
 import { ENVELOPE_BYTES } from "../../envelope/crypto.ts"
 import { GREETING_BYTES_MAX, MOVED_BYTES_MAX } from "../limits.ts"
 import type { MailCall, PutAnswer, QueueKind, StoredEnvelope } from "../mailbox.ts"
-import { EMPTY_INDEX, markOf, type QueueIndex, rowOf } from "./index-block.ts"
+import { EMPTY_INDEX, markOf, type QueueIndex } from "./index-block.ts"
 import * as limits from "./limits.ts"
+import * as deeds from "./queue-deeds.ts"
 import type { Head } from "./rows.ts"
 import type { TowerDraft, TowerState } from "./state.ts"
 import type { Writer } from "./writer.ts"
@@ -26,10 +27,7 @@ export interface PutDeed {
   readonly envelope: Uint8Array
 }
 /** Takes what a door asks for; an answer when it was not paid. */
-export type Cashier = (
-  draft: TowerDraft,
-  at: { key: string; head: Head; index: QueueIndex },
-) => Promise<PutAnswer | undefined>
+export type Cashier = (draft: TowerDraft, at: deeds.QueueAt) => Promise<PutAnswer | undefined>
 
 /** See the module. Keys are hashes of receive ids. */
 export class Queues {
@@ -48,7 +46,7 @@ export class Queues {
 
   /** Room for one more queue. @throws {AlliumError} `MAILBOX_FULL`. */
   requireRoom(draft: TowerDraft): void {
-    requireRoom(draft)
+    deeds.requireRoom(draft)
   }
 
   /** To be called after {@linkcode Queues.requireRoom}. */
@@ -78,10 +76,10 @@ export class Queues {
       if (closed !== undefined || head === undefined) return closed ?? { kind: "gone" }
       const index = await draft.index(key)
       if (index.has(markOf(id))) return { kind: "duplicate" }
-      if (isFull(head) || !draft.hasRoom(ENVELOPE_BYTES)) return { kind: "full" }
+      if (deeds.isFull(head) || !draft.hasRoom(ENVELOPE_BYTES)) return { kind: "full" }
       const unpaid = head.kind === "door" ? await pay(draft, { key, head, index }) : undefined
       if (unpaid !== undefined) return unpaid
-      await this.#append(draft, { key, head, index }, id, envelope)
+      await deeds.append(draft, { key, head, index }, { id, envelope, atS: this.#nowS() })
       return { kind: "ok" }
     })
   }
@@ -119,11 +117,11 @@ export class Queues {
   }
 
   acknowledge(key: string, upTo: number): Promise<void> {
-    return this.#asOwner(key, (draft, head) => this.#drop(draft, key, head, upTo + 1))
+    return this.#asOwner(key, (draft, head) => deeds.drop(draft, key, head, upTo + 1))
   }
 
   remove(key: string): Promise<void> {
-    return this.#asOwner(key, (draft, head) => this.#end(draft, key, head))
+    return this.#asOwner(key, (draft, head) => deeds.end(draft, key, head))
   }
 
   move(key: string, sealed: Uint8Array): Promise<void> {
@@ -136,7 +134,7 @@ export class Queues {
   setGreeting(key: string, greeting: Uint8Array): Promise<void> {
     requireLength("greeting", greeting, GREETING_BYTES_MAX)
     return this.#asDoorkeeper(key, async (draft, head) => {
-      requireRoom(draft, greeting.length - head.greetingBytes)
+      deeds.requireRoom(draft, greeting.length - head.greetingBytes)
       draft.greetings.put(key, greeting)
       await draft.setHead(key, { ...head, greetingBytes: greeting.length })
     })
@@ -165,30 +163,14 @@ export class Queues {
       const head = this.#state.heads.get(key)
       if (head === undefined) continue
       if (this.#bells.has(key)) await this.#hear(key)
-      if (this.#isDue(head)) await this.#writer.run((draft) => this.#expire(draft, key))
+      const nowS = this.#nowS()
+      if (deeds.isDue(head, nowS)) await this.#writer.run((draft) => deeds.expire(draft, key, nowS))
     }
   }
 
   /** @throws {AlliumError} `NO_QUEUE` when no queue of an owner has this key. */
   owned(key: string): Head {
-    return requireOwned(this.#state.heads.get(key))
-  }
-
-  async #append(
-    draft: TowerDraft,
-    at: { key: string; head: Head; index: QueueIndex },
-    id: Uint8Array,
-    envelope: Uint8Array,
-  ): Promise<void> {
-    const { key, head, index } = at
-    const atS = this.#nowS()
-    const change = draft.state.tables.envelopes.append(envelope)
-    const grown = index.with(head.next, { mark: markOf(id), sequence: change.sequence, atS })
-    draft.changes.push(change)
-    draft.blocks.put(`${key}/${rowOf(head.next)}`, grown.row)
-    draft.setIndex(key, grown.index)
-    const oldestS = head.first === head.next ? atS : head.oldestS
-    await draft.setHead(key, { ...head, next: head.next + 1, oldestS })
+    return deeds.requireOwned(this.#state.heads.get(key))
   }
 
   async #page(
@@ -213,57 +195,9 @@ export class Queues {
     return envelope && { number, envelope }
   }
 
-  /** Drops everything before number `until`. */
-  async #drop(draft: TowerDraft, key: string, head: Head, until: number): Promise<void> {
-    const first = Math.min(until, head.next)
-    if (first <= head.first) return
-    const index = await draft.index(key)
-    for (let number = head.first; number < first; number++) {
-      const entry = index.entry(number)
-      if (entry) draft.changes.push(draft.state.tables.envelopes.remove(entry.sequence))
-    }
-    const oldestS = index.entry(first)?.atS ?? 0
-    await draft.setHead(key, { ...head, first, oldestS: first === head.next ? 0 : oldestS })
-  }
-
-  /** Everything goes; for who may put, where it moved stays. */
-  async #end(draft: TowerDraft, key: string, head: Head): Promise<void> {
-    const index = await draft.index(key)
-    await this.#drop(draft, key, head, head.next)
-    for (const row of index.rowsThere()) draft.blocks.remove(`${key}/${row}`)
-    if (head.greetingBytes > 0) draft.greetings.remove(key)
-    if (head.kind === "door") draft.tickets.remove(key)
-    draft.setIndex(key, undefined)
-    const { moved, next } = head
-    const left = { ...head, first: next, oldestS: 0, greetingBytes: 0, ended: true }
-    await draft.setHead(key, moved && left)
-  }
-
-  #isDue(head: Head): boolean {
-    const nowS = this.#nowS()
-    const old = head.oldestS > 0 && head.oldestS + limits.ENVELOPE_LIFE_S <= nowS
-    return old || this.#isOver(head)
-  }
-
-  #isOver({ heardS, moved }: Head): boolean {
-    const lifeEndS = moved ? moved.atS + limits.MOVED_LIFE_S : heardS + limits.QUEUE_LIFE_S
-    return lifeEndS <= this.#nowS()
-  }
-
-  async #expire(draft: TowerDraft, key: string): Promise<void> {
-    const head = await draft.heads.get(key)
-    if (head === undefined) return
-    if (this.#isOver(head)) return this.#end(draft, key, { ...head, moved: undefined })
-    const index = await draft.index(key)
-    const oldS = this.#nowS() - limits.ENVELOPE_LIFE_S
-    let until = head.first
-    while (until < head.next && (index.entry(until)?.atS ?? 0) <= oldS) until++
-    await this.#drop(draft, key, head, until)
-  }
-
   #asOwner(key: string, deed: (draft: TowerDraft, head: Head) => Promise<void>): Promise<void> {
     return this.#writer.run(async (draft) => {
-      const head = requireOwned(await draft.heads.get(key))
+      const head = deeds.requireOwned(await draft.heads.get(key))
       const heardS = this.#nowS()
       const isLate = head.heardS + limits.HEARD_EVERY_S <= heardS
       const heard = isLate ? { ...head, heardS } : head
@@ -317,23 +251,6 @@ export class Queues {
   #nowS(): number {
     return Math.floor(this.#clock.now() / 1_000)
   }
-}
-
-function isFull({ kind, first, next }: Head): boolean {
-  const max = kind === "door" ? limits.DOOR_ENVELOPES_MAX : limits.QUEUE_ENVELOPES_MAX
-  return next - first >= max
-}
-
-function requireOwned(head: Head | undefined): Head {
-  if (head !== undefined && head.ended !== true) return head
-  throw new AlliumError("NO_QUEUE", "Cannot use queue: there is none with this id")
-}
-
-/** For a new queue, or for so many bytes more. */
-function requireRoom(draft: TowerDraft, bytes?: number): void {
-  const queuesFull = bytes === undefined && draft.sums.queues >= draft.state.limits.queuesMax
-  if (!queuesFull && draft.hasRoom(bytes ?? 4_096)) return
-  throw new AlliumError("MAILBOX_FULL", "Cannot keep that: the tower is full")
 }
 
 function requireLength(what: string, bytes: Uint8Array, max: number): void {
