@@ -38,6 +38,8 @@ export async function attachFiles(
   paths: readonly string[],
   call: OfferCall,
 ): Promise<Attached> {
+  if (talk.group !== undefined && paths.length > 0)
+    throw new AlliumError("BAD_INPUT", "Cannot attach files: a group takes texts only")
   const list: Attachment[] = []
   let kept = false
   const cancel = async () => {

@@ -38,7 +38,7 @@ export async function readMessages(
   const { conversation, contact } = talk
   const end = Math.min(input.upTo ?? Infinity, await lastNumber(talk))
   const { receipts } = await office.settings.of(talk.identity, contact)
-  const tells = receipts && contact.state === "accepted"
+  const tells = receipts && contact.state === "accepted" && talk.group === undefined
   let told = false
   for (let more = true; more; ) {
     let body: RecordBody | undefined
@@ -164,7 +164,8 @@ export async function tellTyping(
   office: Office,
   input: { contact: string; identity?: string | undefined },
 ): Promise<{ contact: string; told: boolean }> {
-  const { identity, contact } = await office.findTalking(input)
+  const { identity, contact, group } = await office.findTalking(input)
+  if (group !== undefined) return { contact: contact.name, told: false }
   const { typing } = await office.settings.of(identity, contact)
   if (typing) await office.context.mail.flash({ identity, contact }, packRecord({ kind: "typing" }))
   return { contact: contact.name, told: typing }

@@ -175,7 +175,8 @@ export async function* watchMessages(
   call: OfferCall,
 ): AsyncGenerator<EventDocument, void> {
   const identity = office.context.identities.find(input.identity)
-  const contact = input.contact && office.context.contacts.find(identity, input.contact).key
+  const { contact: whom } = input
+  const contact = whom && (await office.find({ ...input, contact: whom })).contact.key
   const wanted = ({ conversation: { head } }: { conversation: Conversation }) =>
     head.identity === identity.key && (!contact || head.contact === contact)
   for await (const { conversation, document } of office.feed.watch(wanted, call))

@@ -6,7 +6,7 @@
 import { type PluginContext, z } from "allium/plugin"
 import type { ConversationBook } from "./book.ts"
 import type { Conversation } from "./conversation.ts"
-import { type Entry, type Head, isOurs, MESSAGE_STATES, stateOf } from "./entry.ts"
+import { type Entry, type Head, isOurs, MESSAGE_STATES, reachedShape, stateOf } from "./entry.ts"
 import type { Note } from "./pen.ts"
 import { ATTACHMENT_KINDS, toHex } from "./wire.ts"
 
@@ -55,6 +55,8 @@ export const messageShape = z.object({
     )
     .optional(),
   reactions: z.array(z.object({ by: z.string(), emoji: z.string() })).optional(),
+  /** Of a text of ours in a group: how many members have it. */
+  reached: reachedShape.optional(),
 })
 /** A message as people and programs see it. */
 export type MessageDocument = z.output<typeof messageShape>
@@ -71,10 +73,17 @@ export type EventDocument = z.output<typeof eventShape>
 export class Scribe {
   readonly #context: PluginContext
   readonly #book: ConversationBook
+  readonly memberName: (head: Head, key: string) => string
 
-  constructor(context: PluginContext, book: ConversationBook) {
+  /** @param memberName - What a member of a group is called who is no contact. */
+  constructor(
+    context: PluginContext,
+    book: ConversationBook,
+    memberName: (head: Head, key: string) => string = (_, key) => key,
+  ) {
     this.#context = context
     this.#book = book
+    this.memberName = memberName
   }
 
   /** With its whole text. */
@@ -103,7 +112,7 @@ export class Scribe {
   nameOf(head: Head, key: string): string {
     if (key === head.identity) return this.#book.identityOf(head)?.name ?? key
     const contact = this.#book.contactOf({ identity: head.identity, contact: key })
-    return contact?.name ?? (key === head.contact ? head.name : key)
+    return contact?.name ?? (key === head.contact ? head.name : this.memberName(head, key))
   }
 
   #write(head: Head, number: number, entry: Entry): MessageDocument {
@@ -124,6 +133,7 @@ export class Scribe {
       ...(entry.editedAt !== undefined && { editedAt: isoOf(entry.editedAt) }),
       ...(entry.expiresS !== undefined && { expiresS: entry.expiresS }),
       ...(entry.expiresAt !== undefined && { expiresAt: isoOf(entry.expiresAt) }),
+      ...(entry.reached !== undefined && { reached: entry.reached }),
       ...this.#extras(head, entry),
     }
   }

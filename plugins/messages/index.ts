@@ -13,6 +13,8 @@ import * as care from "./care.ts"
 import * as careOffers from "./care-offers.ts"
 import { deleteMessage, editMessage, reactToMessage } from "./deeds.ts"
 import { listMessages, sendText, watchMessages } from "./desk.ts"
+import { GroupDesk } from "./groups/desk.ts"
+import * as groupOffers from "./groups/offers.ts"
 import * as offers from "./offers.ts"
 import { Office } from "./office.ts"
 import { exportMessages, searchMessages } from "./search.ts"
@@ -48,11 +50,15 @@ export const messages: Plugin = definePlugin({
     ...[careOffers.conversationsOffer, careOffers.readOffer, careOffers.draftOffer],
     ...[careOffers.muteOffer, careOffers.unmuteOffer, careOffers.timerOffer],
     ...[careOffers.typingOffer, careOffers.settingsOffer],
+    ...[groupOffers.createOffer, groupOffers.addOffer, groupOffers.removeOffer],
+    ...[groupOffers.leaveOffer, groupOffers.listOffer, groupOffers.renameOffer],
+    ...[groupOffers.handOverOffer, groupOffers.showOffer],
   ],
   async start(context) {
     const office = new Office(context)
     answerMessages(context, office)
     answerCare(context, office)
+    new GroupDesk(context, office.groups).answer()
     context.backup(backupPart(office))
     await office.open()
     return undefined

@@ -18,15 +18,19 @@ import type { Conversation, ConversationListener, Numbered } from "./conversatio
 import { Scribe } from "./document.ts"
 import { Expiries } from "./expiry.ts"
 import { Feed } from "./feed.ts"
+import { Hall, type Listing } from "./groups/hall.ts"
+import { isGroupLetter } from "./groups/letter-name.ts"
 import { Inbox } from "./inbox.ts"
 import type { Expiry, Note } from "./pen.ts"
 import { Settings } from "./settings.ts"
 import { packRecord, type RecordBody } from "./wire.ts"
 
-/** A conversation with a contact, and whose it is. */
+/** A conversation with a contact or in a group, and whose it is. */
 export interface Talk {
   readonly identity: Identity
+  /** For a group: its id and name in place of a contact's, as if it were accepted. */
   readonly contact: Contact
+  readonly group?: Listing
   readonly conversation: Conversation
 }
 
@@ -38,13 +42,15 @@ export class Office implements ConversationListener {
   readonly feed = new Feed()
   readonly inbox: Inbox
   readonly settings: Settings
+  readonly groups: Hall
   readonly #expiries: Expiries
   readonly #telling = new Turns()
 
   constructor(context: PluginContext) {
     this.context = context
     this.book = new ConversationBook(context, this)
-    this.scribe = new Scribe(context, this.book)
+    this.groups = new Hall(context, this.book)
+    this.scribe = new Scribe(context, this.book, (head, key) => this.groups.nameIn(head, key))
     this.inbox = new Inbox(context, this.book)
     this.settings = new Settings(context.store)
     this.#expiries = new Expiries(context, this.book)
@@ -52,6 +58,11 @@ export class Office implements ConversationListener {
 
   /** Begins to take letters, and to let disappear what shall. */
   async open(): Promise<void> {
+    await this.groups.load()
+    this.inbox.extend("group", (letter) => this.groups.receive(letter))
+    this.inbox.extendReports((report) =>
+      isGroupLetter(report.name) ? this.groups.report(report) : undefined,
+    )
     await this.inbox.open()
     this.#expiries.start()
   }
@@ -59,8 +70,25 @@ export class Office implements ConversationListener {
   /** @throws {AlliumError} `NO_IDENTITY`, `NOT_FOUND`, `NO_CONTACT`. */
   async find(input: { identity?: string | undefined; contact: string }): Promise<Talk> {
     const identity = this.context.identities.find(input.identity)
+    const group = this.groups.match(identity, input.contact)
+    if (group !== undefined) return this.#findGroup(identity, group, input.contact)
     const contact = this.context.contacts.find(identity, input.contact)
     return { identity, contact, conversation: await this.book.of(identity, { contact }) }
+  }
+
+  /** @throws {AlliumError} `BAD_INPUT` when a contact has the name, too. */
+  async #findGroup(identity: Identity, group: Listing, asked: string): Promise<Talk> {
+    if (this.context.contacts.list(identity).some(({ name }) => name === asked))
+      throw new AlliumError(
+        "BAD_INPUT",
+        "Cannot choose: a contact and a group have this name, expected the contact's key or the group's id",
+      )
+    const { id, name } = group
+    const contact: Contact = {
+      ...{ key: id, name, address: "", state: "accepted", verified: false, greeting: "", since: 0 },
+    }
+    const conversation = await this.book.of(identity, { group: { id, name } })
+    return { identity, contact, group, conversation }
   }
 
   /** The same, when the contact may be written to. @throws {AlliumError} `CONTACT_STATE` too. */
@@ -91,11 +119,13 @@ export class Office implements ConversationListener {
 
   /** Puts a letter into the outbox, in one commit with `also`. @throws {AlliumError} as the mail. */
   post(
-    to: Pick<Talk, "identity" | "contact">,
+    to: Pick<Talk, "identity" | "contact" | "group">,
     letter: { body: RecordBody; name: string },
     also: readonly Change[],
   ): Promise<void> {
     const content = packRecord(letter.body)
+    const id = letter.body.kind === "text" ? letter.body.id : undefined
+    if (to.group !== undefined) return this.groups.post(to.group, { content, id }, also)
     return this.context.mail.send(to, { content, name: letter.name }, also)
   }
 

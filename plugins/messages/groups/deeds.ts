@@ -109,10 +109,9 @@ export function tick(turn: Turn): void {
   if (member === undefined) return
   const { nowMs } = turn.world
   askLogAgain(turn)
-  if (leavingMs === undefined) {
-    runAll(turn)
-    hereToAll(turn)
-  } else if (log.owner !== turn.me && nowMs >= leavingMs + HERE_EVERY_MS) {
+  hereToAll(turn) // also while we leave: what we know of the log, others may need
+  if (leavingMs === undefined) runAll(turn)
+  else if (log.owner !== turn.me && nowMs >= leavingMs + HERE_EVERY_MS) {
     turn.change({ leavingMs: nowMs })
     sayLeave(turn, member.joined)
   }

@@ -77,6 +77,11 @@ export function extendLog(log: GroupLog, entry: Entry): GroupLog {
   return { ...log, entries: [...log.entries, entry], ...changed(log, entry.says) }
 }
 
+/** The same for an entry from our disk, which was judged when it came. */
+export function restoreLog(log: GroupLog, entry: Entry): GroupLog {
+  return { ...log, entries: [...log.entries, entry], ...changed(log, entry.says) }
+}
+
 /** Number and hash of the newest entry. */
 export function headOf(log: GroupLog): Head {
   return { number: log.entries.length, hash: log.entries[log.entries.length - 1]!.hash }

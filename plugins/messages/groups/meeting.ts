@@ -31,7 +31,7 @@ export function meetGroup(
 
 /** Asks for a log from its beginning. */
 export function askWhole(group: Uint8Array): Uint8Array {
-  return writeRecord({ kind: "group", group, do: "ask", log: 0 })
+  return writeRecord({ group, do: "ask", log: 0 })
 }
 
 function plainOf(world: GroupWorld, record: GroupRecord): PlainRecord | undefined {

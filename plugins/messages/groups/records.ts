@@ -48,7 +48,7 @@ const postShape = z.strictObject({
 /** One thing said to a group. */
 export type Post = z.output<typeof postShape>
 
-const about = { kind: z.literal("group"), group: hash }
+const about = { v: z.literal(1), kind: z.literal("group"), group: hash }
 const plainShape = z.discriminatedUnion("do", [
   z.strictObject({
     ...about,
@@ -119,9 +119,14 @@ export function readPlain(bytes: Uint8Array): PlainRecord {
   return read(plainShape, unpack(bytes, RECORD_LIMITS))
 }
 
+/** A record without what all of them begin with. */
+export type Bare<R extends GroupRecord = GroupRecord> = R extends GroupRecord
+  ? Omit<R, "v" | "kind">
+  : never
+
 /** A letter's content. */
-export function writeRecord(record: GroupRecord): Uint8Array {
-  return pack(record)
+export function writeRecord(record: Bare): Uint8Array {
+  return pack({ v: 1, kind: "group", ...record })
 }
 
 /** @throws {AlliumError} `BAD_RECORD`, `BAD_PACK`. */

@@ -6,7 +6,7 @@
 import type { Identity } from "allium/plugin"
 import type { Asked, Chain } from "./chain.ts"
 import type { GroupLog } from "./log.ts"
-import type { PlainRecord, Post } from "./records.ts"
+import type { Bare, PlainRecord, Post } from "./records.ts"
 
 /** Posts of our own that are kept for who missed them. */
 export const KEPT_POSTS_MAX = 256
@@ -104,12 +104,13 @@ export interface GroupStep {
   readonly notes: readonly Note[]
 }
 
-/** Plain records without what all of them have. */
-export type Saying = PlainRecord extends infer R
-  ? R extends PlainRecord
-    ? Omit<R, "kind" | "group">
+/** What one member says to another, without the group. */
+export type Saying =
+  Bare<PlainRecord> extends infer R
+    ? R extends Bare<PlainRecord>
+      ? Omit<R, "group">
+      : never
     : never
-  : never
 
 /** Names a chain. */
 export function chainKey(author: string, era: Uint8Array): string {

@@ -7,7 +7,7 @@ import { createHmac, timingSafeEqual } from "node:crypto"
 import { hashOf, keyBytes, keyText } from "./bytes.ts"
 import { type Chain, newChain } from "./chain.ts"
 import { headOf } from "./log.ts"
-import { HOPS_MAX, type PassRecord, type PlainRecord, writeRecord } from "./records.ts"
+import { type Bare, HOPS_MAX, type PassRecord, type PlainRecord, writeRecord } from "./records.ts"
 import {
   chainKey,
   type GroupState,
@@ -91,7 +91,7 @@ export class Turn {
    * ask for it when they have ours.
    */
   tell(to: string, saying: Saying, sequence?: number): void {
-    const record = { kind: "group", group: this.state.log.id, ...saying } as PlainRecord
+    const record = { group: this.state.log.id, ...saying } as Bare<PlainRecord>
     const content = writeRecord(record)
     if (this.world.isContact(to)) this.#send(to, to, content, sequence)
     else this.#tellThrough(to, record, content, sequence)
@@ -99,7 +99,7 @@ export class Turn {
 
   #tellThrough(
     to: string,
-    record: PlainRecord,
+    record: Bare<PlainRecord>,
     content: Uint8Array,
     sequence: number | undefined,
   ): void {
@@ -127,7 +127,7 @@ export class Turn {
     }
     const { mac, ...rest } = record
     const content = writeRecord({
-      ...{ kind: "group", group: this.state.log.id, do: "pass" },
+      ...{ group: this.state.log.id, do: "pass" },
       ...{ ...rest, hops: record.hops + 1, ...(mac !== undefined && { mac }) },
     })
     this.#send(hop, to, content, sequence)
@@ -174,6 +174,6 @@ export class Turn {
 }
 
 /** Signed by whom it speaks for, all that counts in it. */
-export function provesItself(record: PlainRecord): boolean {
-  return record.do === "log" || record.do === "keys" || record.do === "leave"
+export function provesItself({ do: what }: Pick<PlainRecord, "do">): boolean {
+  return what === "log" || what === "keys" || what === "leave"
 }

@@ -142,22 +142,6 @@ describe("members of a group", () => {
           play.heal()
           const { owner, story } = play
           const members = story.people.filter(({ key }) => owner.state!.log.members.has(key))
-          if (process.env.DBG && members.some((m) => !m.isIn()))
-            for (const p of story.people)
-              console.log(
-                story.nameOf(p.key),
-                p.state && {
-                  n: p.state.log.entries.length,
-                  owner: story.nameOf(p.state.log.owner),
-                  mem: p.memberNames,
-                  leaving: p.state.leavingMs,
-                  asked: p.state.logAsked,
-                  contacts: [...p.contacts].map((k) => story.nameOf(k)).join(),
-                  agr: [...p.state.agreements.keys()].map((k) => story.nameOf(k)).join(),
-                },
-                p.refused,
-                p.notes.filter((n) => n.kind === "unreachable").length,
-              )
           for (const member of members) expect(member.isIn()).toBe(true)
           for (const member of members) play.say(member)
           play.heal()

@@ -81,7 +81,7 @@ describe("a group", () => {
     expect(cy.memberNames).toEqual(["a", "c"])
     const { id: group } = ann.state!.log
     const wish = new Uint8Array(64)
-    const content = writeRecord({ kind: "group", group, do: "leave", joined: 3, wish })
+    const content = writeRecord({ group, do: "leave", joined: 3, wish })
     ann.take({ from: cy.key, to: ann.key, content })
     expect(ann.memberNames).toEqual(["a", "c"])
   })
@@ -271,7 +271,7 @@ describe("a fork of the log", () => {
     const other = writeEntry(ann.identity, { deed: "rename", name: "other", ...common })
     ann.act({ deed: "rename", name: "one" })
     story.settle()
-    const content = writeRecord({ kind: "group", group, do: "log", entries: [other.signed] })
+    const content = writeRecord({ group, do: "log", entries: [other.signed] })
     bob.take({ from: people[2]!.key, to: bob.key, content })
     expect(bob.state!.log.name).toBe("one")
     expect(bob.state!.forkedAt).toBe(number + 1)
@@ -296,7 +296,7 @@ describe("a fork of the log", () => {
       ...common,
     })
     const content = writeRecord({
-      ...{ kind: "group", group: log.id, do: "log", entries: [forged.signed] },
+      ...{ group: log.id, do: "log", entries: [forged.signed] },
     })
     bob.take({ from: cy.key, to: bob.key, content })
     expect(bob.refused).toEqual(["BAD_RECORD"])
