@@ -6,7 +6,7 @@
  */
 import { AlliumError } from "allium/plugin"
 import { ANNOUNCED_PEERS_MAX, type TrackerAnswer } from "./announce.ts"
-import { encodeBencode } from "./bencode.ts"
+import { encodeBencode } from "./bencode-write.ts"
 import { type PeerAddress, parsePeerAddress } from "./peer-hash.ts"
 
 /** Longest query that is read. */

@@ -5,7 +5,8 @@
  * @module
  */
 import { AlliumError } from "allium/plugin"
-import { type BencodeReading, decodeBencode, encodeBencode } from "./bencode.ts"
+import { type BencodeReading, decodeBencode } from "./bencode.ts"
+import { encodeBencode } from "./bencode-write.ts"
 import { asMap, integerOf, mapOf, wordsOf } from "./members.ts"
 import { METAINFO_BYTES_MAX } from "./metainfo.ts"
 

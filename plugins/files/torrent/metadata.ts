@@ -6,7 +6,8 @@
  */
 import { createHash } from "node:crypto"
 import { AlliumError } from "allium/plugin"
-import { type BencodeReading, decodeBencodeHead, encodeBencode } from "./bencode.ts"
+import { type BencodeReading, decodeBencodeHead } from "./bencode.ts"
+import { encodeBencode } from "./bencode-write.ts"
 import { asMap, integerOf } from "./members.ts"
 import { METAINFO_BYTES_MAX } from "./metainfo.ts"
 

@@ -4,7 +4,8 @@
  * @see https://www.bittorrent.org/beps/bep_0003.html#metainfo-files
  * @module
  */
-import { type Bencodable, decodeBencodeHead, encodeBencode } from "./bencode.ts"
+import { decodeBencodeHead } from "./bencode.ts"
+import { type Bencodable, encodeBencode } from "./bencode-write.ts"
 import { PIECE_BYTES_MAX } from "./metainfo.ts"
 import { parseTrackerUrl } from "./tracker-url.ts"
 

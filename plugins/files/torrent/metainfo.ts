@@ -16,7 +16,7 @@ import {
 } from "./bencode.ts"
 import { Geometry } from "./geometry.ts"
 import { asMap, bytesOf, integerOf, listOf, textFrom, wordsOf } from "./members.ts"
-import { Paths } from "./paths.ts"
+import { nameOf, readFiles, type TorrentFile } from "./metainfo-files.ts"
 import { trackerUrls } from "./tracker-url.ts"
 
 /** A whole torrent file, and the metadata fetched from peers: 2^19 piece hashes take 10 MiB. */
@@ -27,10 +27,6 @@ export const PIECES_MAX = 2 ** 19
 export const PIECE_BYTES_MAX = 32 * 2 ** 20
 /** Shortest piece that is read. */
 export const PIECE_BYTES_MIN = 1_024
-/** Files of one torrent. I2PSnark takes 2,000. */
-export const TORRENT_FILES_MAX = 20_000
-/** All files together, 16 TiB: as many pieces as there may be, each as long as it may be. */
-export const TORRENT_BYTES_MAX = 2 ** 44
 /** Bencoded values in a torrent: each file has about 8. */
 const VALUES_MAX = 200_000
 /** Announce URLs that are kept. */
@@ -39,18 +35,6 @@ const TRACKERS_MAX = 64
 const HASH_BYTES = 20
 
 const READING: BencodeReading = { code: "BAD_TORRENT", what: "torrent", valuesMax: VALUES_MAX }
-
-/** One file of a torrent. */
-export interface TorrentFile {
-  /** Safe names, from the chosen folder on: in a folder torrent the first is the torrent's name. */
-  readonly path: readonly string[]
-  /** In bytes. */
-  readonly size: number
-  /** Where its bytes begin among all bytes of the torrent. */
-  readonly offset: number
-  /** `padding` and `link` take up bytes, but are never written: zeros (BEP 47), and symbolic links. */
-  readonly kind: "file" | "padding" | "link"
-}
 
 /** What is known of a torrent. */
 export interface Metainfo {
@@ -109,61 +93,18 @@ export function readInfo(bytes: Uint8Array): Metainfo {
   const rawName = nameOf(info, "name")
   if (rawName === undefined) throw bad("it has no name")
   const name = safeName(rawName)
-  const list = listOf(info, "files")
-  const files = list === undefined ? [readSingle(info, name)] : readFiles(list, name)
+  const files = readFiles(info, name)
   const geometry = readGeometry(info, files)
   return {
     infohash: new Uint8Array(createHash("sha1").update(bytes).digest()),
     info: bytes.slice(),
     name,
-    isFolder: list !== undefined,
+    isFolder: listOf(info, "files") !== undefined,
     files,
     geometry,
     pieceHashes: readHashes(info, geometry),
     isPrivate: readPrivate(info.get("private")),
   }
-}
-
-function readSingle(info: BencodeMap, name: string): TorrentFile {
-  const size = integerOf(info, "length", [0, TORRENT_BYTES_MAX])
-  if (size === undefined) throw bad("it has neither a length nor files within the limits")
-  return { path: [name], size, offset: 0, kind: "file" }
-}
-
-function readFiles(list: readonly BencodeValue[], name: string): TorrentFile[] {
-  if (list.length === 0 || list.length > TORRENT_FILES_MAX)
-    throw bad(`it has ${list.length} files, expected 1 to ${TORRENT_FILES_MAX}`)
-  const paths = new Paths()
-  let offset = 0
-  return list.map((item) => {
-    const entry = asMap(item)
-    const size = entry && integerOf(entry, "length", [0, TORRENT_BYTES_MAX - offset])
-    const parts = entry && pathOf(entry)
-    if (entry === undefined || size === undefined || parts === undefined)
-      throw bad("a file has no path, or no length within the limits")
-    const file = { path: [name, ...paths.place(parts)], size, offset, kind: kindOf(entry) }
-    offset += size
-    return file
-  })
-}
-
-/** BEP 47: `p` for padding, `l` for a symbolic link. */
-function kindOf(entry: BencodeMap): TorrentFile["kind"] {
-  const attributes = textFrom(bytesOf(entry, "attr") ?? new Uint8Array())
-  if (attributes.includes("l")) return "link"
-  return attributes.includes("p") ? "padding" : "file"
-}
-
-/** Names in UTF-8 stand beside those in other encodings. */
-function nameOf(info: BencodeMap, key: string): string | undefined {
-  const bytes = bytesOf(info, `${key}.utf-8`) ?? bytesOf(info, key)
-  return bytes && textFrom(bytes)
-}
-
-function pathOf(entry: BencodeMap): string[] | undefined {
-  const parts = listOf(entry, "path.utf-8") ?? listOf(entry, "path")
-  if (!parts?.every((part) => part instanceof Uint8Array)) return undefined
-  return parts.map((part) => textFrom(part))
 }
 
 function readGeometry(info: BencodeMap, files: readonly TorrentFile[]): Geometry {

@@ -8,7 +8,8 @@
  * @module
  */
 import { AlliumError } from "allium/plugin"
-import { type BencodeReading, decodeBencode, encodeBencode } from "./bencode.ts"
+import { type BencodeReading, decodeBencode } from "./bencode.ts"
+import { encodeBencode } from "./bencode-write.ts"
 import { asMap, bytesOf } from "./members.ts"
 import { splitHashes } from "./peer-hash.ts"
 

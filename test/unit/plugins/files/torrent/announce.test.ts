@@ -10,7 +10,7 @@ import {
   decodeAnnounceQuery,
   encodeTrackerAnswer,
 } from "../../../../../plugins/files/torrent/announce-query.ts"
-import { encodeBencode } from "../../../../../plugins/files/torrent/bencode.ts"
+import { encodeBencode } from "../../../../../plugins/files/torrent/bencode-write.ts"
 import { fuzzRuns } from "../../../../support/fuzz.ts"
 
 const POSTMAN = "http://tracker2.postman.i2p/announce.php"

@@ -5,8 +5,8 @@ import {
   type BencodeValue,
   decodeBencode,
   decodeBencodeHead,
-  encodeBencode,
 } from "../../../../../plugins/files/torrent/bencode.ts"
+import { encodeBencode } from "../../../../../plugins/files/torrent/bencode-write.ts"
 import { fuzzRuns } from "../../../../support/fuzz.ts"
 
 const READING: BencodeReading = { code: "BAD_TORRENT", what: "torrent" }

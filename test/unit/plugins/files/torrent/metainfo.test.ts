@@ -1,6 +1,9 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { type Bencodable, encodeBencode } from "../../../../../plugins/files/torrent/bencode.ts"
+import {
+  type Bencodable,
+  encodeBencode,
+} from "../../../../../plugins/files/torrent/bencode-write.ts"
 import { PIECES_MAX, readInfo, readTorrent } from "../../../../../plugins/files/torrent/metainfo.ts"
 import {
   choosePieceBytes,
