@@ -7,7 +7,7 @@
 import type { Contact, Identity, PluginContext, Table } from "allium/plugin"
 import { Conversation, type ConversationListener } from "./conversation.ts"
 import { type Head, headShape, keyOf } from "./entry.ts"
-import { openCommonShelves } from "./pen.ts"
+import { openCommonShelves } from "./shelves.ts"
 
 /** With whom a conversation is. */
 export type With =

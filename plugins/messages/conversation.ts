@@ -5,7 +5,8 @@
  */
 import { type Change, type StoreRoom, type Table, Turns, z } from "allium/plugin"
 import { type Entry, type Head, keyOf } from "./entry.ts"
-import { type Expiry, type Note, openShelves, Pen, type Shelves, textOf } from "./pen.ts"
+import { type Note, Pen } from "./pen.ts"
+import { type Expiry, openShelves, type Shelves, textOf } from "./shelves.ts"
 
 /** A message with its place in the history, from 1. Gaps are where messages were deleted. */
 export type Numbered = readonly [number: number, entry: Entry]

@@ -5,7 +5,7 @@
  */
 import { Alarm, type PluginContext, toAlliumError } from "allium/plugin"
 import type { ConversationBook } from "./book.ts"
-import { type Expiry, openCommonShelves } from "./pen.ts"
+import { type Expiry, openCommonShelves } from "./shelves.ts"
 
 /** So far ahead the memory looks; later ones are found when it looks again. */
 const HORIZON_MS = 3_600_000

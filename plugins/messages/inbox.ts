@@ -9,29 +9,20 @@
  */
 import {
   type ArrivedLetter,
-  type Change,
   type Journal,
   type LetterReport,
   type PluginContext,
   type Reception,
-  toAlliumError,
   z,
 } from "allium/plugin"
 import { applyRecord } from "./apply.ts"
 import type { ConversationBook } from "./book.ts"
-import type { Conversation } from "./conversation.ts"
-import type { Pen } from "./pen.ts"
 import { applyReport, letterStateShape, parseLetterName } from "./report.ts"
+import { type Task, TaskLines } from "./task-lines.ts"
 import { type MessageRecord, readRecord, unpackRecord } from "./wire.ts"
 
-/** Letters applied in one commit. */
-const TOGETHER_MAX = 64
 /** Bytes of one value of the journal; a long letter takes several. */
 const PIECE_BYTES = 524_288
-/** Until a full disk is tried again. */
-const RETRY_MS = 2_000
-/** Failures that pass by themselves. */
-const PASSING = ["STORE_FULL", "STORE_FAILED", "BUSY"]
 
 const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array)
 const itemShape = z.discriminatedUnion("kind", [
@@ -55,30 +46,20 @@ const itemShape = z.discriminatedUnion("kind", [
 ])
 type Item = z.output<typeof itemShape>
 
-/** Something to be done to a conversation, and what then leaves the journal. */
-interface Task {
-  readonly identity: string
-  readonly contact: string
-  readonly deed: (pen: Pen) => Promise<void>
-  readonly done: readonly Change[]
-}
-
 /** Takes letters of one kind in place of the conversations with contacts: groups do. */
 export type Extension = (letter: ArrivedLetter, value: unknown) => Promise<Reception>
 
 /** See the module. */
 export class Inbox {
   readonly #context: PluginContext
-  readonly #book: ConversationBook
   readonly #journal: Journal<Item>
   readonly #extensions = new Map<string, Extension>()
   #reports: ((report: LetterReport) => Promise<Reception> | undefined) | undefined
-  /** By conversation: what waits to be applied. */
-  readonly #waiting = new Map<string, Task[]>()
+  readonly #lines: TaskLines
 
   constructor(context: PluginContext, book: ConversationBook) {
     this.#context = context
-    this.#book = book
+    this.#lines = new TaskLines(context, book)
     this.#journal = context.store.journal("inbox", itemShape)
   }
 
@@ -96,7 +77,7 @@ export class Inbox {
   async open(): Promise<void> {
     const left: Task[] = []
     for await (const task of this.#left()) left.push(task)
-    for (const task of left) this.#add(task)
+    for (const task of left) this.#lines.add(task)
     this.#context.mail.receive((letter) => this.#receive(letter))
     this.#context.mail.onReport((report) => this.#report(report))
   }
@@ -112,7 +93,7 @@ export class Inbox {
     const own = letter.from === "own device"
     const changes = this.#appendLetter({ ...parties, own }, letter.content)
     const task = this.#letterTask({ ...parties, own }, record, changes)
-    return { changes, done: () => this.#add(task) }
+    return { changes, done: () => this.#lines.add(task) }
   }
 
   #typing({ identity, contact, from }: ArrivedLetter): Reception {
@@ -129,7 +110,7 @@ export class Inbox {
     const parties = { identity: identity.key, contact: contact.key }
     const append = this.#journal.append({ kind: "report", ...parties, name, state })
     const task = this.#reportTask(parties, { name, state }, append.sequence)
-    return { changes: [append], done: () => this.#add(task) }
+    return { changes: [append], done: () => this.#lines.add(task) }
   }
 
   #appendLetter(from: { identity: string; contact: string; own: boolean }, content: Uint8Array) {
@@ -196,63 +177,10 @@ export class Inbox {
     try {
       return this.#letterTask(from, readRecord(unpackRecord(content)), places)
     } catch (error) {
-      this.#damaged(error)
+      this.#lines.damaged(error)
       const done = places.map(({ sequence }) => this.#journal.remove(sequence))
       return { ...from, deed: async () => {}, done }
     }
-  }
-
-  #add(task: Task): void {
-    const key = `${task.identity}/${task.contact}`
-    const line = this.#waiting.get(key)
-    if (line !== undefined) return void line.push(task)
-    const fresh = [task]
-    this.#waiting.set(key, fresh)
-    void this.#drain(key, fresh).catch((error) => this.#damaged(error))
-  }
-
-  async #drain(key: string, line: Task[]): Promise<void> {
-    const { signal, clock } = this.#context
-    try {
-      const [first] = line
-      if (first === undefined) return
-      const conversation = await this.#book.at(first)
-      while (line.length > 0 && !signal.aborted) {
-        const some = line.slice(0, TOGETHER_MAX)
-        if (await this.#apply(conversation, some)) line.splice(0, some.length)
-        else await clock.sleep(RETRY_MS, { signal })
-      }
-    } finally {
-      this.#waiting.delete(key) // in the turn that found the line empty
-    }
-  }
-
-  /** Whether that is settled; otherwise it is to be tried again. */
-  async #apply(conversation: Conversation, tasks: readonly Task[]): Promise<boolean> {
-    try {
-      await conversation.change(async (pen) => {
-        for (const { deed, done } of tasks) {
-          await deed(pen)
-          pen.also(...done)
-        }
-      })
-      return true
-    } catch (error) {
-      const { code } = toAlliumError(error)
-      if (PASSING.includes(code)) return false
-      if (code === "STORE_CLOSED") return true // at the next start
-      for (const task of tasks.length > 1 ? tasks : [])
-        while (!(await this.#apply(conversation, [task])))
-          await this.#context.clock.sleep(RETRY_MS, { signal: this.#context.signal })
-      if (tasks.length === 1) this.#damaged(error)
-      return true
-    }
-  }
-
-  /** It stays in the journal, and is tried again at the next start. */
-  #damaged(error: unknown): void {
-    if (this.#context.signal.aborted) return
-    this.#context.log.error("letter.not-applied", { code: toAlliumError(error).code })
   }
 
   #now(): number {
