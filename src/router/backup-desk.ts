@@ -17,7 +17,7 @@ import type { Chance, RandomBytes } from "../base/random.ts"
 import { Scope } from "../base/scope.ts"
 import type { Identity, IdentityBook } from "../identity/identity.ts"
 import type { StoreRoom, Table } from "../store/store.ts"
-import { type Backup, blobPlace, openBackup, sealBackup } from "./backup-format.ts"
+import { type Backup, blobPlace, openBackup, type Sibling, sealBackup } from "./backup-format.ts"
 import type { BackupMail } from "./backup-mail.ts"
 import { type BackupParts, openBackupParts } from "./backup-parts.ts"
 import type { BackupPart } from "./plugin.ts"
@@ -201,8 +201,15 @@ class Desk implements BackupDesk {
       doors: identities.doors(identity).keep(),
       ...(await mail.keep(identity)),
       parts: await this.#parts.save(identity),
-      siblings: identities.list().map(({ name, index }) => ({ name, index })),
+      siblings: identities.list().map((one) => this.#sibling(one)),
     }
+  }
+
+  /** Only the words open it, and the words are all of them: so one backup leads to the others. */
+  #sibling(identity: Identity): Sibling {
+    const { mail } = this.#options
+    const { name, index } = identity
+    return { name, index, reach: mail.reach(identity), towers: [...mail.towers(identity)] }
   }
 
   /** After each swarm of changes, and once a day; a tower that was away is tried until it has it. */

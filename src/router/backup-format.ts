@@ -14,7 +14,7 @@ import { nameShape } from "../identity/names.ts"
 import { introductionShape } from "../mail/post/introduction.ts"
 import type { Introduction } from "../mail/post/post.ts"
 import { seal, unseal } from "../store/seal.ts"
-import { type TowersKept, towersKeptShape } from "./tower-book.ts"
+import { type TowersKept, towerAddressShape, towersKeptShape } from "./tower-book.ts"
 
 /** The longest blob a tower keeps is 16 MiB. */
 export const BACKUP_BYTES_MAX = 16 * 1_048_576
@@ -29,6 +29,21 @@ const USE = "allium backup v1"
 /** 10,000 contacts with all that belongs to them. */
 const LIMITS = { bytesMax: BACKUP_BYTES_MAX, depthMax: 8, itemsMax: 1_000_000 }
 
+const reachShape = z.enum(["reachable", "pull-only"])
+/** Whether an identity publishes its destination. */
+type Reach = z.output<typeof reachShape>
+
+const siblingShape = z.strictObject({
+  name: nameShape,
+  /** Place in the tree. */
+  index: z.int().min(0).max(99),
+  reach: reachShape,
+  /** Where its own backup lies. */
+  towers: z.array(towerAddressShape).max(8),
+})
+/** An identity of the same words. */
+export type Sibling = z.output<typeof siblingShape>
+
 const backupShape = z.strictObject({
   v: z.literal(1),
   /** Grows with each backup of this identity. */
@@ -36,6 +51,7 @@ const backupShape = z.strictObject({
   /** Milliseconds since 1970. */
   madeMs: z.number().nonnegative(),
   name: nameShape,
+  reach: reachShape,
   contacts: z.array(recordShape).max(10_000),
   doors: doorsShape,
   /** What the post knows of correspondents, by their names. */
@@ -46,7 +62,7 @@ const backupShape = z.strictObject({
   /** Parts of plugins, by the plugin's name. */
   parts: z.record(z.string().max(64), z.instanceof(Uint8Array)),
   /** Identities of the same words, and their places in the tree. */
-  siblings: z.array(z.strictObject({ name: nameShape, index: z.int().min(0).max(99) })).max(100),
+  siblings: z.array(siblingShape).max(100),
 })
 
 /** What a backup holds. */
@@ -54,12 +70,13 @@ export interface Backup {
   readonly revision: number
   readonly madeMs: number
   readonly name: string
+  readonly reach: Reach
   readonly contacts: readonly ContactRecord[]
   readonly doors: DoorsKept
   readonly correspondents: readonly { peer: string; introduction: Introduction }[]
   readonly towers: TowersKept
   readonly parts: Readonly<Record<string, Uint8Array>>
-  readonly siblings: readonly { name: string; index: number }[]
+  readonly siblings: readonly Sibling[]
 }
 
 /** Whose backup it is. */

@@ -20,12 +20,13 @@ import type { TowerAddress } from "./tower-uri.ts"
 const CORRESPONDENTS_BYTES_MAX = 10 * 1_048_576
 
 /** The mail's part of a backup. */
-export type MailKept = Pick<Backup, "correspondents" | "towers">
+export type MailKept = Pick<Backup, "correspondents" | "towers" | "reach">
 
 /** See the module. */
 export interface BackupMail {
   /** Towers the identity uses. */
   towers(identity: Identity): readonly TowerAddress[]
+  reach(identity: Identity): Backup["reach"]
   /** What must come back. */
   keep(identity: Identity): Promise<MailKept>
   /** Takes it up on a new machine, and tells every correspondent by a fresh first envelope. */
@@ -46,6 +47,8 @@ export interface BackupMailOptions {
   readonly identities: IdentityBook
   readonly post: PostOffice
   readonly sessions: Pick<Sessions, "openOwn">
+  /** Makes an identity reachable or not, with all that belongs to it. */
+  readonly bringReach: (identity: Identity, reach: Backup["reach"]) => Promise<void>
   readonly clock: Clock
   readonly random: RandomBytes
   readonly log: Log
@@ -56,13 +59,16 @@ export function openBackupMail(options: BackupMailOptions): BackupMail {
   const { identities, post } = options
   return {
     towers: (identity) => post.towers(identity).used(),
+    reach: (identity) => post.reach(identity),
     async keep(identity) {
       const peers = correspondents(identities.contacts(identity))
-      return { ...(await known(post, identity, peers)), towers: post.towers(identity).keep() }
+      const towers = post.towers(identity).keep()
+      return { ...(await known(post, identity, peers)), towers, reach: post.reach(identity) }
     },
-    async bring(identity, { correspondents, towers }) {
+    async bring(identity, { correspondents, towers, reach }) {
       const office = post.post(identity)
       await post.towers(identity).bring(towers)
+      if (reach !== post.reach(identity)) await options.bringReach(identity, reach)
       for (const { peer, introduction } of correspondents)
         if (!office.knows(peer)) await office.meet(peer, introduction).catch(() => {}) // they will greet us
       await post.towers(identity).peersChanged()

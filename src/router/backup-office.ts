@@ -11,6 +11,7 @@ import type { Identity, IdentityBook } from "../identity/identity.ts"
 import type { StoreRoom } from "../store/store.ts"
 import { type BackupDesk, openBackupDesk } from "./backup-desk.ts"
 import { openBackupMail } from "./backup-mail.ts"
+import type { Reach } from "./core/tower-offers.ts"
 import { KEEPSAKE_TOPIC, type KeepsakeDesk, openKeepsakeDesk } from "./keepsake-desk.ts"
 import type { Links } from "./links.ts"
 import type { PostOffice } from "./post-office.ts"
@@ -34,8 +35,12 @@ export interface BackupOfficeOptions {
   readonly links: Links
   readonly sessions: Sessions
   readonly post: PostOffice
-  /** Opens post, backup and session of an identity that came back. */
+  /** Opens the post of an identity that came back. */
+  readonly onPost: (identity: Identity) => Promise<void>
+  /** Opens all the rest of it. */
   readonly onNew: (identity: Identity) => Promise<void>
+  /** Makes an identity reachable or not, with all that belongs to it. */
+  readonly bringReach: (identity: Identity, reach: Reach) => Promise<void>
   readonly emit: (event: string, data: Readonly<Record<string, unknown>>) => void
   readonly store: StoreRoom
   readonly clock: Clock

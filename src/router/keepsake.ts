@@ -14,6 +14,7 @@ import type { Contact } from "../identity/contacts.ts"
 import { nameShape } from "../identity/names.ts"
 import { seal, unseal } from "../store/seal.ts"
 import type { BackupOwner } from "./backup-format.ts"
+import { towerAddressShape } from "./tower-book.ts"
 
 /** Every keepsake, whatever is in it. */
 export const KEEPSAKE_BYTES = 1_024
@@ -23,7 +24,6 @@ const LENGTH_BYTES = 2
 const ROOM_BYTES = KEEPSAKE_BYTES - SEAL_BYTES - LENGTH_BYTES
 const USE = "allium keepsake v1"
 
-const keyShape = z.string().regex(/^[\w-]{43}$/)
 const addressShape = z.string().regex(/^[a-z2-7]{51}[aq]\.b32\.i2p$/)
 const keepsakeShape = z.strictObject({
   v: z.literal(1),
@@ -34,7 +34,7 @@ const keepsakeShape = z.strictObject({
   verified: z.boolean(),
   since: z.number().nonnegative(),
   /** Where our backup lies. */
-  towers: z.array(z.strictObject({ key: keyShape, address: addressShape })).max(3),
+  towers: z.array(towerAddressShape).max(3),
 })
 
 /** What a keepsake says. */

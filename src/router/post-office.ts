@@ -32,6 +32,8 @@ export interface PostOffice extends AsyncDisposable {
   reach(identity: Identity): Reach
   /** @throws {AlliumError} `NO_TOWER`: who publishes nothing needs a tower. */
   setReach(identity: Identity, reach: Reach): Promise<void>
+  /** The same without a question: what a backup says. */
+  bringReach(identity: Identity, reach: Reach): Promise<void>
 }
 
 /** What the office stands on. */
@@ -153,6 +155,10 @@ class Office implements PostOffice {
   async setReach(identity: Identity, reach: Reach): Promise<void> {
     if (reach === "pull-only" && !this.towers(identity).isUsed)
       throw new AlliumError("NO_TOWER", "Cannot be pull-only: the identity uses no tower")
+    await this.bringReach(identity, reach)
+  }
+
+  async bringReach(identity: Identity, reach: Reach): Promise<void> {
     const { store } = this.#options
     const table = store.table("reach", z.enum(["reachable", "pull-only"]))
     await store.commit([table.put(identity.key, reach)])

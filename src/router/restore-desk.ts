@@ -71,8 +71,12 @@ export interface RestoreDeskOptions {
   readonly backups: BackupDesk
   readonly keepsakes: KeepsakeDesk
   readonly mail: Pick<BackupMail, "getBlob">
-  /** Opens post and session of an identity that came back. */
+  /** Opens the post of an identity that came back. */
+  readonly onPost: (identity: Identity) => Promise<void>
+  /** Opens all the rest; when it is reachable, its session too. */
   readonly onNew: (identity: Identity) => Promise<void>
+  /** Before there is a session: an identity that published nothing does not begin to. */
+  readonly bringReach: (identity: Identity, reach: Backup["reach"]) => Promise<void>
   readonly emit: (event: string, data: Readonly<Record<string, unknown>>) => void
   readonly store: StoreRoom
   readonly clock: Clock
@@ -122,9 +126,12 @@ class Desk implements RestoreDesk {
     await identities.restore(words, namesFrom(found, names))
     for (const identity of identities.list()) {
       await this.#begin(identity, tower === undefined ? [] : [tower])
-      await this.#options.onNew(identity)
+      await this.#options.onPost(identity)
+    }
+    for (const identity of identities.list()) {
       const sealed = found.get(identity.index)?.sealed
       if (sealed !== undefined) await this.#loaded(identity, await backups.load(identity, sealed))
+      await this.#options.onNew(identity)
     }
     return identities.list()
   }
@@ -252,16 +259,36 @@ class Desk implements RestoreDesk {
     await this.#addSiblings(backup)
   }
 
-  /** Identities of the same words that the user did not name. */
+  /** Identities of the same words: those the user did not name are made, and each is told where its backup lies. */
   async #addSiblings({ siblings }: Backup): Promise<void> {
-    const { identities, onNew } = this.#options
+    const { identities } = this.#options
     const names = namesOf(siblings)
     for (let index = identities.list().length; index < names.length; index++) {
       const isTaken = (name: string) => identities.list().some((one) => one.name === name)
       const identity = await identities.create(freeName(names[index]!, isTaken))
-      await this.#begin(identity, [])
-      await onNew(identity)
+      await this.#addSibling(
+        identity,
+        siblings.find((one) => one.index === index),
+      )
     }
+    for (const { index, towers } of siblings) {
+      const identity = identities.list().find((one) => one.index === index)
+      const progress = identity && this.#asksNow(identity)
+      if (identity === undefined || progress === undefined || progress.towers.length > 0) continue
+      await this.#save(identity, { ...progress, towers })
+      this.#fetchLater(identity)
+    }
+  }
+
+  async #addSibling(
+    identity: Identity,
+    said: Backup["siblings"][number] | undefined,
+  ): Promise<void> {
+    const { onPost, onNew, bringReach } = this.#options
+    await this.#begin(identity, [])
+    await onPost(identity)
+    if (said?.reach === "pull-only") await bringReach(identity, said.reach)
+    await onNew(identity)
   }
 
   #tell(event: string, thrown: unknown): void {

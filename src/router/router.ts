@@ -196,6 +196,7 @@ interface Upper {
   readonly backups: BackupOffice
   /** Opens what an identity needs; for those that were created or restored. */
   readonly onNew: (identity: Identity) => Promise<void>
+  readonly setReach: (identity: Identity, reach: Reach) => Promise<void>
   readonly plugins: PluginHost
   readonly tunnels: TunnelHost
   readonly resolver: Resolver
@@ -232,7 +233,17 @@ async function openUpper(
     safety?.keep(identity)
     if (post.reach(identity) === "reachable") parts.stage.attach(identity)
   }
-  const base = { identities, links, sessions, post, store: store.room("backups"), emit, onNew }
+  const turns = new Turns()
+  const reachBy = (set: PostOffice["setReach"]) => (identity: Identity, reach: Reach) =>
+    turns.take(async () => {
+      await set.call(post, identity, reach)
+      await (reach === "reachable" ? parts.stage.attach(identity) : parts.stage.detach(identity))
+    })
+  const base = {
+    ...{ identities, links, sessions, post, store: store.room("backups"), emit, onNew },
+    onPost: (identity: Identity) => post.open(identity),
+    bringReach: reachBy(post.bringReach),
+  }
   const backups = scope.use(await openBackupOffice({ ...tools, ...base }))
   safety = backups
   const plugins = scope.use(
@@ -265,7 +276,8 @@ async function openUpper(
   await post.start()
   for (const identity of identities.list()) await onNew(identity)
   answerNameOffers(offers, petnames, resolver)
-  return { desk, post, backups, plugins, tunnels, resolver, onNew }
+  const setReach = reachBy(post.setReach)
+  return { desk, post, backups, plugins, tunnels, resolver, onNew, setReach }
 }
 
 function answerOffers(
@@ -274,7 +286,7 @@ function answerOffers(
   tools: Tools,
   parts: Parts & Upper,
 ): void {
-  const { offers, identities, desk, links, tunnels, post, stage, backups, onNew } = parts
+  const { offers, identities, desk, links, tunnels, post, backups, onNew, setReach } = parts
   const startedMs = tools.clock.monotonicMs()
   const view = { ...parts, home, version: VERSION }
   answerIdentityOffers(offers, identities, onNew)
@@ -282,12 +294,6 @@ function answerOffers(
   const onCards = (identity: Identity) => backups.changed(identity)
   answerContactOffers(offers, { identities, desk, links, onCards })
   answerTunnelOffers(offers, options.tunnels, tunnels)
-  const turns = new Turns()
-  const setReach = (identity: Identity, reach: Reach) =>
-    turns.take(async () => {
-      await post.setReach(identity, reach)
-      await (reach === "reachable" ? stage.attach(identity) : stage.detach(identity))
-    })
   answerTowerOffers(offers, { identities, towersOf: (identity) => post.towers(identity), setReach })
   answerStatusOffers(offers, {
     status: () => makeStatus(view, tools.clock, startedMs),

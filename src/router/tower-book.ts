@@ -42,6 +42,12 @@ const queueShape = z.object({
 /** A queue of an identity at a tower. Ids are rights: they go nowhere but to that tower and that contact. */
 export type QueueRecord = z.output<typeof queueShape>
 
+/** Where a tower is, in what was kept. */
+export const towerAddressShape = z.strictObject({
+  key: z.string().regex(/^[\w-]{43}$/),
+  address: z.string().regex(/^[a-z2-7]{51}[aq]\.b32\.i2p$/),
+})
+
 /** What a backup holds of towers. */
 export const towersKeptShape: z.ZodType<TowersKept> = z.strictObject({
   towers: z.array(towerShape).max(16),

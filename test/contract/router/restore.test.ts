@@ -64,6 +64,8 @@ describe("24 words after the loss of everything", () => {
         list.every(({ state, missing }) => state === "up" && missing === 0),
       )
     }
+    await a.ask("tower use", { uri, identity: "work" })
+    await a.ask("identity reach", { name: "work", reach: "pull-only" })
     words = (await a.ask<{ words: string }>("identity phrase")).words
   }, PATIENCE_MS)
   afterAll(() => world?.[Symbol.asyncDispose](), 30_000)
@@ -73,6 +75,7 @@ describe("24 words after the loss of everything", () => {
     async () => {
       for (const name of ["bob", "carl"])
         await becomes(a, await send(a, name, "hello"), "delivered")
+      await a.ask("identity backup", { identity: "work" })
       const written = await a.ask<{ towers: string[]; bytes: number }>("identity backup")
       expect(written).toMatchObject({ towers: [expect.any(String)], bytes: 65_536 })
       file = join(world.folder, "ann.backup")
@@ -122,6 +125,14 @@ describe("24 words after the loss of everything", () => {
         {},
         (all) => all.map(({ name }) => name).join() === "me,work",
       )
+      await eventually(
+        () => again.ask<unknown[]>("tower list", { identity: "work" }).catch(() => []),
+        ({ length }) => length === 1,
+        PATIENCE_MS,
+      )
+      const { sessions } = await again.ask<{ sessions: { owner: string }[] }>("status")
+      expect(sessions.map(({ owner }) => owner)).toContain("identity me")
+      expect(sessions.map(({ owner }) => owner)).not.toContain("identity work")
     },
     2 * PATIENCE_MS,
   )

@@ -27,7 +27,12 @@ class FakeTower {
       this.isAway ? Promise.reject(new Error("away")) : Promise.resolve(deed())
     return {
       towers: () => used,
-      keep: async () => ({ correspondents: [], towers: { towers: [], queues: [] } }),
+      reach: () => "reachable",
+      keep: async () => ({
+        correspondents: [],
+        towers: { towers: [], queues: [] },
+        reach: "reachable",
+      }),
       bring: async () => {},
       getBlob: (_, id) => reached(() => this.blobs.get(hexOf(id))),
       putBlob: (_, __, { id, bytes }) =>

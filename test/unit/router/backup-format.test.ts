@@ -29,6 +29,7 @@ const backup: Backup = {
   revision: 3,
   madeMs: 1_767_225_600_000,
   name: "ann",
+  reach: "reachable",
   contacts: [contact],
   doors: { plain: true, doors: [] },
   correspondents: [
@@ -39,7 +40,14 @@ const backup: Backup = {
   ],
   towers: { towers: [], queues: [] },
   parts: { messages: bytes(100) },
-  siblings: [{ name: "ann", index: 0 }],
+  siblings: [
+    {
+      name: "ann",
+      index: 0,
+      reach: "pull-only",
+      towers: [{ key: bob!.key, address: bob!.b32 }],
+    },
+  ],
 }
 let owner: BackupOwner
 let other: BackupOwner

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest"
 import { systemClock } from "../../../src/base/clock.ts"
 import { silentLog } from "../../../src/base/log.ts"
 import { systemRandom } from "../../../src/base/random.ts"
+import { previewIdentities } from "../../../src/identity/book.ts"
 import type { BackupDesk } from "../../../src/router/backup-desk.ts"
 import {
   type Backup,
@@ -19,6 +20,7 @@ import { openHome } from "../identity/home.ts"
 const { phrase: words } = vectors
 const tower = { key: vectors.identities[1]!.key, address: vectors.identities[1]!.b32 }
 const stranger = tower
+const other = { key: vectors.identities[0]!.key, address: vectors.identities[0]!.b32 }
 const keepsake: Keepsake = {
   madeMs: 1_000,
   name: "bob",
@@ -31,14 +33,15 @@ const empty = {
   revision: 1,
   madeMs: 2_000,
   name: "ann",
+  reach: "reachable",
   contacts: [],
   doors: { plain: true, doors: [] },
   correspondents: [],
   towers: { towers: [], queues: [] },
   parts: {},
   siblings: [
-    { name: "ann", index: 0 },
-    { name: "work", index: 1 },
+    { name: "ann", index: 0, reach: "reachable", towers: [tower] },
+    { name: "work", index: 1, reach: "pull-only", towers: [other] },
   ],
 } satisfies Backup
 const hexOf = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex")
@@ -47,6 +50,7 @@ async function openMachine(kept: Keepsake | undefined) {
   const { book: identities, store } = await openHome()
   const blobs = new Map<string, Uint8Array>()
   const loaded: Backup[] = []
+  const steps: string[] = []
   let hear!: StrangerListener
   const desk = await openRestoreDesk({
     identities,
@@ -67,7 +71,9 @@ async function openMachine(kept: Keepsake | undefined) {
     } as Pick<BackupDesk, "load"> as BackupDesk,
     keepsakes: { ask: async () => kept } as never,
     mail: { getBlob: async (_, id) => blobs.get(hexOf(id)) },
-    onNew: async () => {},
+    onPost: async () => {},
+    onNew: async ({ name }) => void steps.push(`opened ${name}`),
+    bringReach: async ({ name }, reach) => void steps.push(`${name} is ${reach}`),
     emit() {},
     store: store.room("restore"),
     clock: systemClock,
@@ -76,7 +82,15 @@ async function openMachine(kept: Keepsake | undefined) {
   })
   const leave = (backup: Backup, at = identities.find(), where = tower) =>
     blobs.set(hexOf(blobPlace(at, where.key).id), sealBackup(at, backup, systemRandom))
-  return { identities, desk, blobs, loaded, leave, link: () => hear(identities.find(), stranger) }
+  return {
+    identities,
+    desk,
+    blobs,
+    loaded,
+    steps,
+    leave,
+    link: () => hear(identities.find(), stranger),
+  }
 }
 const call = { signal: new AbortController().signal }
 
@@ -104,6 +118,19 @@ describe("RestoreDesk", () => {
     expect(loaded).toHaveLength(1)
   })
 
+  it("opens the other identities as they were, and asks their own towers", async () => {
+    const { desk, identities, leave, link, blobs, steps } = await openMachine(keepsake)
+    await desk.restore({ words }, call)
+    leave(empty)
+    const work = (await previewIdentities(words))(1)
+    const left = { ...empty, name: "work", revision: 4 }
+    blobs.set(hexOf(blobPlace(work, other.key).id), sealBackup(work, left, systemRandom))
+    link()
+    await until(() => identities.list().length === 2 || undefined)
+    await until(() => desk.state(identities.find("work")) === "found" || undefined)
+    expect(steps).toEqual(["opened me", "work is pull-only", "opened work"])
+  })
+
   it("does not revive who was removed before the loss", async () => {
     const { desk, identities, leave, link } = await openMachine(keepsake)
     await desk.restore({ words }, call)
@@ -126,14 +153,13 @@ describe("RestoreDesk", () => {
   })
 
   it("takes the newest of several backups", async () => {
-    const second = { key: vectors.identities[0]!.key, address: vectors.identities[0]!.b32 }
     const { desk, leave, link, loaded, identities } = await openMachine({
       ...keepsake,
-      towers: [tower, second],
+      towers: [tower, other],
     })
     await desk.restore({ words }, call)
     leave({ ...empty, revision: 7 })
-    leave({ ...empty, revision: 9 }, identities.find(), second)
+    leave({ ...empty, revision: 9 }, identities.find(), other)
     link()
     await until(() => desk.state(identities.find()) === "found" || undefined)
     expect(loaded.map(({ revision }) => revision)).toEqual([9])
