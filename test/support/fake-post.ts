@@ -71,8 +71,8 @@ export class FakePostPeer {
   readonly lostDisks: MemoryDisk[] = []
   /** Letters whose sending was promised, by name: their content. */
   readonly promised = new Map<string, string>()
-  /** Letters in the order in which they were asked to be sent. */
-  readonly asked: string[] = []
+  /** Letters in the order in which they were asked to be sent; a list for each disk. */
+  readonly asked: string[][] = [[]]
   /** Whether others may ask it for its introduction. */
   greets = true
   readonly world: FakePostWorld
@@ -138,7 +138,7 @@ export class FakePostPeer {
     if (!this.post) throw new Error(`${this.name} does not run`)
     const bytes = new Uint8Array(Buffer.from(content))
     const { disk } = this
-    this.asked.push(content)
+    this.asked.at(-1)!.push(content)
     const sent = this.post.send(this.other.peer, { topic: "test", name, content: bytes })
     return sent.then(() => {
       if (disk === this.disk) this.promised.set(name, content)
@@ -149,6 +149,7 @@ export class FakePostPeer {
   lose(): void {
     this.crash()
     this.lostDisks.push(this.disk)
+    this.asked.push([])
     this.disk = new MemoryDisk()
     this.promised.clear()
   }
@@ -359,7 +360,7 @@ export class FakePostWorld {
     for (const one of [this.left, this.right]) {
       for (const content of one.promised.values())
         if (!one.other.everTook(content)) throw new Error(`Lost: ${content.slice(0, 20)}`)
-      requireOrder(one.taken, one.other.asked)
+      for (const asked of one.other.asked) requireOrder(one.taken, asked)
       for (const name of one.promised.keys()) requireStates(one.statesOf(name))
     }
   }
@@ -374,7 +375,7 @@ export class FakePostWorld {
 
 /** Each at most once, in the order of sending. */
 function requireOrder(taken: readonly string[], asked: readonly string[]): void {
-  const numbers = taken.map((content) => asked.indexOf(content))
+  const numbers = taken.map((content) => asked.indexOf(content)).filter((number) => number >= 0)
   numbers.forEach((number, index) => {
     if (index > 0 && number <= numbers[index - 1]!)
       throw new Error(`Out of order or twice: number ${number} after ${numbers[index - 1]}`)

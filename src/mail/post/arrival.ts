@@ -11,12 +11,12 @@ import { digestOf, isKnown, remember } from "./digests.ts"
 import type { Draft } from "./draft.ts"
 import { handOver, handOverAll, receive } from "./hand-over.ts"
 import { hearPart, oweAgain } from "./incoming.ts"
-import { type Session, toHex } from "./kept.ts"
+import { toHex } from "./kept.ts"
 import { CONTROL_TOPIC, readBody } from "./letter.ts"
 import { hearAck, renewOrigin } from "./outgoing.ts"
 import { type Payload, readPayload } from "./payload.ts"
 import { settle } from "./reports.ts"
-import { equal, hearOrigin, inOrder, keepSession } from "./sessions.ts"
+import { equal, type HeardIn, hearOrigin, inOrder, keepSession } from "./sessions.ts"
 
 /** Sessions begun with prekeys that we still keep; with as many, no other can be begun until prekeys are forgotten. */
 const SEEN_MAX = 4_096
@@ -51,12 +51,11 @@ async function hear(it: Correspondent, draft: Draft, envelope: Uint8Array): Prom
   remember(draft, digestOf(envelope))
   const payload = readOrNothing(opened.payload)
   if (payload === undefined) it.options.log.warn("bad-payload")
-  else await hearPayload(it, draft, { payload, session: opened.session })
+  else await hearPayload(it, draft, { payload, heard: opened })
   return "taken"
 }
 
-interface Heard {
-  readonly session: Session
+interface Heard extends HeardIn {
   readonly payload: Uint8Array
 }
 
@@ -67,7 +66,7 @@ function openIt(it: Correspondent, draft: Draft, envelope: Uint8Array): Heard | 
     if (opened === undefined) continue
     const next = { ...session, crypto: opened.session }
     keepSession(draft, next)
-    return { session: next, payload: opened.payload }
+    return { session: next, isFirst: false, payload: opened.payload }
   }
   return undefined
 }
@@ -98,7 +97,7 @@ function keepAccepted(draft: Draft, opened: Opened, prekeyId: string): Heard {
   draft.add(draft.tables.seen.put(name, prekeyId))
   draft.state.seenCount++
   draft.state.answer = true
-  return { session, payload: opened.payload }
+  return { session, isFirst: true, payload: opened.payload }
 }
 
 /** What was taken before is answered, so that it does not come for ever. */
@@ -120,10 +119,10 @@ function readOrNothing(bytes: Uint8Array): Payload | undefined {
 async function hearPayload(
   it: Correspondent,
   draft: Draft,
-  { payload, session }: { payload: Payload; session: Session },
+  { payload, heard: heardIn }: { payload: Payload; heard: HeardIn },
 ): Promise<void> {
   const { options, peer } = it
-  const restored = hearOrigin(draft, session, payload.origin)
+  const restored = hearOrigin(draft, heardIn, payload.origin)
   if (restored) draft.after(() => options.told?.(peer, "restored"))
   const current = equal(payload.origin, draft.state.peerOrigin)
   for (const ack of payload.acks) {

@@ -56,27 +56,39 @@ export function keepBegun(draft: Draft, crypto: CryptoSession): void {
   keepSession(draft, { name: toHex(crypto.name), crypto, epoch, peerOrigin })
 }
 
+/** Where an origin was heard. */
+export interface HeardIn {
+  readonly session: Session
+  /** Whether this is the envelope with which they began the session. */
+  readonly isFirst: boolean
+}
+
 /**
- * Learns under which origin they write.
+ * Learns under which origin they write. The newest is the one never heard before, or that of the session they began
+ * last: what an older device had sealed may come late, but only who is alive begins again.
  *
- * @returns Whether it is one never heard before while another was: they lost their memory.
+ * @returns Whether it was never heard before, and another was: they lost their memory.
  */
-export function hearOrigin(draft: Draft, session: Session, origin: Uint8Array): boolean {
+export function hearOrigin(
+  draft: Draft,
+  { session, isFirst }: HeardIn,
+  origin: Uint8Array,
+): boolean {
   const { state } = draft
-  const first = state.peerOrigin === undefined
+  const before = state.peerOrigin
   const isNew = !state.origins.some((one) => equal(one, origin))
-  if (isNew) {
-    state.origins = [...state.origins, origin].slice(-ORIGINS_MAX)
+  if (isNew) state.origins = [...state.origins, origin].slice(-ORIGINS_MAX)
+  if ((isNew || isFirst) && !equal(before, origin)) {
     state.peerOrigin = origin
     state.held = []
-    if (!first) state.introduced = undefined
+    if (before !== undefined) state.introduced = undefined
   }
   keepSession(draft, { ...session, peerOrigin: origin })
-  if (first)
+  if (before === undefined)
     draft.sessions = draft.sessions.map((one) =>
       one.peerOrigin === undefined ? { ...one, peerOrigin: origin } : one,
     )
-  return isNew && !first
+  return isNew && before !== undefined
 }
 
 /** Whether both are missing, or both the same bytes. */
