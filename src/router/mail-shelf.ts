@@ -51,37 +51,78 @@ export interface MailShelf {
 export async function openMailShelf(room: StoreRoom): Promise<MailShelf> {
   const journal = room.journal("shelf", itemShape)
   const contents = room.table("shelf-contents", z.instanceof(Uint8Array))
-  const items = new Map<number, ShelfItem>()
-  for await (const [place, item] of journal.read()) items.set(place, item)
-  const isReport = ({ report }: ShelfItem) => report !== undefined
-  const hasRoom = ({ identity, peer }: Omit<ShelfItem, "byteCount">, byteCount: number) => {
-    const theirs = [...items.values()].filter(
-      (one) => one.peer === peer && one.identity === identity,
-    )
-    const bytes = theirs.reduce((sum, one) => sum + one.byteCount, 0)
-    return theirs.length < SHELF_ITEMS_MAX && bytes + byteCount <= SHELF_BYTES_MAX
-  }
+  const index = new ShelfIndex()
+  for await (const [place, item] of journal.read()) index.add(place, item)
   return {
-    waiting: (plugin, kind) =>
-      [...items]
-        .filter(([, item]) => item.plugin === plugin && isReport(item) === (kind === "report"))
-        .map(([place]) => place),
+    waiting: (plugin, kind) => index.places(plugin, kind),
     async read(place) {
-      const item = items.get(place)
+      const item = index.get(place)
       const content = await contents.get(String(place))
       return item && { item, content: content ?? new Uint8Array() }
     },
     keep(what, content) {
-      if (!hasRoom(what, content.length)) return undefined
+      if (!index.hasRoom(what, content.length)) return undefined
       const item = { ...what, byteCount: content.length }
       const append = journal.append(item)
       const put = contents.put(String(append.sequence), new Uint8Array(content))
-      return { changes: [append, put], done: () => void items.set(append.sequence, item) }
+      return { changes: [append, put], done: () => index.add(append.sequence, item) }
     },
     async take(place, changes) {
       const gone = [journal.remove(place), contents.remove(String(place))]
       await room.commit([...changes, ...gone])
-      items.delete(place)
+      index.remove(place)
     },
   }
+}
+
+/** What is on the shelf, as it is looked for. */
+class ShelfIndex {
+  readonly #items = new Map<number, ShelfItem>()
+  /** In order of place. */
+  readonly #places = new Map<string, Set<number>>()
+  readonly #sums = new Map<string, { count: number; bytes: number }>()
+
+  get(place: number): ShelfItem | undefined {
+    return this.#items.get(place)
+  }
+
+  places(plugin: string, kind: "letter" | "report"): readonly number[] {
+    return [...(this.#places.get(`${plugin} ${kind}`) ?? [])]
+  }
+
+  hasRoom(item: Omit<ShelfItem, "byteCount">, byteCount: number): boolean {
+    const { count, bytes } = this.#sumOf(item)
+    return count < SHELF_ITEMS_MAX && bytes + byteCount <= SHELF_BYTES_MAX
+  }
+
+  add(place: number, item: ShelfItem): void {
+    this.#items.set(place, item)
+    const places = this.#places.get(topicOf(item)) ?? new Set()
+    this.#places.set(topicOf(item), places.add(place))
+    this.#count(item, 1)
+  }
+
+  remove(place: number): void {
+    const item = this.#items.get(place)
+    if (item === undefined) return
+    this.#items.delete(place)
+    this.#places.get(topicOf(item))?.delete(place)
+    this.#count(item, -1)
+  }
+
+  #sumOf({ identity, peer }: Omit<ShelfItem, "byteCount">): { count: number; bytes: number } {
+    return this.#sums.get(`${identity} ${peer}`) ?? { count: 0, bytes: 0 }
+  }
+
+  #count(item: ShelfItem, by: 1 | -1): void {
+    const { count, bytes } = this.#sumOf(item)
+    const sum = { count: count + by, bytes: bytes + by * item.byteCount }
+    const name = `${item.identity} ${item.peer}`
+    if (sum.count === 0) this.#sums.delete(name)
+    else this.#sums.set(name, sum)
+  }
+}
+
+function topicOf({ plugin, report }: ShelfItem): string {
+  return `${plugin} ${report === undefined ? "letter" : "report"}`
 }

@@ -117,8 +117,11 @@ export class MailTopics {
       log.debug("mail.shelf", { plugin, code: toAlliumError(error).code })
     while (!signal.aborted) {
       const attempt = async () => {
-        for (const place of shelf.waiting(plugin, kind)) await this.#hand(place, handler)
-        return shelf.waiting(plugin, kind).length === 0 ? ("done" as const) : ("again" as const)
+        for (;;) {
+          const places = shelf.waiting(plugin, kind)
+          if (places.length === 0) return "done" as const
+          for (const place of places) await this.#hand(place, handler)
+        }
       }
       await keepTrying(attempt, { clock, signal, backoff, alarm: new Alarm(), failed })
       backoff.reset()

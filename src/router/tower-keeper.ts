@@ -138,8 +138,8 @@ export class TowerKeeper implements AsyncDisposable {
   }
 
   #patience(): { atMostMs?: number } {
-    if (this.#moving()) return { atMostMs: LOOK_MS }
-    return this.#fault === undefined ? {} : { atMostMs: FAULT_MS }
+    if (this.#queues().some(({ state }) => state === "moved")) return { atMostMs: LOOK_MS }
+    return this.#fault === undefined && !this.#moving() ? {} : { atMostMs: FAULT_MS }
   }
 
   #moving(): boolean {
@@ -154,7 +154,9 @@ export class TowerKeeper implements AsyncDisposable {
     if (made.length > 0) this.#options.placesChanged()
     const before = this.#queues()
     await this.#each(before, (queue) => this.#settle(queue, mailbox, call), call)
-    if (this.#queues().some((queue) => !before.includes(queue))) this.ring()
+    const after = this.#queues()
+    const same = after.length === before.length && after.every((queue) => before.includes(queue))
+    if (!same) this.ring()
     this.#options.onHealth()
   }
 
