@@ -33,7 +33,11 @@ export interface InLetter {
  */
 export type LetterState =
   | { readonly kind: "queued" }
-  | { readonly kind: "stored"; readonly place: string }
+  | {
+      readonly kind: "stored"
+      /** Identity key of the tower that took the last of it, base64url. */
+      readonly place: string
+    }
   | { readonly kind: "delivered" }
   | { readonly kind: "failed"; readonly reason: string }
 
@@ -73,10 +77,14 @@ export interface Introduction {
 export interface Post extends AsyncDisposable {
   /**
    * Puts a letter into the outbox, in one commit with `also`; it is on disk when this resolves.
-   * @throws {AlliumError} `OUTBOX_FULL`, `STORE_FULL`, `LETTER_TOO_LONG`.
+   * @throws {AlliumError} `OUTBOX_FULL`, `STORE_FULL`, `LETTER_TOO_LONG`; like every call, `NO_POST` after closing.
+   * @throws {RangeError} For an empty topic, or one of more than 32 bytes, or a name of more than 64.
    */
   send(peer: string, letter: OutLetter, also?: readonly Change[]): Promise<void>
-  /** Sends what is worth nothing later (a typing notice), if the correspondent is reachable directly now; keeps nothing. */
+  /**
+   * Sends what is worth nothing later (a typing notice), if it fits one envelope and the correspondent is reachable directly
+   * now; keeps nothing. Resolves in any case, after at most 15 s.
+   */
   flash(peer: string, letter: Omit<OutLetter, "name">): Promise<void>
   /** How many letters are not yet acknowledged. */
   waitingCount(peer: string): number
@@ -93,7 +101,8 @@ export interface Post extends AsyncDisposable {
   /**
    * Takes an envelope that was put for us by `peer`, or left at one of our queues for them. On disk when it resolves, and
    * only then may the mailbox say OK.
-   * @returns `unreadable`: nothing of ours opens it.
+   * @returns `known`: it was taken before. `unreadable`: nothing of ours opens it; a new session is begun, unless that was
+   * done too often lately. The mailbox may say OK in all three cases; after a rejection it must not.
    */
   take(peer: string, envelope: Uint8Array): Promise<"taken" | "known" | "unreadable">
   /** Our own places changed: every correspondent is told. */

@@ -160,7 +160,7 @@ describe("two posts in a bad world", () => {
       fc.asyncProperty(fc.integer(), fc.array(step, { maxLength: 60 }), keepsPromises),
       {
         examples: EXAMPLES,
-        numRuns: fuzzRuns(12),
+        numRuns: fuzzRuns(25),
         interruptAfterTimeLimit: 25_000 * Math.max(1, fuzzRuns(1)),
       },
     )
