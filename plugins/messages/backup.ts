@@ -7,6 +7,7 @@
 import { AlliumError, type BackupPart, type Identity, pack, unpack, z } from "allium/plugin"
 import type { Conversation } from "./conversation.ts"
 import { type Entry, entryShape, type Head } from "./entry.ts"
+import { savedGroupShape } from "./groups/hall.ts"
 import type { Office } from "./office.ts"
 import { toHex } from "./wire.ts"
 
@@ -32,6 +33,7 @@ const savedShape = z.object({
       last: z.array(entryShape),
     }),
   ),
+  groups: z.array(savedGroupShape).optional(),
 })
 type Saved = z.output<typeof savedShape>["conversations"][number]
 
@@ -45,7 +47,8 @@ export function backupPart(office: Office): BackupPart {
 
 async function save(office: Office, identity: Identity): Promise<Uint8Array> {
   const conversations: Saved[] = []
-  let left = BACKUP_BYTES_MAX
+  const groups = await office.groups.saved(identity)
+  let left = BACKUP_BYTES_MAX - pack(groups).length
   for (const head of await office.book.newestHeads(identity)) {
     if (head.kind !== "contact") continue // groups keep their own
     const saved = await saveOne(office, identity, head)
@@ -53,7 +56,7 @@ async function save(office: Office, identity: Identity): Promise<Uint8Array> {
     if (left < 0) break
     conversations.push(saved)
   }
-  return pack({ v: 1, ...(await office.settings.chosen(identity)), conversations })
+  return pack({ v: 1, ...(await office.settings.chosen(identity)), conversations, groups })
 }
 
 async function saveOne(office: Office, identity: Identity, head: Head): Promise<Saved> {
@@ -72,9 +75,10 @@ async function saveOne(office: Office, identity: Identity, head: Head): Promise<
 
 /** @throws {AlliumError} `BAD_BACKUP`. */
 async function load(office: Office, identity: Identity, bytes: Uint8Array): Promise<void> {
-  const { conversations, ...chosen } = read(bytes)
+  const { conversations, groups = [], ...chosen } = read(bytes)
   await office.settings.choose(settingsOf(chosen), identity)
   for (const saved of conversations) await loadOne(office, identity, saved)
+  await office.groups.restore(identity, groups)
 }
 
 function read(bytes: Uint8Array): z.output<typeof savedShape> {

@@ -119,7 +119,7 @@ export function tick(turn: Turn): void {
 
 /** After a restore: we ask everybody how far they are, and wait for one of them. */
 export function reviveGroup(turn: Turn): void {
-  turn.change({ unsure: turn.others().length > 0 })
+  turn.change({ unsure: true })
   for (const key of turn.others()) inquire(turn, key, true)
 }
 

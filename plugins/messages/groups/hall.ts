@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { randomBytes, randomUUID } from "node:crypto"
 import {
   AlliumError,
   type ArrivedLetter,
@@ -17,12 +18,13 @@ import {
 } from "allium/plugin"
 import type { ConversationBook } from "../book.ts"
 import type { Head } from "../entry.ts"
-import { hex } from "./bytes.ts"
-import { createGroup, tick } from "./deeds.ts"
+import { hex, keyTextShape } from "./bytes.ts"
+import { createGroup, reviveGroup, tick } from "./deeds.ts"
 import { GroupKeeper, type KeeperListener } from "./keeper.ts"
 import { groupRoom, Ledger } from "./ledger.ts"
 import { parseLetterName } from "./letter-name.ts"
-import { meetGroup } from "./meeting.ts"
+import { MEMBERS_MAX } from "./log.ts"
+import { askWhole, meetGroup } from "./meeting.ts"
 import { receive } from "./receive.ts"
 import { BODY_BYTES_MAX, type GroupRecord, readRecord } from "./records.ts"
 import { GroupRunner } from "./runner.ts"
@@ -56,11 +58,23 @@ const listingShape = z.object({
 /** A group, as it is found. */
 export type Listing = z.output<typeof listingShape>
 
+/** A group in a backup. */
+export const savedGroupShape = z.object({
+  /** Hex. */
+  id: z.string().regex(/^[0-9a-f]{64}$/),
+  name: z.string(),
+  /** Identity keys of the others. */
+  members: z.array(keyTextShape).max(MEMBERS_MAX),
+})
+/** A group in a backup. */
+export type SavedGroup = z.output<typeof savedGroupShape>
+
 /** See the module. */
 export class Hall implements KeeperListener {
   readonly #context: PluginContext
   readonly #runner: GroupRunner
   readonly #table
+  readonly #wanted
   readonly #listings = new Map<string, Listing>()
   readonly #open = new Map<string, Promise<GroupKeeper>>()
   /** Of the groups that are open: what members are called. */
@@ -72,6 +86,10 @@ export class Hall implements KeeperListener {
     this.#context = context
     this.#runner = new GroupRunner(context, book)
     this.#table = context.store.table("groups", listingShape)
+    this.#wanted = context.store.table(
+      "groups wanted",
+      savedGroupShape.extend({ identity: z.string() }),
+    )
   }
 
   /** Reads which groups there are; then they are kept going. */
@@ -140,13 +158,39 @@ export class Hall implements KeeperListener {
     await (await this.keeper(listing)).post(said.content, said.id, also)
   }
 
+  /** What of the groups is in a backup: who may give their logs back. Whoever is alone in a group, is not in it. */
+  async saved(identity: Identity): Promise<SavedGroup[]> {
+    const saved: SavedGroup[] = []
+    for (const listing of this.list(identity)) {
+      const { state } = await this.keeper(listing)
+      const members = [...state.log.members.keys()].filter((key) => key !== identity.key)
+      const { id, name } = listing
+      if (listing.isIn && members.length > 0) saved.push({ id, name, members })
+    }
+    return saved
+  }
+
+  /** On a new machine: the members are asked for the logs. */
+  async restore(identity: Identity, groups: readonly SavedGroup[]): Promise<void> {
+    const fresh = groups.filter(({ id }) => !this.#listings.has(`${identity.key}/${id}`))
+    await this.#context.store.commit(
+      fresh.map((group) =>
+        this.#wanted.put(`${identity.key}/${group.id}`, { ...group, identity: identity.key }),
+      ),
+    )
+    for (const group of fresh) await this.#askFor(identity, group)
+  }
+
   /** Takes a letter of a group; all it changes is on disk when this resolves. @throws {AlliumError} `BAD_RECORD`. */
   async receive({ identity, contact, content, from }: ArrivedLetter): Promise<Reception> {
     const sender = from === "contact" ? contact.key : identity.key
     const record = read(content)
     const keeper = await this.#keeperFor(identity, sender, record)
-    if (keeper !== undefined)
-      await asBadRecord(keeper.change((turn) => receive(turn, sender, record)))
+    if (keeper === undefined) return { changes: [] }
+    await asBadRecord(keeper.change((turn) => receive(turn, sender, record)))
+    const key = `${identity.key}/${keeper.id}`
+    if ((await this.#wanted.get(key)) !== undefined)
+      await keeper.change(reviveGroup, [this.#wanted.remove(key)])
     return { changes: [] }
   }
 
@@ -198,6 +242,23 @@ export class Hall implements KeeperListener {
       await this.#ask(identity, sender, met.question)
       return undefined
     })
+  }
+
+  async #askFor(identity: Identity, { id, members }: SavedGroup): Promise<void> {
+    const content = askWhole(new Uint8Array(Buffer.from(id, "hex")))
+    for (const contact of this.#context.contacts.list(identity)) {
+      if (contact.state !== "accepted" || !members.includes(contact.key)) continue
+      const name = `g/${id.slice(0, 16)}/${randomUUID()}`
+      await this.#context.mail.send({ identity, contact }, { content, name })
+    }
+  }
+
+  async #askAgain(): Promise<void> {
+    for await (const [key, group] of this.#wanted.entries()) {
+      const identity = this.#context.identities.list().find((one) => one.key === group.identity)
+      if (this.#listings.has(key) || identity === undefined) continue
+      await this.#askFor(identity, group)
+    }
   }
 
   /** "What group is this?" */
@@ -252,6 +313,7 @@ export class Hall implements KeeperListener {
   /** What a crash left is done first; then what time brings, again and again. */
   async #keepGoing(): Promise<void> {
     const { signal, clock } = this.#context
+    await this.#askAgain().catch((error) => this.#failed(error))
     while (!signal.aborted) {
       for (const listing of [...this.#listings.values()]) await this.#tick(listing)
       await clock.sleep(TICK_MS, { signal }).catch(() => {})
@@ -336,7 +398,7 @@ export class Hall implements KeeperListener {
       self: identity,
       nowMs: Math.floor(this.#context.clock.now()),
       isContact: () => false,
-      random: (length) => new Uint8Array(globalThis.crypto.getRandomValues(new Uint8Array(length))),
+      random: (length) => new Uint8Array(randomBytes(length)),
     }
   }
 

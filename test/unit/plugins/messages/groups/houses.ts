@@ -12,6 +12,7 @@ import type { LetterState, Reception } from "../../../../../src/mail/post/post.t
 import type { Offer, OfferCall } from "../../../../../src/router/offer.ts"
 import type {
   ArrivedLetter,
+  BackupPart,
   LetterReport,
   PluginContext,
 } from "../../../../../src/router/plugin.ts"
@@ -42,6 +43,7 @@ export class House {
   readonly events: { name: string; data: Readonly<Record<string, unknown>> }[] = []
   life: MemoryLife | undefined
   receive: ((letter: ArrivedLetter) => Promise<Reception>) | undefined
+  backup: BackupPart | undefined
   report: ((report: LetterReport) => Promise<Reception>) | undefined
   readonly name: string
   readonly #town: Town
@@ -64,6 +66,16 @@ export class House {
     this.#abort = new AbortController()
     this.#runners = new Map()
     await messages.start(this.#context(life))
+  }
+
+  /** The machine is lost; a new one is made from the backup. */
+  async loseAndRestore(): Promise<void> {
+    const saved = await this.backup!.save(this.identity)
+    this.crash()
+    this.disk.values.clear()
+    this.receive = undefined
+    await this.start()
+    await this.backup!.load(this.identity, saved)
   }
 
   /** Kill -9. */
@@ -121,7 +133,9 @@ export class House {
           this.report = handler
         },
       },
-      backup: () => {},
+      backup: (part) => {
+        this.backup = part
+      },
       ask: unused,
       session: unused,
       forgetSession: async () => {},

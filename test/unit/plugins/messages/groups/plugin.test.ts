@@ -148,3 +148,42 @@ describe("letters of groups", () => {
     expect(Math.max(...town.sent.map(({ content }) => content.length))).toBeLessThan(1_700)
   })
 })
+
+describe("a backup", () => {
+  it("brings groups back: the members give the log, and nothing forks", async () => {
+    const { town, ann, bob, cy } = await openTown()
+    await ann.run("group rename", { group: "friends", name: "us" })
+    await ann.run("message send", { contact: "us", text: "before" })
+    await town.settle()
+    await ann.loseAndRestore()
+    await town.settle()
+    expect(await ann.run("group show", { group: "us" })).toMatchObject({
+      ...{ role: "owner", memberCount: 4, unsure: false },
+    })
+    await ann.run("group remove", { group: "us", member: "dan" })
+    await ann.run("message send", { contact: "us", text: "after" })
+    await bob.run("message send", { contact: "us", text: "welcome back" })
+    await town.settle()
+    expect((await cy.texts("us")).sort()).toEqual([
+      "ann: after",
+      "ann: before",
+      "bob: welcome back",
+    ])
+    expect((await ann.texts("us")).sort()).toEqual(["bob: welcome back", "me: after"])
+    expect(await bob.run("group show", { group: "us" })).toMatchObject({ memberCount: 3 })
+  })
+
+  it("lets a restored owner change nothing before a member has answered", async () => {
+    const { town, ann, bob, cy, dan } = await openTown()
+    for (const house of [bob, cy, dan]) house.crash()
+    await ann.loseAndRestore()
+    await town.settle()
+    await expect(ann.run("group show", { group: "friends" })).rejects.toMatchObject({
+      code: "NO_GROUP",
+    })
+    await bob.start()
+    await town.settle()
+    await ann.run("group remove", { group: "friends", member: "dan" })
+    expect(await ann.run("group show", { group: "friends" })).toMatchObject({ memberCount: 3 })
+  })
+})
