@@ -6,7 +6,7 @@
  */
 import { setMaxListeners } from "node:events"
 import { z } from "zod"
-import { AlliumError } from "../../base/errors.ts"
+import { AlliumError, toAlliumError } from "../../base/errors.ts"
 import { Slots } from "../../base/turns.ts"
 import type { Change } from "../../store/store.ts"
 import { takeEnvelope, type Verdict } from "./arrival.ts"
@@ -69,9 +69,16 @@ class OpenPost implements Post {
   async load(): Promise<void> {
     for (const [peer] of await listTable(this.#index.known)) this.#known.add(peer)
     const waiting = await listTable(this.#index.waiting)
-    await Promise.all(
-      waiting.map(([peer]) => this.#use(peer, async ({ courier }) => courier.wake())),
-    )
+    await Promise.all(waiting.map(([peer]) => this.#resume(peer)))
+  }
+
+  /** One that cannot be read must not keep the others from their letters. */
+  async #resume(peer: string): Promise<void> {
+    try {
+      await this.#use(peer, async ({ courier }) => courier.wake())
+    } catch (error) {
+      this.#options.log.error("correspondent", { code: toAlliumError(error).code })
+    }
   }
 
   async send(peer: string, letter: OutLetter, also: readonly Change[] = []): Promise<void> {

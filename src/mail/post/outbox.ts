@@ -9,6 +9,8 @@ import { listJournal, type Tables, type Waiting } from "./kept.ts"
 import { CONTROL_TOPIC, LETTER_LENGTH_BYTES, letterSize, writeLetter } from "./letter.ts"
 import type { OutLetter } from "./post.ts"
 
+/** Content on disk under one key: the store takes 1 MiB as one value. */
+const PIECE_BYTES = 524_288
 /** How many letters may wait for one correspondent: a year of talk, or two hours of a script gone wild. */
 export const OUTBOX_LETTERS_MAX = 10_000
 /** How many bytes may wait for one correspondent. */
@@ -89,7 +91,9 @@ export class Outbox {
     this.#requireRoom(byteCount, topic)
     const waiting = { topic, name, byteCount }
     const append = this.#tables.outbox.append(waiting)
-    const letter = this.#tables.letters.put(String(append.sequence), content)
+    const pieces = pieceKeys(append.sequence, byteCount).map((key, at) =>
+      this.#tables.letters.put(key, content.slice(at * PIECE_BYTES, (at + 1) * PIECE_BYTES)),
+    )
     this.#coming.count++
     this.#coming.byteCount += byteCount
     const failed = () => {
@@ -100,7 +104,7 @@ export class Outbox {
       failed()
       this.#add(append.sequence, waiting)
     }
-    return { changes: [append, letter], done, failed }
+    return { changes: [append, ...pieces], done, failed }
   }
 
   /** Bytes of the scroll from `from`, counted from the oldest letter; at most `length`, fewer at its end. */
@@ -123,9 +127,9 @@ export class Outbox {
   removal(skip: number, count: number): Change[] {
     return this.#entries
       .slice(skip, skip + count)
-      .flatMap(({ number }) => [
+      .flatMap(({ number, byteCount }) => [
         this.#tables.outbox.remove(number),
-        this.#tables.letters.remove(String(number)),
+        ...pieceKeys(number, byteCount).map((key) => this.#tables.letters.remove(key)),
       ])
   }
 
@@ -144,10 +148,12 @@ export class Outbox {
     if (waiting.topic !== CONTROL_TOPIC) this.#letterCount++
   }
 
-  async #bytesOf({ number, topic, size }: Entry): Promise<Uint8Array> {
+  async #bytesOf({ number, topic, size, byteCount }: Entry): Promise<Uint8Array> {
     if (this.#open?.number === number) return this.#open.bytes
-    const content = await this.#tables.letters.get(String(number))
-    const bytes = writeLetter({ topic, content: content ?? new Uint8Array() })
+    const pieces: Uint8Array[] = []
+    for (const key of pieceKeys(number, byteCount))
+      pieces.push((await this.#tables.letters.get(key)) ?? new Uint8Array())
+    const bytes = writeLetter({ topic, content: new Uint8Array(Buffer.concat(pieces)) })
     if (bytes.length !== size)
       throw new AlliumError("STORE_DAMAGED", "Cannot send letter: its content is not on disk")
     if (size > LETTER_LENGTH_BYTES) this.#open = { number, bytes }
@@ -165,4 +171,10 @@ export class Outbox {
       `Cannot queue letter: ${count} letters of ${bytes} bytes wait for this contact, expected room`,
     )
   }
+}
+
+/** Where the content of a letter stands: a long one in several pieces. */
+function pieceKeys(number: number, byteCount: number): string[] {
+  const count = Math.max(1, Math.ceil(byteCount / PIECE_BYTES))
+  return Array.from({ length: count }, (_, at) => (at === 0 ? `${number}` : `${number}/${at}`))
 }
