@@ -108,10 +108,10 @@ export function tellMailStory(name: string, open: () => Promise<MailWorld>): voi
 
     it("both use a tower, and tell each other by themselves", async () => {
       for (const who of [a, b]) await use(who, first)
+      for (const who of [a, b]) await towersStand(who)
+      // Letters arrive in order: what says where the tower is has arrived before these.
       await waitFor(a, (await send(a, "I have a tower")).id, ["delivered"])
       await waitFor(b, (await send(b, "so have I")).id, ["delivered"])
-      await towersStand(a)
-      await towersStand(b)
     })
 
     it("A writes while B is off, then A goes off: B has it from the tower, then A sees it delivered", async () => {
@@ -207,11 +207,11 @@ export function tellMailStory(name: string, open: () => Promise<MailWorld>): voi
       await who.call("tower move", { tower: tower?.name, uri })
     }
 
-    /** Every tower in use answers now. */
+    /** Every tower in use answers, and has a queue for each contact. */
     async function towersStand(who: AlliumProcess): Promise<void> {
       await eventually(
-        () => who.call<{ state: string }[]>("tower list"),
-        (list) => list.length > 0 && list.every(({ state }) => state === "up"),
+        () => who.call<{ state: string; missing: number }[]>("tower list"),
+        (list) => list.length > 0 && list.every(({ state, missing }) => state === "up" && !missing),
         world.patienceMs,
       )
     }
