@@ -152,10 +152,10 @@ export class TowerKeeper implements AsyncDisposable {
     const made = this.#moving() ? [] : this.#missing()
     await this.#each(made, (peer) => this.#make(peer, mailbox, call), call)
     if (made.length > 0) this.#options.placesChanged()
-    const before = this.#queues()
-    await this.#each(before, (queue) => this.#settle(queue, mailbox, call), call)
+    const before = new Set(this.#queues())
+    await this.#each([...before], (queue) => this.#settle(queue, mailbox, call), call)
     const after = this.#queues()
-    const same = after.length === before.length && after.every((queue) => before.includes(queue))
+    const same = after.length === before.size && after.every((queue) => before.has(queue))
     if (!same) this.ring()
     this.#options.onHealth()
   }
