@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest"
 import { Blame } from "../../../../../plugins/files/torrent/blame.ts"
 import { type ChokePeer, Choker } from "../../../../../plugins/files/torrent/choker.ts"
 import { BLOCK_BYTES } from "../../../../../plugins/files/torrent/geometry.ts"
+import { Nuisance } from "../../../../../plugins/files/torrent/nuisance.ts"
 import {
   RequestDepth,
   type RequestStamp,
@@ -183,5 +184,35 @@ describe("Choker", () => {
       for (const id of served) got[Number(id)] += 1 + (Number(id) % 3)
     }
     expect(Math.max(...got) / Math.min(...got)).toBeLessThan(1.5)
+  })
+})
+
+describe("Nuisance", () => {
+  it("lets pass what a fast swarm sends", () => {
+    const nuisance = new Nuisance(0)
+    for (let now = 0; now < 100_000; now += 5) nuisance.hear("have", now)
+    for (let count = 0; count < 50_000; count++) {
+      nuisance.hear("request", 100_000)
+      nuisance.hear("piece", 100_000)
+    }
+  })
+
+  it.each(["have", "keep-alive", "interested", "extended", "unknown", "cancel"] as const)(
+    "ends a flood of %s",
+    (kind) => {
+      const nuisance = new Nuisance(0)
+      let heard = 0
+      expect(() => {
+        for (; heard < 100_000; heard++) nuisance.hear(kind, heard / 10)
+      }).toThrow(expect.objectContaining({ code: "PEER_PROTOCOL" }))
+      expect(heard).toBeLessThan(5_000)
+    },
+  )
+
+  it("ends a flood of requests that are rejected", () => {
+    const nuisance = new Nuisance(0)
+    for (let count = 0; count < 4_096; count++) nuisance.add(0)
+    expect(() => nuisance.add(0)).toThrow(expect.objectContaining({ code: "PEER_PROTOCOL" }))
+    expect(() => nuisance.add(60_000)).not.toThrow()
   })
 })
