@@ -49,7 +49,7 @@ export interface BackupDesk extends AsyncDisposable {
   /** For a file; as secret as nothing, for only the words open it. */
   make(identity: Identity): Promise<Uint8Array>
   /**
-   * Brings back what a backup holds; nothing that is newer here is lost.
+   * Brings back what a backup holds. One that is older than what was written or loaded here changes no contact there is.
    * @throws {AlliumError} `BAD_BACKUP`.
    */
   load(identity: Identity, sealed: Uint8Array): Promise<Backup>
@@ -134,9 +134,13 @@ class Desk implements BackupDesk {
   async load(identity: Identity, sealed: Uint8Array): Promise<Backup> {
     const { identities, mail, store, contactChanged } = this.#options
     const backup = openBackup(identity, sealed)
-    const contacts = await identities.contacts(identity).bring(backup.contacts)
+    const book = identities.contacts(identity)
     const doors = identities.doors(identity)
     const known = (await this.#revisions.get(identity.key)) ?? 0
+    const isOld = backup.revision < known
+    const contacts = await book.bring(
+      backup.contacts.filter(({ key }) => !isOld || book.byKey(key) === undefined),
+    )
     const revision = this.#revisions.put(identity.key, Math.max(known, backup.revision))
     await store.commit([revision])
     await doors.bring(backup.doors)

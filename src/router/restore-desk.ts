@@ -4,7 +4,6 @@
  * @see docs/protocol/backup.md
  * @module
  */
-import { z } from "zod"
 import { Alarm } from "../base/alarm.ts"
 import { openBackoff } from "../base/backoff.ts"
 import type { Clock } from "../base/clock.ts"
@@ -14,36 +13,24 @@ import type { Log } from "../base/log.ts"
 import type { Chance } from "../base/random.ts"
 import { Scope } from "../base/scope.ts"
 import { Turns } from "../base/turns.ts"
+import { previewIdentities } from "../identity/book.ts"
 import type { Identity, IdentityBook } from "../identity/identity.ts"
 import { freeName } from "../identity/names.ts"
-import type { StoreRoom, Table } from "../store/store.ts"
+import type { StoreRoom } from "../store/store.ts"
 import type { BackupDesk } from "./backup-desk.ts"
 import { type Backup, blobPlace, openBackup } from "./backup-format.ts"
 import type { BackupMail } from "./backup-mail.ts"
 import type { Keepsake } from "./keepsake.ts"
 import type { KeepsakeDesk } from "./keepsake-desk.ts"
 import type { Links } from "./links.ts"
+import { RestoreProgress } from "./restore-progress.ts"
 import { type Findings, findAtTower, findInFile, namesFrom, namesOf } from "./restore-search.ts"
 import type { TowerAddress } from "./tower-uri.ts"
 
-/** Whoever was away when we came back has this long to hand us their keepsake. */
-const ASKING_MS = 30 * 86_400_000
 /** Tries to get a backup from a tower that is away. */
 const RETRY = { firstMs: 5_000, mostMs: 600_000 } as const
 /** Towers that keepsakes may name: ours, and those we used before. */
 const TOWERS_MAX = 8
-
-const progressShape = z.object({
-  /** Milliseconds since 1970. */
-  sinceMs: z.number(),
-  towers: z.array(z.object({ key: z.string(), address: z.string() })),
-  /** When the backup was made that was loaded, in milliseconds since 1970. */
-  backupMs: z.number().optional(),
-  /** By contact: when the keepsake was made that brought them. */
-  brought: z.record(z.string(), z.number()),
-})
-/** How far an identity has come. */
-type Progress = z.output<typeof progressShape>
 
 /** What to restore, and from where. */
 export interface RestoreWish {
@@ -93,19 +80,18 @@ export async function openRestoreDesk(options: RestoreDeskOptions): Promise<Rest
 
 class Desk implements RestoreDesk {
   readonly #options: RestoreDeskOptions
-  readonly #table: Table<Progress>
-  readonly #progress = new Map<string, Progress>()
+  readonly #progress: RestoreProgress
   readonly #scope = new Scope()
   readonly #turns = new Turns()
   readonly #fetching = new Map<string, Alarm>()
 
   constructor(options: RestoreDeskOptions) {
     this.#options = options
-    this.#table = options.store.table("restoring", progressShape)
+    this.#progress = new RestoreProgress(options.store, options.clock)
   }
 
   async open(): Promise<void> {
-    for await (const [key, progress] of this.#table.entries()) this.#progress.set(key, progress)
+    await this.#progress.load()
     this.#scope.defer(
       this.#options.links.onStranger((identity, peer) => {
         this.#ask(identity, peer).catch((thrown: unknown) => this.#tell("not-asked", thrown))
@@ -123,11 +109,9 @@ class Desk implements RestoreDesk {
     if (file !== undefined) await findInFile(words, file, found)
     const ask = (id: Uint8Array) => this.#options.mail.getBlob(tower!, id, call)
     if (tower !== undefined) await findAtTower(words, tower.key, ask, found)
-    await identities.restore(words, namesFrom(found, names))
-    for (const identity of identities.list()) {
-      await this.#begin(identity, tower === undefined ? [] : [tower])
-      await this.#options.onPost(identity)
-    }
+    const towers = tower === undefined ? [] : [tower]
+    await this.#makeAll(words, namesFrom(found, names), towers, found.size > 0)
+    for (const identity of identities.list()) await this.#options.onPost(identity)
     for (const identity of identities.list()) {
       const sealed = found.get(identity.index)?.sealed
       if (sealed !== undefined) await this.#loaded(identity, await backups.load(identity, sealed))
@@ -137,7 +121,7 @@ class Desk implements RestoreDesk {
   }
 
   state(identity: Identity): "looking" | "found" | undefined {
-    const progress = this.#progress.get(identity.key)
+    const progress = this.#progress.of(identity)
     return progress && (progress.backupMs === undefined ? "looking" : "found")
   }
 
@@ -145,25 +129,36 @@ class Desk implements RestoreDesk {
     return this.#scope.close()
   }
 
-  async #begin(identity: Identity, towers: readonly TowerAddress[]): Promise<void> {
-    const sinceMs = this.#options.clock.now()
-    await this.#save(identity, { sinceMs, towers: [...towers], brought: {} })
+  /** Progress first: a crash in the middle leaves nobody who does not know that he lost something. */
+  async #makeAll(
+    words: string,
+    names: readonly string[],
+    towers: readonly TowerAddress[],
+    mayStand: boolean,
+  ): Promise<void> {
+    const { identities } = this.#options
+    const keyAt = await previewIdentities(words)
+    const stands = identities.list().length
+    // What was found late, in a file or at a tower, still comes to the identities it belongs to.
+    const isSame = mayStand && identities.list()[0]?.key === keyAt(0).key
+    if (stands > 0 && !isSame) return identities.restore(words, names)
+    for (const [index, name] of names.entries()) {
+      const { key } = keyAt(index)
+      if (this.#progress.of({ key }) === undefined) await this.#progress.begin({ key }, towers)
+      if (isSame && index >= stands) await identities.create(this.#freeName(name))
+    }
+    if (!isSame) await identities.restore(words, names)
   }
 
-  async #save(identity: Identity, progress: Progress): Promise<void> {
-    await this.#options.store.commit([this.#table.put(identity.key, progress)])
-    this.#progress.set(identity.key, progress)
-  }
-
-  #asksNow(identity: Identity): Progress | undefined {
-    const progress = this.#progress.get(identity.key)
-    const isOver = progress && this.#options.clock.now() - progress.sinceMs > ASKING_MS
-    return isOver ? undefined : progress
+  #freeName(name: string): string {
+    const isTaken = (other: string) =>
+      this.#options.identities.list().some((one) => one.name === other)
+    return freeName(name, isTaken)
   }
 
   /** Somebody our book does not know is here: perhaps a contact of the lost machine. */
   async #ask(identity: Identity, peer: { key: string; address: string }): Promise<void> {
-    if (this.#asksNow(identity) === undefined) return
+    if (this.#progress.running(identity) === undefined) return
     const { signal } = this.#scope
     const keepsake = await this.#options.keepsakes.ask(identity, peer, { signal })
     if (keepsake !== undefined) await this.#turns.take(() => this.#take(identity, peer, keepsake))
@@ -174,7 +169,7 @@ class Desk implements RestoreDesk {
     peer: { key: string; address: string },
     { madeMs, name, verified, since, towers }: Keepsake,
   ): Promise<void> {
-    const progress = this.#progress.get(identity.key)
+    const progress = this.#progress.of(identity)
     const book = this.#options.identities.contacts(identity)
     // Who is not in a newer backup was removed; who is, is as the backup says.
     const isOld = progress?.backupMs !== undefined && madeMs <= progress.backupMs
@@ -182,7 +177,7 @@ class Desk implements RestoreDesk {
     const contact = { ...peer, name, verified, since, state: "accepted", greeting: "" } as const
     await book.bring([contact])
     const news = towers.filter(({ key }) => !progress.towers.some((known) => known.key === key))
-    await this.#save(identity, {
+    await this.#progress.save(identity, {
       ...progress,
       towers: [...progress.towers, ...news].slice(0, TOWERS_MAX),
       brought: { ...progress.brought, [peer.key]: madeMs },
@@ -198,7 +193,7 @@ class Desk implements RestoreDesk {
 
   /** Tries every tower that was named until one has our backup. */
   #fetchLater(identity: Identity): void {
-    const progress = this.#asksNow(identity)
+    const progress = this.#progress.running(identity)
     if (progress === undefined || progress.backupMs !== undefined) return
     if (progress.towers.length === 0) return
     const running = this.#fetching.get(identity.key)
@@ -216,7 +211,7 @@ class Desk implements RestoreDesk {
   }
 
   async #fetch(identity: Identity): Promise<"done" | "again"> {
-    const progress = this.#asksNow(identity)
+    const progress = this.#progress.running(identity)
     if (progress === undefined || progress.backupMs !== undefined) return "done"
     const found: { sealed: Uint8Array; revision: number }[] = []
     for (const tower of progress.towers) {
@@ -245,7 +240,7 @@ class Desk implements RestoreDesk {
 
   async #loaded(identity: Identity, backup: Backup): Promise<void> {
     const { identities, emit, links } = this.#options
-    const progress = this.#progress.get(identity.key)
+    const progress = this.#progress.of(identity)
     if (progress === undefined) return
     const book = identities.contacts(identity)
     const kept = new Set(backup.contacts.map(({ key }) => key))
@@ -254,7 +249,7 @@ class Desk implements RestoreDesk {
       await book.remove(key) // removed before the loss; they kept what we had given them
       links.contactChanged(identity, key)
     }
-    await this.#save(identity, { ...progress, backupMs: backup.madeMs })
+    await this.#progress.save(identity, { ...progress, backupMs: backup.madeMs })
     emit("identity.restored", { identity: identity.name, contacts: backup.contacts.length })
     await this.#addSiblings(backup)
   }
@@ -264,8 +259,7 @@ class Desk implements RestoreDesk {
     const { identities } = this.#options
     const names = namesOf(siblings)
     for (let index = identities.list().length; index < names.length; index++) {
-      const isTaken = (name: string) => identities.list().some((one) => one.name === name)
-      const identity = await identities.create(freeName(names[index]!, isTaken))
+      const identity = await identities.create(this.#freeName(names[index]!))
       await this.#addSibling(
         identity,
         siblings.find((one) => one.index === index),
@@ -273,9 +267,9 @@ class Desk implements RestoreDesk {
     }
     for (const { index, towers } of siblings) {
       const identity = identities.list().find((one) => one.index === index)
-      const progress = identity && this.#asksNow(identity)
+      const progress = identity && this.#progress.running(identity)
       if (identity === undefined || progress === undefined || progress.towers.length > 0) continue
-      await this.#save(identity, { ...progress, towers })
+      await this.#progress.save(identity, { ...progress, towers })
       this.#fetchLater(identity)
     }
   }
@@ -285,7 +279,7 @@ class Desk implements RestoreDesk {
     said: Backup["siblings"][number] | undefined,
   ): Promise<void> {
     const { onPost, onNew, bringReach } = this.#options
-    await this.#begin(identity, [])
+    await this.#progress.begin(identity, [])
     await onPost(identity)
     if (said?.reach === "pull-only") await bringReach(identity, said.reach)
     await onNew(identity)

@@ -114,17 +114,17 @@ describe("24 words after the loss of everything", () => {
         PATIENCE_MS,
       )
       console.log(`contacts were back after ${((Date.now() - began) / 1_000).toFixed(1)} s`)
+      await again.until<{ name: string }[]>(
+        "identity list",
+        {},
+        (all) => all.map(({ name }) => name).join() === "me,work",
+      )
       expect(await contacts(again)).toEqual([
         expect.objectContaining({ name: "bob", verified: true }),
         expect.objectContaining({ name: "carl", verified: false }),
       ])
       expect(await again.ask("tower list")).toMatchObject([{ use: "used" }])
       expect(await again.ask("contact cards")).toMatchObject([{ card: "plain" }, { card: "fair" }])
-      await again.until<{ name: string }[]>(
-        "identity list",
-        {},
-        (all) => all.map(({ name }) => name).join() === "me,work",
-      )
       await eventually(
         () => again.ask<unknown[]>("tower list", { identity: "work" }).catch(() => []),
         ({ length }) => length === 1,

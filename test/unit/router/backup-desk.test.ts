@@ -144,6 +144,8 @@ describe("BackupDesk", () => {
     expect(book.find("bob").state).toBe("accepted")
     await fresh.desk.load(fresh.identity, blocked)
     expect(book.find("bob").state).toBe("blocked")
+    await fresh.desk.load(fresh.identity, asking) // an old one, found late
+    expect(book.find("bob").state).toBe("blocked")
   })
 
   it("refuses a backup of other words, and one that is damaged", async () => {

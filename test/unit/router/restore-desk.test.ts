@@ -186,6 +186,34 @@ describe("RestoreDesk", () => {
     expect(found.map(fresh.desk.state.bind(fresh.desk))).toEqual(["found", "looking", "found"])
   })
 
+  it("takes a file that is found late, for identities that were restored without it", async () => {
+    const old = await openMachine(undefined)
+    await old.desk.restore({ words }, call)
+    const bob = { key: stranger.key, address: stranger.address, name: "bob" }
+    const known = { ...bob, state: "accepted", verified: true, greeting: "", since: 5 } as const
+    const file = sealBackup(old.identities.find(), { ...empty, contacts: [known] }, systemRandom)
+    const fresh = await openMachine(undefined)
+    await fresh.desk.restore({ words }, call)
+    await expect(fresh.desk.restore({ words }, call)).rejects.toMatchObject({
+      code: "ALREADY_EXISTS",
+    })
+    await fresh.desk.restore({ words, file }, call)
+    expect(fresh.identities.list().map(({ name }) => name)).toEqual(["me", "work"])
+    expect(fresh.identities.contacts(fresh.identities.find()).find("bob").verified).toBe(true)
+  })
+
+  it("does not touch identities of other words", async () => {
+    const old = await openMachine(undefined)
+    await old.desk.restore({ words }, call)
+    const file = sealBackup(old.identities.find(), empty, systemRandom)
+    const fresh = await openMachine(undefined)
+    await fresh.identities.create("mine")
+    await expect(fresh.desk.restore({ words, file }, call)).rejects.toMatchObject({
+      code: "ALREADY_EXISTS",
+    })
+    expect(fresh.desk.state(fresh.identities.find())).toBeUndefined()
+  })
+
   it("takes a file, or refuses one that other words wrote, before anything is made", async () => {
     const old = await openMachine(undefined)
     await old.identities.create("stranger")
