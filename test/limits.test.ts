@@ -16,7 +16,7 @@ const SIZES_OF_FORMATS = new Set(
   ORIGIN PAYLOAD_HEAD ITEM_HEAD PART_HEAD FLASH_HEAD ACK_HEAD RANGE OFFSET DIGEST LETTER_LENGTH
   ENTROPY FOOTER FRAME_HEAD GROUP HASH HEADER HELLO ID KEY KEY_FIELD LENGTH LINK_ID NONCE OFFLINE
   PADDING_BLOCK PREFIX SALT SEAL SEED SIGNATURE SIGNED SIGNING_FIELD TAG TRAILER WELCOME X25519_KEY QUEUE_ID ENVELOPE_ID ENVELOPE
-  BUNDLE CHECK COEFFICIENT METADATA_PAGE PEER_HANDSHAKE HYBRID_KEY HYBRID_SECRET KEM_CIPHERTEXT KEM_MESSAGE PERSON SEALED_HEADER SESSION_NAME`
+  BUNDLE CHECK COEFFICIENT METADATA_PAGE PEER_HANDSHAKE HYBRID_KEY HYBRID_SECRET KEM_CIPHERTEXT KEM_MESSAGE PERSON SEALED_HEADER SESSION_NAME ERA`
     .split(/\s+/)
     .map((name) => `${name}_BYTES`),
 )
@@ -24,6 +24,11 @@ const SIZES_OF_FORMATS = new Set(
 /** What looks like a limit and is none, and why. */
 const NO_LIMITS: Readonly<Record<string, string>> = {
   "plugins/files/desk.ts HOUR_MS": "a unit",
+  "plugins/messages/groups/entry.ts AT_MAX_MS": "the last minute of the calendar, in docs/protocol",
+  "plugins/messages/groups/entry.ts LIMITS": "the shape of an entry",
+  "plugins/messages/groups/entry.ts MINUTE_MS": "a unit",
+  "plugins/messages/groups/records.ts POST_LIMITS": "the shape of a post",
+  "plugins/messages/groups/records.ts RECORD_LIMITS": "the shape of a record",
   "plugins/messages/wire.ts SENT_AT_MAX_MS": "the last minute of the calendar, in docs/protocol",
   "src/base/pack.ts UNLIMITED": "for what we wrote ourselves",
   "src/bridge/command-datagram.ts I2PD_UDP_BYTES": "a fault of i2pd that is played",

@@ -22,7 +22,7 @@ import {
 /** Chains kept of one author: as many as homes an identity may have, twice. */
 export const ERAS_MAX = 8
 /** What one member may make us do within {@linkcode BUDGET_MS}: answers, and records passed on. */
-export const BUDGET_MAX = 600
+export const BUDGET_MAX = 2_000
 /** See {@linkcode BUDGET_MAX}. */
 export const BUDGET_MS = 60_000
 /** What the key of two members is made for. */
