@@ -24,6 +24,8 @@ const STRANGER_MS = 120_000
 const HANDSHAKE_MS = 15_000
 /** Waiting for the session and for a LeaseSet to be found. */
 const CONNECT_MS = 60_000
+/** For open channels when an identity is not to be reachable any more: then its session ends, and they with it. */
+const HANG_UP_MS = 2_000
 /** Two links to one peer that stood up within this time were dialled at once by both sides. */
 const SAME_MOMENT_MS = 5_000
 
@@ -114,7 +116,8 @@ export class IdentityLinks implements AsyncDisposable {
   /** Ends every link, for good. */
   async hangUp(): Promise<void> {
     await this.#scope.close()
-    await Promise.all(this.peers().map((key) => this.drop(key).catch(() => {})))
+    const drops = Promise.all(this.peers().map((key) => this.drop(key).catch(() => {})))
+    await Promise.race([drops, this.#options.clock.sleep(HANG_UP_MS)])
   }
 
   [Symbol.asyncDispose](): Promise<void> {

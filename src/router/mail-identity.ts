@@ -93,9 +93,11 @@ export class MailIdentity implements AsyncDisposable {
 
   /** Plugins run: towers are asked, and what became hopeless meanwhile is given up. */
   async start(): Promise<void> {
-    const { contacts } = this.#options
-    for (const contact of contacts.list())
-      if (hopeless(contact) !== undefined) await this.contactChanged(contact.key)
+    for (const contact of this.#options.contacts.list()) {
+      const reason = hopeless(contact)
+      for (const peer of reason === undefined ? [] : devicesOf(contact))
+        if (this.#post.waitingCount(peer) > 0) await this.#post.cancel(peer, reason ?? "")
+    }
     await this.#towers.start()
   }
 
@@ -113,7 +115,8 @@ export class MailIdentity implements AsyncDisposable {
   /** A link to a contact came up. */
   async reachable(contact: Contact): Promise<void> {
     for (const peer of devicesOf(contact)) {
-      if (!this.#post.knows(peer)) await this.#meet(peer)
+      const meeting = this.#post.knows(peer) ? undefined : this.#meet(peer)
+      await meeting?.catch((error: unknown) => this.#tell("meet", error))
       this.#post.wake(peer)
     }
   }

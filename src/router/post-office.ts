@@ -97,8 +97,8 @@ class Office implements PostOffice {
   listen(): void {
     const { links, clock, log } = this.#options
     const { signal } = this.#scope
-    const careful = (deed: Promise<void>) =>
-      void deed.catch((error: unknown) =>
+    const careful = (identity: Identity, deed: (mail: MailIdentity) => Promise<void>) =>
+      void (async () => deed(this.#mail(identity)))().catch((error: unknown) =>
         log.debug("mail.failed", { code: toAlliumError(error).code }),
       )
     this.#scope.defer(
@@ -111,11 +111,13 @@ class Office implements PostOffice {
     )
     this.#scope.defer(
       links.onReachable(({ identity, contact }) =>
-        careful(this.#mail(identity).reachable(contact)),
+        careful(identity, (mail) => mail.reachable(contact)),
       ),
     )
     this.#scope.defer(
-      links.onContactChanged((identity, key) => careful(this.#mail(identity).contactChanged(key))),
+      links.onContactChanged((identity, key) =>
+        careful(identity, (mail) => mail.contactChanged(key)),
+      ),
     )
   }
 
