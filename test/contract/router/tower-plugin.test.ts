@@ -74,6 +74,33 @@ describe("the tower plugin", () => {
     expect(told).not.toContain(uri.split(".")[2])
   })
 
+  it("is asked for each identity from an address of its own", async () => {
+    await t.ask("identity create", { name: "carol" })
+    const { uri } = await t.ask<{ uri: string }>("tower invite")
+    await t.ask("tower use", { uri, identity: "carol" })
+    await t.until<{ state: string }[]>(
+      "tower list",
+      { identity: "carol" },
+      ([one]) => one?.state === "up",
+    )
+    const { sessions } = await t.ask<{ sessions: { owner: string; address: string }[] }>("status")
+    const mail = sessions.filter(({ owner }) => owner.startsWith("mail "))
+    expect(mail.map(({ owner }) => owner).sort()).toEqual([
+      "mail pull of ann",
+      "mail pull of carol",
+    ])
+    expect(new Set(sessions.map(({ address }) => address)).size).toBe(sessions.length)
+    await t.stop()
+    await t.start()
+    const after = await t.until<{ sessions: { owner: string; address: string }[] }>(
+      "status",
+      {},
+      (now) => now.sessions.filter(({ owner }) => owner.startsWith("mail ")).length === 2,
+    )
+    const before = new Set(mail.map(({ address }) => address))
+    expect(after.sessions.filter(({ address }) => before.has(address))).toEqual([])
+  })
+
   it("is refused as a way out of sight when there is no tower", async () => {
     await t.ask("identity create", { name: "bob" })
     const hide = t.ask("identity reach", { name: "bob", reach: "pull-only" })
