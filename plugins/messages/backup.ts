@@ -7,7 +7,7 @@
 import { AlliumError, type BackupPart, type Identity, pack, unpack, z } from "allium/plugin"
 import type { Conversation } from "./conversation.ts"
 import { type Entry, entryShape, type Head } from "./entry.ts"
-import { savedGroupShape } from "./groups/hall.ts"
+import { savedGroupShape } from "./groups/comeback.ts"
 import type { Office } from "./office.ts"
 import { toHex } from "./wire.ts"
 

@@ -18,7 +18,8 @@ import type { Conversation, ConversationListener, Numbered } from "./conversatio
 import { Scribe } from "./document.ts"
 import { Expiries } from "./expiry.ts"
 import { Feed } from "./feed.ts"
-import { Hall, type Listing } from "./groups/hall.ts"
+import type { Listing } from "./groups/directory.ts"
+import { Hall } from "./groups/hall.ts"
 import { isGroupLetter } from "./groups/letter-name.ts"
 import { Inbox } from "./inbox.ts"
 import type { Expiry, Note } from "./pen.ts"
@@ -70,7 +71,7 @@ export class Office implements ConversationListener {
   /** @throws {AlliumError} `NO_IDENTITY`, `NOT_FOUND`, `NO_CONTACT`. */
   async find(input: { identity?: string | undefined; contact: string }): Promise<Talk> {
     const identity = this.context.identities.find(input.identity)
-    const group = this.groups.match(identity, input.contact)
+    const group = this.groups.directory.match(identity, input.contact)
     if (group !== undefined) return this.#findGroup(identity, group, input.contact)
     const contact = this.context.contacts.find(identity, input.contact)
     return { identity, contact, conversation: await this.book.of(identity, { contact }) }

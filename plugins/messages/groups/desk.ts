@@ -6,7 +6,8 @@
 import { AlliumError, type Contact, type Offer, type PluginContext, type z } from "allium/plugin"
 import { keyBytes } from "./bytes.ts"
 import { act, type Deed, leave } from "./deeds.ts"
-import type { Hall, Listing } from "./hall.ts"
+import type { Listing } from "./directory.ts"
+import type { Hall } from "./hall.ts"
 import type { GroupKeeper } from "./keeper.ts"
 import * as offers from "./offers.ts"
 
@@ -71,7 +72,7 @@ export class GroupDesk {
 
   async #list(input: { identity?: string | undefined }): Promise<offers.GroupDocument[]> {
     const identity = this.#context.identities.find(input.identity)
-    const listings = this.#hall.list(identity).sort((a, b) => (a.name < b.name ? -1 : 1))
+    const listings = this.#hall.directory.list(identity).sort((a, b) => (a.name < b.name ? -1 : 1))
     const documents: offers.GroupDocument[] = []
     for (const listing of listings)
       documents.push(this.#document(await this.#hall.keeper(listing), listing))
@@ -87,7 +88,7 @@ export class GroupDesk {
 
   #find(which: Which): Promise<GroupKeeper> {
     const identity = this.#context.identities.find(which.identity)
-    return this.#hall.keeper(this.#hall.find(identity, which.group))
+    return this.#hall.keeper(this.#hall.directory.find(identity, which.group))
   }
 
   /** Letters must be able to reach whom we add. */
@@ -114,7 +115,7 @@ export class GroupDesk {
   #document(keeper: GroupKeeper, known?: Listing): offers.GroupDocument {
     const { identity, state, isIn, id } = keeper
     const { log, forkedAt, unsure } = state
-    const listing = known ?? this.#hall.match(identity, id)
+    const listing = known ?? this.#hall.directory.match(identity, id)
     const mine = log.owner === identity.key ? "owner" : "member"
     return {
       ...{ name: listing?.name ?? log.name, id, identity: identity.name },

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { randomBytes, randomUUID } from "node:crypto"
+import { randomBytes } from "node:crypto"
 import {
   AlliumError,
   type ArrivedLetter,
@@ -14,28 +14,22 @@ import {
   type Reception,
   Turns,
   toAlliumError,
-  z,
 } from "allium/plugin"
 import type { ConversationBook } from "../book.ts"
 import type { Head } from "../entry.ts"
-import { hex, keyTextShape } from "./bytes.ts"
+import { hex } from "./bytes.ts"
+import { Comeback, type SavedGroup } from "./comeback.ts"
 import { createGroup, reviveGroup, tick } from "./deeds.ts"
+import { Directory, type Listing } from "./directory.ts"
 import { GroupKeeper, type KeeperListener } from "./keeper.ts"
 import { groupRoom, Ledger } from "./ledger.ts"
 import { parseLetterName } from "./letter-name.ts"
-import { MEMBERS_MAX } from "./log.ts"
-import { askWhole, meetGroup } from "./meeting.ts"
+import { meetGroup } from "./meeting.ts"
 import { receive } from "./receive.ts"
 import { BODY_BYTES_MAX, type GroupRecord, readRecord } from "./records.ts"
 import { GroupRunner } from "./runner.ts"
 import type { GroupState, GroupWorld, Note } from "./state.ts"
 
-/** Groups an identity may belong to. */
-export const GROUPS_MAX = 256
-/** Groups one contact may make and add us to. */
-export const GROUPS_BY_ONE_MAX = 32
-/** Groups of an identity that are remembered, those it left among them. */
-export const GROUPS_KEPT_MAX = 1_024
 /** Between two looks at what time brings. */
 const TICK_MS = 60_000
 /** A question about a group we know nothing of goes to the same contact once in so long. */
@@ -43,39 +37,12 @@ const QUESTION_MS = 60_000
 /** Contacts such questions are remembered of. */
 const QUESTIONS_MAX = 1_000
 
-const listingShape = z.object({
-  identity: z.string(),
-  /** Hex. */
-  id: z.string(),
-  /** What it is called here: unique within the identity. */
-  name: z.string(),
-  /** What its owner calls it. */
-  title: z.string(),
-  /** Identity key of who made it. */
-  creator: z.string(),
-  isIn: z.boolean(),
-})
-/** A group, as it is found. */
-export type Listing = z.output<typeof listingShape>
-
-/** A group in a backup. */
-export const savedGroupShape = z.object({
-  /** Hex. */
-  id: z.string().regex(/^[0-9a-f]{64}$/),
-  name: z.string(),
-  /** Identity keys of the others. */
-  members: z.array(keyTextShape).max(MEMBERS_MAX),
-})
-/** A group in a backup. */
-export type SavedGroup = z.output<typeof savedGroupShape>
-
 /** See the module. */
 export class Hall implements KeeperListener {
   readonly #context: PluginContext
   readonly #runner: GroupRunner
-  readonly #table
-  readonly #wanted
-  readonly #listings = new Map<string, Listing>()
+  readonly #comeback: Comeback
+  readonly directory: Directory
   readonly #open = new Map<string, Promise<GroupKeeper>>()
   /** Of the groups that are open: what members are called. */
   readonly #names = new Map<string, (key: string) => string>()
@@ -85,38 +52,14 @@ export class Hall implements KeeperListener {
   constructor(context: PluginContext, book: ConversationBook) {
     this.#context = context
     this.#runner = new GroupRunner(context, book)
-    this.#table = context.store.table("groups", listingShape)
-    this.#wanted = context.store.table(
-      "groups wanted",
-      savedGroupShape.extend({ identity: z.string() }),
-    )
+    this.directory = new Directory(context)
+    this.#comeback = new Comeback(context, this.directory)
   }
 
   /** Reads which groups there are; then they are kept going. */
   async load(): Promise<void> {
-    for await (const [key, listing] of this.#table.entries()) this.#listings.set(key, listing)
+    await this.directory.load()
     void this.#keepGoing().catch((error) => this.#failed(error))
-  }
-
-  /** In no particular order. */
-  list(identity: Identity): Listing[] {
-    return [...this.#listings.values()].filter((one) => one.identity === identity.key)
-  }
-
-  /** By name here, or by id: hex, 8 digits at least. */
-  match(identity: Identity, nameOrId: string): Listing | undefined {
-    const all = this.list(identity)
-    const named = all.find(({ name }) => name === nameOrId)
-    if (named !== undefined || !/^[0-9a-f]{8,64}$/.test(nameOrId)) return named
-    const found = all.filter(({ id }) => id.startsWith(nameOrId))
-    return found.length === 1 ? found[0] : undefined
-  }
-
-  /** @throws {AlliumError} `NO_GROUP`. */
-  find(identity: Identity, nameOrId: string): Listing {
-    const found = this.match(identity, nameOrId)
-    if (found !== undefined) return found
-    throw new AlliumError("NO_GROUP", "Cannot find group: there is none of this name or id")
   }
 
   /** @throws {AlliumError} `STORE_DAMAGED`. */
@@ -133,9 +76,8 @@ export class Hall implements KeeperListener {
   /** Makes a group. @throws {AlliumError} `ALREADY_EXISTS`, `LIMIT_REACHED`. */
   create(identity: Identity, name: string): Promise<GroupKeeper> {
     return this.#meetings.take(async () => {
-      if (this.#isTaken(identity, name))
-        throw new AlliumError("ALREADY_EXISTS", `Cannot create group: "${name}" is taken`)
-      this.#requireRoom(identity, identity.key)
+      this.directory.requireFree(identity, name)
+      this.directory.requireRoom(identity)
       return this.#begin(identity, createGroup(this.#world(identity), name))
     })
   }
@@ -161,7 +103,7 @@ export class Hall implements KeeperListener {
   /** What of the groups is in a backup: who may give their logs back. Whoever is alone in a group, is not in it. */
   async saved(identity: Identity): Promise<SavedGroup[]> {
     const saved: SavedGroup[] = []
-    for (const listing of this.list(identity)) {
+    for (const listing of this.directory.list(identity)) {
       const { state } = await this.keeper(listing)
       const members = [...state.log.members.keys()].filter((key) => key !== identity.key)
       const { id, name } = listing
@@ -171,14 +113,8 @@ export class Hall implements KeeperListener {
   }
 
   /** On a new machine: the members are asked for the logs. */
-  async restore(identity: Identity, groups: readonly SavedGroup[]): Promise<void> {
-    const fresh = groups.filter(({ id }) => !this.#listings.has(`${identity.key}/${id}`))
-    await this.#context.store.commit(
-      fresh.map((group) =>
-        this.#wanted.put(`${identity.key}/${group.id}`, { ...group, identity: identity.key }),
-      ),
-    )
-    for (const group of fresh) await this.#askFor(identity, group)
+  restore(identity: Identity, groups: readonly SavedGroup[]): Promise<void> {
+    return this.#comeback.begin(identity, groups)
   }
 
   /** Takes a letter of a group; all it changes is on disk when this resolves. @throws {AlliumError} `BAD_RECORD`. */
@@ -188,16 +124,16 @@ export class Hall implements KeeperListener {
     const keeper = await this.#keeperFor(identity, sender, record)
     if (keeper === undefined) return { changes: [] }
     await asBadRecord(keeper.change((turn) => receive(turn, sender, record)))
-    const key = `${identity.key}/${keeper.id}`
-    if ((await this.#wanted.get(key)) !== undefined)
-      await keeper.change(reviveGroup, [this.#wanted.remove(key)])
+    const back = await this.#comeback.end({ identity: identity.key, id: keeper.id })
+    if (back !== undefined) await keeper.change(reviveGroup, [back])
     return { changes: [] }
   }
 
   /** Hears what became of a letter of a group. */
   async report({ identity, contact, name, state }: LetterReport): Promise<Reception> {
     const letter = parseLetterName(name)
-    const listing = letter && this.list(identity).find(({ id }) => id.startsWith(letter.group))
+    const listing =
+      letter && this.directory.list(identity).find(({ id }) => id.startsWith(letter.group))
     if (letter !== undefined && listing !== undefined)
       await (await this.keeper(listing)).reported(letter, contact.key, state)
     return { changes: [] }
@@ -231,34 +167,17 @@ export class Hall implements KeeperListener {
     record: GroupRecord,
   ): Promise<GroupKeeper | undefined> {
     const of = { identity: identity.key, id: hex(record.group) }
-    if (this.#listings.has(`${of.identity}/${of.id}`)) return this.keeper(of)
+    if (this.directory.get(of) !== undefined) return this.keeper(of)
     return this.#meetings.take(async () => {
-      if (this.#listings.has(`${of.identity}/${of.id}`)) return this.keeper(of)
+      if (this.directory.get(of) !== undefined) return this.keeper(of)
       const met = await asBadRecord(
         Promise.resolve().then(() => meetGroup(this.#world(identity), record)),
       )
-      if (met === undefined || !this.#hasRoom(identity, sender)) return undefined
+      if (met === undefined || !this.directory.hasRoom(identity, sender)) return undefined
       if ("state" in met) return this.#begin(identity, met.state)
       await this.#ask(identity, sender, met.question)
       return undefined
     })
-  }
-
-  async #askFor(identity: Identity, { id, members }: SavedGroup): Promise<void> {
-    const content = askWhole(new Uint8Array(Buffer.from(id, "hex")))
-    for (const contact of this.#context.contacts.list(identity)) {
-      if (contact.state !== "accepted" || !members.includes(contact.key)) continue
-      const name = `g/${id.slice(0, 16)}/${randomUUID()}`
-      await this.#context.mail.send({ identity, contact }, { content, name })
-    }
-  }
-
-  async #askAgain(): Promise<void> {
-    for await (const [key, group] of this.#wanted.entries()) {
-      const identity = this.#context.identities.list().find((one) => one.key === group.identity)
-      if (this.#listings.has(key) || identity === undefined) continue
-      await this.#askFor(identity, group)
-    }
   }
 
   /** "What group is this?" */
@@ -283,12 +202,11 @@ export class Hall implements KeeperListener {
     const keeper = new GroupKeeper(this.#context, { identity, ledger, state, isNew: true }, this)
     const listing: Listing = {
       ...{ identity: identity.key, id: keeper.id, title: state.log.name },
-      ...{ name: this.#freeName(identity, state.log.name), isIn: keeper.isIn },
+      ...{ name: this.directory.freeName(identity, state.log.name), isIn: keeper.isIn },
       creator: state.log.entries[0]!.author,
     }
     const key = `${identity.key}/${keeper.id}`
-    await keeper.change(() => undefined, [this.#table.put(key, listing)])
-    this.#listings.set(key, listing)
+    await this.directory.put(listing, (change) => keeper.change(() => undefined, [change]))
     this.#open.set(key, Promise.resolve(keeper))
     this.#names.set(key, (member) => this.memberName(keeper, member))
     this.news(keeper)
@@ -313,9 +231,9 @@ export class Hall implements KeeperListener {
   /** What a crash left is done first; then what time brings, again and again. */
   async #keepGoing(): Promise<void> {
     const { signal, clock } = this.#context
-    await this.#askAgain().catch((error) => this.#failed(error))
+    await this.#comeback.askAgain().catch((error) => this.#failed(error))
     while (!signal.aborted) {
-      for (const listing of [...this.#listings.values()]) await this.#tick(listing)
+      for (const listing of this.directory.all()) await this.#tick(listing)
       await clock.sleep(TICK_MS, { signal }).catch(() => {})
     }
   }
@@ -331,14 +249,12 @@ export class Hall implements KeeperListener {
   /** The owner called it something else, or we came or went. */
   async #relist(keeper: GroupKeeper): Promise<void> {
     await this.#meetings.take(async () => {
-      const key = `${keeper.identity.key}/${keeper.id}`
-      const old = this.#listings.get(key)
+      const old = this.directory.get({ identity: keeper.identity.key, id: keeper.id })
       const title = keeper.state.log.name
       if (old === undefined || (old.title === title && old.isIn === keeper.isIn)) return
-      const name = old.title === title ? old.name : this.#freeName(keeper.identity, title)
+      const name = old.title === title ? old.name : this.directory.freeName(keeper.identity, title)
       const listing = { ...old, title, name, isIn: keeper.isIn }
-      await this.#context.store.commit([this.#table.put(key, listing)])
-      this.#listings.set(key, listing)
+      await this.directory.put(listing, (change) => this.#context.store.commit([change]))
       this.news(keeper)
     })
   }
@@ -365,32 +281,8 @@ export class Hall implements KeeperListener {
   }
 
   #nameOf(keeper: GroupKeeper): string {
-    const listing = this.#listings.get(`${keeper.identity.key}/${keeper.id}`)
+    const listing = this.directory.get({ identity: keeper.identity.key, id: keeper.id })
     return listing?.name ?? keeper.state.log.name
-  }
-
-  #isTaken(identity: Identity, name: string): boolean {
-    const isIts = (one: { name: string }) => one.name === name
-    return this.#context.contacts.list(identity).some(isIts) || this.list(identity).some(isIts)
-  }
-
-  #freeName(identity: Identity, wanted: string): string {
-    let name = wanted
-    for (let number = 2; this.#isTaken(identity, name); number++) name = `${wanted} ${number}`
-    return name
-  }
-
-  #hasRoom(identity: Identity, creator: string): boolean {
-    const all = this.list(identity)
-    const by = all.filter((one) => one.creator === creator && creator !== identity.key)
-    const active = all.filter(({ isIn }) => isIn)
-    if (all.length >= GROUPS_KEPT_MAX || active.length >= GROUPS_MAX) return false
-    return by.length < GROUPS_BY_ONE_MAX
-  }
-
-  #requireRoom(identity: Identity, creator: string): void {
-    if (this.#hasRoom(identity, creator)) return
-    throw new AlliumError("LIMIT_REACHED", `Cannot create group: there are ${GROUPS_MAX} already`)
   }
 
   #world(identity: Identity): GroupWorld {

@@ -122,13 +122,20 @@ export class GroupRunner {
     const some: [number, Arrival][] = []
     for await (const one of arrivals.read({ limit: TOGETHER_MAX })) some.push(one)
     if (some.length === 0) return false
+    const blocked = this.#blockedBy(keeper)
     await conversation.change(async (pen) => {
       for (const [number, arrival] of some) {
-        await this.#apply(pen, arrival)
+        if (!blocked.has(arrival.author)) await this.#apply(pen, arrival)
         pen.also(arrivals.remove(number))
       }
     })
     return true
+  }
+
+  /** Of whom we want to hear nothing, in a group neither. */
+  #blockedBy({ identity }: GroupKeeper): Set<string> {
+    const contacts = this.#context.contacts.list(identity)
+    return new Set(contacts.filter(({ state }) => state === "blocked").map(({ key }) => key))
   }
 
   async #apply(pen: Pen, { author, body }: Arrival): Promise<void> {

@@ -149,7 +149,7 @@ describe("members of a group", () => {
         },
       ),
       {
-        numRuns: fuzzRuns(12),
+        numRuns: fuzzRuns(6),
         endOnFailure: true,
         ...(process.env.DBG ? { seed: 1675042641, path: "47" } : {}),
       },

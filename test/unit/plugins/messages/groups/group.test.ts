@@ -278,6 +278,23 @@ describe("a fork of the log", () => {
     expect(bob.notes).toContainEqual({ kind: "forked", number: number + 1 })
   })
 
+  it("that two members were shown apart is found out when they talk", () => {
+    const { story, people } = friends(3)
+    const [ann, bob, cy] = people
+    const old = ann.state!
+    ann.act({ deed: "rename", name: "for Bob" })
+    const toBob = story.letters.filter(({ to }) => to === bob.key)
+    ann.state = old
+    ann.act({ deed: "rename", name: "for Cy" })
+    story.letters = [...toBob, ...story.letters.filter(({ to }) => to === cy.key).slice(1)]
+    story.settle()
+    expect([bob, cy].map(({ state }) => state!.log.name)).toEqual(["for Bob", "for Cy"])
+    bob.say("hello")
+    cy.say("hello")
+    story.settle()
+    for (const person of [bob, cy]) expect(person.state!.forkedAt).toBe(4)
+  })
+
   it("by somebody else is nothing", () => {
     const { people } = friends(3)
     const [, bob, cy] = people

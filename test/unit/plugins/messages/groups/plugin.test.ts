@@ -82,6 +82,16 @@ describe("message send to a group", () => {
     expect(got).toMatchObject({ expiresS: 3_600 })
   })
 
+  it("is not shown to who has blocked its author", async () => {
+    const { town, ann, bob, cy } = await openTown()
+    const at = cy.contacts.findIndex(({ name }) => name === "bob")
+    cy.contacts[at] = { ...cy.contacts[at]!, state: "blocked" }
+    await bob.run("message send", { contact: "friends", text: "hello" })
+    await town.settle()
+    expect(await ann.texts()).toEqual(["bob: hello"])
+    expect(await cy.texts()).toEqual([])
+  })
+
   it("refuses files and what is too long for a group", async () => {
     const { ann } = await openTown()
     const send = (more: object) => ann.run("message send", { contact: "friends", ...more })
