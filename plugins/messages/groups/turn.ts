@@ -69,6 +69,7 @@ export class Turn {
   }
 
   putChain(chain: Chain): void {
+    if (this.state.chains.get(chainKey(chain.author, chain.era)) === chain) return
     const chains = new Map(this.state.chains).set(chainKey(chain.author, chain.era), chain)
     const eras = [...chains].filter(([, { author }]) => author === chain.author)
     if (eras.length > ERAS_MAX) chains.delete(eras[0]![0])

@@ -149,6 +149,42 @@ describe("group remove, leave, rename and hand-over", () => {
   })
 })
 
+describe("a group in which nothing happens", () => {
+  it("writes nothing and sends nothing", async () => {
+    const { town, ann, bob } = await openTown()
+    await ann.run("message send", { contact: "friends", text: "good night" })
+    await town.settle()
+    for (let hour = 0; hour < 26; hour++) {
+      await town.world.pass(3_600_000) // within a day everybody says how far they are
+      await town.settle()
+    }
+    const before = { commits: bob.disk.commitCount, sent: town.sent.length }
+    await town.world.pass(48 * 3_600_000)
+    await town.settle()
+    expect({ commits: bob.disk.commitCount, sent: town.sent.length }).toEqual(before)
+  })
+})
+
+describe("another device of a member", () => {
+  it("sees what the member says, and changes nothing by what it does not", async () => {
+    const { town, ann, bob } = await openTown()
+    const sentBefore = town.sent.length
+    await ann.run("message send", { contact: "friends", text: "hello" })
+    await town.settle()
+    const copies = town.sent.slice(sentBefore).filter(({ from }) => from === ann)
+    await ann.loseAndRestore() // the same identity on another machine
+    await town.settle()
+    for (const { content } of copies)
+      await ann.receive!({
+        ...{ identity: ann.identity, contact: ann.contact("bob"), content },
+        from: "own device",
+      })
+    await town.settle()
+    expect(await ann.texts()).toEqual(["me: hello"])
+    expect(await bob.texts()).toEqual(["ann: hello"])
+  })
+})
+
 describe("letters of groups", () => {
   it("fit one envelope: a change, a short text, a question", async () => {
     const { town, ann } = await openTown({ star: true })
