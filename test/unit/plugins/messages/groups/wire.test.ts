@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { readEntry, writeEntry } from "../../../../../plugins/messages/groups/entry.ts"
@@ -9,6 +11,7 @@ import {
 } from "../../../../../plugins/messages/groups/facts.ts"
 import { letterName, parseLetterName } from "../../../../../plugins/messages/groups/letter-name.ts"
 import {
+  postHash,
   readPost,
   readRecord,
   writePost,
@@ -16,6 +19,7 @@ import {
 } from "../../../../../plugins/messages/groups/records.ts"
 import { isAlliumError } from "../../../../../src/base/errors.ts"
 import { fuzzRuns } from "../../../../support/fuzz.ts"
+import { projectRoot } from "../../../../support/project.ts"
 import { identityOf } from "./group-story.ts"
 
 const ANN = identityOf(0)
@@ -42,6 +46,23 @@ function fails(run: () => unknown): boolean {
     throw error
   }
 }
+
+describe("docs/protocol/groups.md", () => {
+  const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex")
+
+  it("shows the bytes that are written", () => {
+    const page = readFileSync(join(projectRoot, "docs", "protocol", "groups.md"), "utf8")
+    const shown = page.replaceAll(/\s+/g, "")
+    const head = { number: 1, hash: entry.hash }
+    const body = new Uint8Array([0xc0])
+    const post = writePost({ era: new Uint8Array(8), sequence: 1, head, body })
+    for (const bytes of [
+      ...[entry.signed.body, entry.hash, entry.signed.signature],
+      ...[writeRecord({ group, do: "ask", log: 3 }), post, postHash(entry.hash, ANN.key, post)],
+    ])
+      expect(shown).toContain(hex(bytes))
+  })
+})
 
 describe("readRecord()", () => {
   it("reads what writeRecord() wrote", () => {
