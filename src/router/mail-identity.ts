@@ -96,7 +96,7 @@ export class MailIdentity implements AsyncDisposable {
     for (const contact of this.#options.contacts.list()) {
       const reason = hopeless(contact)
       for (const peer of reason === undefined ? [] : devicesOf(contact))
-        if (this.#post.waitingCount(peer) > 0) await this.#post.cancel(peer, reason ?? "")
+        if (this.#post.hasWaiting(peer)) await this.#post.cancel(peer, reason ?? "")
     }
     await this.#towers.start()
   }

@@ -161,7 +161,7 @@ export class FakePostPeer {
 
   /** Whether the last thing said of every promised letter is that it was delivered. */
   get isDone(): boolean {
-    if (this.post?.waitingCount(this.other.peer) !== 0) return false
+    if (this.post?.hasWaiting(this.other.peer) !== false) return false
     return [...this.promised.keys()].every(
       (name) => this.statesOf(name).at(-1)?.kind === "delivered",
     )

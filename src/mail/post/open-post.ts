@@ -31,7 +31,7 @@ const NAME_BYTES_MAX = 64
 /** How late an acknowledgement may be, by chance: several envelopes share one, and it does not tell when they came. */
 const ACK_JITTER_MS = 2_000
 
-/** Opens the post; letters that wait are on their way when it resolves. */
+/** Opens the post; letters that wait go on their way by themselves. */
 export async function openPost(options: PostOptions): Promise<Post> {
   const post = new OpenPost(options)
   await post.load()
@@ -53,7 +53,10 @@ class OpenPost implements Post {
   readonly #known = new Set<string>()
   /** Calls that are running, by peer. */
   readonly #users = new Map<string, number>()
+  /** Those with something waiting that were not opened yet. */
+  readonly #unread = new Set<string>()
   #closed = false
+  #resuming = Promise.resolve()
 
   constructor(options: PostOptions) {
     const slots = new Slots(REACHES_MAX)
@@ -68,8 +71,16 @@ class OpenPost implements Post {
 
   async load(): Promise<void> {
     for (const [peer] of await listTable(this.#index.known)) this.#known.add(peer)
-    const waiting = await listTable(this.#index.waiting)
-    await Promise.all(waiting.map(([peer]) => this.#resume(peer)))
+    for (const [peer] of await listTable(this.#index.waiting)) this.#unread.add(peer)
+    this.#resuming = this.#resumeAll([...this.#unread])
+  }
+
+  /** One after the other: a thousand take seconds, which nobody who opens a post should wait for. */
+  async #resumeAll(peers: readonly string[]): Promise<void> {
+    for (const peer of peers) {
+      if (this.#closed) return
+      await this.#resume(peer)
+    }
   }
 
   /** One that cannot be read must not keep the others from their letters. */
@@ -77,7 +88,8 @@ class OpenPost implements Post {
     try {
       await this.#use(peer, async ({ courier }) => courier.wake())
     } catch (error) {
-      this.#options.log.error("correspondent", { code: toAlliumError(error).code })
+      if (!this.#closed)
+        this.#options.log.error("correspondent", { code: toAlliumError(error).code })
     }
   }
 
@@ -96,8 +108,9 @@ class OpenPost implements Post {
     return this.#use(peer, ({ it, courier }) => sendFlash(it, letter, courier))
   }
 
-  waitingCount(peer: string): number {
-    return this.#open.get(peer)?.it.outbox.letterCount ?? 0
+  hasWaiting(peer: string): boolean {
+    const desk = this.#open.get(peer)
+    return desk === undefined ? this.#unread.has(peer) : desk.it.outbox.letterCount > 0
   }
 
   cancel(peer: string, reason: string): Promise<void> {
@@ -170,6 +183,7 @@ class OpenPost implements Post {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true
+    await this.#resuming
     const desks = await Promise.all(this.#desks.values())
     for (const { end } of desks) end.abort()
     await Promise.all(desks.map(({ courier }) => courier.running))
@@ -208,6 +222,7 @@ class OpenPost implements Post {
     setMaxListeners(0, end.signal)
     const desk = { it, courier: new Courier(it, end.signal), end }
     this.#open.set(peer, desk)
+    this.#unread.delete(peer)
     return desk
   }
 

@@ -86,8 +86,8 @@ export interface Post extends AsyncDisposable {
    * now; keeps nothing. Resolves in any case, after at most 15 s.
    */
   flash(peer: string, letter: Omit<OutLetter, "name">): Promise<void>
-  /** How many letters are not yet acknowledged. */
-  waitingCount(peer: string): number
+  /** Whether letters are not yet acknowledged. */
+  hasWaiting(peer: string): boolean
   /** Gives up what waits; each is reported `failed`. */
   cancel(peer: string, reason: string): Promise<void>
   /** What this correspondent must know of us; makes and keeps prekeys for them. */

@@ -31,7 +31,7 @@ describe("openPost()", () => {
     expect(bob.taken).toEqual(["a1", "a2"])
     expect(ann.taken).toEqual(["b1"])
     expect(ann.statesOf("a1")).toEqual([DELIVERED])
-    expect(ann.post?.waitingCount(bob.peer)).toBe(0)
+    expect(ann.post?.hasWaiting(bob.peer)).toBe(false)
   })
 
   it("carries letters longer than an envelope", async () => {
@@ -105,7 +105,7 @@ describe("openPost()", () => {
     await world.time.pass(10_000)
     await ann.stop()
     await ann.start()
-    expect(ann.post?.waitingCount(bob.peer)).toBe(1)
+    expect(ann.post?.hasWaiting(bob.peer)).toBe(true)
     expect(ann.post?.knows(bob.peer)).toBe(true)
     bob.isUp = true
     ann.post?.wake(bob.peer)
@@ -142,7 +142,7 @@ describe("openPost()", () => {
     bob.queue.envelopes.delete([...bob.queue.envelopes.keys()][1]!)
     await ann.post?.cancel(bob.peer, "BLOCKED")
     expect(ann.statesOf("a1").at(-1)).toEqual({ kind: "failed", reason: "BLOCKED" })
-    expect(ann.post?.waitingCount(bob.peer)).toBe(0)
+    expect(ann.post?.hasWaiting(bob.peer)).toBe(false)
     await ann.send("a2")
     bob.isUp = true
     ann.post?.wake(bob.peer)
@@ -177,7 +177,7 @@ describe("openPost()", () => {
     await delivery(world, ann, "a1", 24 * HOUR_MS)
     ann.disk.full = true
     await expect(ann.send("a2")).rejects.toMatchObject({ code: "STORE_FULL" })
-    expect(ann.post?.waitingCount(bob.peer)).toBe(0)
+    expect(ann.post?.hasWaiting(bob.peer)).toBe(false)
     ann.disk.full = false
     await ann.send("a3")
     await delivery(world, ann, "a3")
@@ -422,6 +422,6 @@ describe("a thousand correspondents", () => {
     const startMs = performance.now()
     await ann.start()
     expect(performance.now() - startMs).toBeLessThan(500)
-    expect(ann.post?.waitingCount(bob.peer)).toBe(1)
+    expect(ann.post?.hasWaiting(bob.peer)).toBe(true)
   })
 })

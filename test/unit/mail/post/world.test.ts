@@ -151,7 +151,7 @@ async function keepsPromises(seed: number, steps: readonly Step[]): Promise<void
   await world.finish()
   world.verify()
   for (const { post, other } of [world.left, world.right])
-    expect(post?.waitingCount(other.peer)).toBe(0)
+    expect(post?.hasWaiting(other.peer)).toBe(false)
 }
 
 describe("two posts in a bad world", () => {
