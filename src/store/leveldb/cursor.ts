@@ -28,8 +28,11 @@ export class Cursor {
     return this.#bytes.subarray(this.#at - byteCount, this.#at)
   }
 
+  /** Makes no slice: numbers are read by the hundred thousand. */
   byte(): number {
-    return this.take(1)[0]!
+    const byte = this.#bytes[this.#at++]
+    if (byte === undefined) throw new Unreadable("ends too early")
+    return byte
   }
 
   /** 4 bytes, little-endian. */

@@ -48,10 +48,12 @@ class TableReader implements TableContent {
   readonly entries: StoredEntry[] = []
   damageCount = 0
   readonly #bytes: Uint8Array
+  readonly #view: DataView
   readonly #wanted: "checksums" | "entries"
 
   constructor(bytes: Uint8Array, wanted: "checksums" | "entries") {
     this.#bytes = bytes
+    this.#view = viewOf(bytes)
     this.#wanted = wanted
   }
 
@@ -67,18 +69,19 @@ class TableReader implements TableContent {
 
   readAll(): void {
     const at = this.#bytes.length - FOOTER_BYTES
-    if (at < 0 || viewOf(this.#bytes).getBigUint64(at + 40, true) !== MAGIC)
+    if (at < 0 || this.#view.getBigUint64(at + 40, true) !== MAGIC)
       throw new Unreadable("no footer")
     const footer = new Cursor(this.#bytes, at)
     const extras = readHandle(footer)
     const index = readHandle(footer)
     if (footer.take(footer.left - 8).some((byte) => byte !== 0)) throw new Unreadable("no footer")
     this.guard(() => {
-      for (const [, handle] of readBlock(this.#block(extras)))
-        this.guard(() => this.#block(readHandle(new Cursor(handle))))
+      for (const { value } of readRows(this.#block(extras)))
+        this.guard(() => this.#block(readHandle(new Cursor(value))))
     })
-    for (const [, handle] of readBlock(this.#block(index)))
-      this.guard(() => this.#data(this.#block(readHandle(new Cursor(handle)))))
+    // The index's keys are not put together: there is one for each block.
+    for (const { value } of readRows(this.#block(index)))
+      this.guard(() => this.#data(this.#block(readHandle(new Cursor(value)))))
   }
 
   #data(block: Uint8Array): void {
@@ -90,7 +93,7 @@ class TableReader implements TableContent {
   #block({ offset, size }: Handle): Uint8Array {
     const end = offset + size
     if (end + TRAILER_BYTES > this.#bytes.length) throw new Unreadable("a block lies outside")
-    const stated = viewOf(this.#bytes).getUint32(end + 1, true)
+    const stated = this.#view.getUint32(end + 1, true)
     if (stated !== maskedCrc32c(this.#bytes.subarray(offset, end + 1)))
       throw new Unreadable("a checksum differs")
     if (this.#bytes[end] !== 0) throw new Unreadable("a block is compressed")
@@ -102,21 +105,36 @@ function readHandle(cursor: Cursor): Handle {
   return { offset: cursor.varint(), size: cursor.varint() }
 }
 
-/** Keys share their beginning with the key before; an array of restart points follows the entries. */
 function* readBlock(block: Uint8Array): Generator<[key: Uint8Array, value: Uint8Array]> {
+  let key = new Uint8Array()
+  for (const { shared, rest, value } of readRows(block)) {
+    key = new Uint8Array(Buffer.concat([key.subarray(0, shared), rest]))
+    yield [key, value]
+  }
+}
+
+/** An entry as it stands there: its key shares so many bytes with the key before. */
+interface Row {
+  readonly shared: number
+  readonly rest: Uint8Array
+  readonly value: Uint8Array
+}
+
+/** An array of restart points follows the entries. */
+function* readRows(block: Uint8Array): Generator<Row> {
   if (block.length < 4) throw new Unreadable("a block is too short")
   const restarts = viewOf(block).getUint32(block.length - 4, true)
   const end = block.length - 4 * (restarts + 1)
   if (end < 0) throw new Unreadable("a block is too short")
   const cursor = new Cursor(block.subarray(0, end))
-  let key = new Uint8Array()
+  let keyBytes = 0
   while (cursor.left > 0) {
     const shared = cursor.varint()
-    const byteCount = cursor.varint()
+    const restBytes = cursor.varint()
     const valueBytes = cursor.varint()
-    if (shared > key.length) throw new Unreadable("a key lacks its beginning")
-    key = new Uint8Array(Buffer.concat([key.subarray(0, shared), cursor.take(byteCount)]))
-    yield [key, cursor.take(valueBytes)]
+    if (shared > keyBytes) throw new Unreadable("a key lacks its beginning")
+    keyBytes = shared + restBytes
+    yield { shared, rest: cursor.take(restBytes), value: cursor.take(valueBytes) }
   }
 }
 
