@@ -1,5 +1,6 @@
 /**
- * The story of letters on any network: two people and two towers, somebody always away, processes that are killed.
+ * The story of letters on any network: three people and two towers, somebody always away, processes that are killed, a
+ * machine that is lost.
  */
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -12,14 +13,16 @@ import { eventually } from "./story.ts"
 
 /** The network the story is told on, and how much of it. */
 export interface MailWorld {
-  /** Flags of `allium run` for each of A, B and the two towers. */
-  readonly network: readonly [a: string[], b: string[], first: string[], second: string[]]
+  /** Flags of `allium run` for each of A, B, the two towers, and C. */
+  readonly network: readonly (readonly string[])[]
   /** Patience for one step. */
   readonly patienceMs: number
   /** How many messages wait for B at once. */
   readonly queuedCount: number
   /** For how long routers are killed at random, and how often. */
   readonly chaos: { readonly forMs: number; readonly everyMs: number }
+  /** How long an I2P router wants to hear nothing of keys before they come again from another machine. */
+  readonly keyRestMs: number
 }
 
 interface Message {
@@ -41,16 +44,17 @@ export function tellMailStory(name: string, open: () => Promise<MailWorld>): voi
     let b: AlliumProcess
     let first: AlliumProcess
     let second: AlliumProcess
+    let c: AlliumProcess
 
     beforeAll(async () => {
       world = await open()
       folder = await mkdtemp(join(tmpdir(), "allium-mail-story-"))
-      ;[a, b, first, second] = world.network.map(
+      ;[a, b, first, second, c] = world.network.map(
         (flags, index) => new AlliumProcess(join(folder, String(index)), flags),
-      ) as [AlliumProcess, AlliumProcess, AlliumProcess, AlliumProcess]
+      ) as [AlliumProcess, AlliumProcess, AlliumProcess, AlliumProcess, AlliumProcess]
     })
     afterAll(async () => {
-      await Promise.all([a, b, first, second].map((one) => one?.stop()))
+      await Promise.all([a, b, first, second, c].map((one) => one?.stop()))
       await rm(folder, { recursive: true, force: true })
     })
 
@@ -93,14 +97,7 @@ export function tellMailStory(name: string, open: () => Promise<MailWorld>): voi
       await Promise.all([a, b, first, second].map((one) => one.start()))
       await a.call("identity create", { name: "ann" })
       await b.call("identity create", { name: "bob" })
-      const { uri } = await a.call<{ uri: string }>("contact card", {})
-      await b.call("contact add", { uri, name: "ann" })
-      const [asking] = await eventually(
-        () => a.call<{ name: string }[]>("contact list"),
-        (list) => list.length === 1,
-        world.patienceMs,
-      )
-      await a.call("contact accept", { contact: asking?.name })
+      await meet(b, "ann", "bob")
       const { id } = await send(b, "hello")
       await waitFor(b, id, ["delivered"])
       await waitFor(a, (await send(a, "hello, too")).id, ["delivered"])
@@ -136,6 +133,31 @@ export function tellMailStory(name: string, open: () => Promise<MailWorld>): voi
       await b.start()
       await until(b, texts.at(-1)!)
       expect((await inbox(b)).filter((text) => text.startsWith("queued "))).toEqual(texts)
+    })
+
+    it("a group of three, two of whom do not know each other", async () => {
+      await c.start()
+      await c.call("identity create", { name: "cleo" })
+      await meet(c, "ann", "cleo")
+      await a.call("group create", { name: "club", members: ["bob", "cleo"] })
+      await eventually(
+        () => Promise.all([b, c].map((who) => who.call<unknown[]>("group list"))),
+        (lists) => lists.every((list) => list.length === 1),
+        world.patienceMs,
+      )
+      for (const [who, text] of [
+        [a, "welcome"],
+        [b, "hello, club"],
+        [c, "hello, bob, whom I do not know"],
+      ] as const) {
+        await who.call("message send", { contact: "club", text })
+        for (const other of [a, b, c].filter((one) => one !== who))
+          await eventually(
+            () => other.call<Message[]>("message list", { contact: "club" }),
+            (list) => list.filter((one) => one.text === text).length === 1,
+            world.patienceMs,
+          )
+      }
     })
 
     it("A, B and the tower are killed at random: nothing is lost, nothing comes twice, no state is false", async () => {
@@ -192,6 +214,47 @@ export function tellMailStory(name: string, open: () => Promise<MailWorld>): voi
       await until(b, "by the other tower")
       await waitFor(a, later.id, ["delivered"])
     })
+
+    it("A's machine is lost: 24 words bring back contacts and what was not yet acknowledged", async () => {
+      const words = (await a.command(["identity", "phrase"])).stdout.trim()
+      const before = await a.call<{ name: string }[]>("contact list")
+      await a.kill()
+      await rm(a.home, { recursive: true })
+      const { id } = await send(b, "while you were gone")
+      await sleep(world.keyRestMs)
+      a = new AlliumProcess(join(folder, "fresh"), world.network[0]!)
+      await a.start()
+      const restored = await a.command(["identity", "restore"], words)
+      expect(restored).toMatchObject({ exit: 0 })
+      const startMs = Date.now()
+      const told = await eventually(
+        () => a.call<{ name: string; state: string }[]>("contact list"),
+        (list) => before.every(({ name }) => list.some((one) => one.name === name)),
+        world.patienceMs,
+      )
+      console.log(`contacts were back after ${Date.now() - startMs} ms`)
+      expect(told.map(({ state }) => state)).toEqual(before.map(() => "accepted"))
+      await waitFor(b, id, ["delivered"])
+      console.log(`what had waited was there after ${Date.now() - startMs} ms`)
+      expect((await inbox(a)).filter((text) => text === "while you were gone")).toHaveLength(1)
+      await waitFor(a, (await send(a, "I am back")).id, ["delivered"])
+    })
+
+    /** `who` asks A to become contacts, and A accepts. */
+    async function meet(who: AlliumProcess, nameOfA: string, name: string): Promise<void> {
+      const { uri } = await a.call<{ uri: string }>("contact card", {})
+      await who.call("contact add", { uri, name: nameOfA })
+      const asking = await eventually(
+        async () =>
+          (await a.call<{ name: string; state: string }[]>("contact list")).find(
+            ({ state }) => state === "asking",
+          ),
+        (one) => one !== undefined,
+        world.patienceMs,
+      )
+      await a.call("contact accept", { contact: asking?.name })
+      await a.call("contact rename", { contact: asking?.name, name })
+    }
 
     async function use(who: AlliumProcess, tower: AlliumProcess): Promise<void> {
       await tower.call("tower run", {})
