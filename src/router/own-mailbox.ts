@@ -97,8 +97,7 @@ export class ContactMailboxes {
   }
 
   async #openOne(pair: Pair, name: string): Promise<Mailbox> {
-    const signal = AbortSignal.any([this.#signal, AbortSignal.timeout(OPEN_MS)])
-    const channel = await this.#links.open(pair, MAILBOX_PROTOCOL, { signal })
+    const channel = await this.#openChannel(pair)
     const client = openMailboxClient(channel)
     const close = () => void client[Symbol.asyncDispose]()
     this.#signal.addEventListener("abort", close, { once: true })
@@ -108,5 +107,18 @@ export class ContactMailboxes {
       this.#signal.removeEventListener("abort", close)
     })
     return client
+  }
+
+  /** The time is for opening alone: a channel ends with the signal it was opened with. */
+  async #openChannel(pair: Pair): Promise<Channel> {
+    const late = new AbortController()
+    const error = new AlliumError("TIMED_OUT", "Cannot reach contact: its link opens no channel")
+    const timer = setTimeout(() => late.abort(error), OPEN_MS)
+    try {
+      const signal = AbortSignal.any([this.#signal, late.signal])
+      return await this.#links.open(pair, MAILBOX_PROTOCOL, { signal })
+    } finally {
+      clearTimeout(timer)
+    }
   }
 }
