@@ -149,7 +149,7 @@ describe("two routers after a full day", () => {
       ["contact rename", { contact: said.contactOfA, name: "" }],
       ["contact list", { identity: said.contactOfA }],
       ["message send", { contact: said.work, text: said.text }],
-      ["message send", { contact: said.contactOfA, text: said.wrongText.repeat(9_999) }],
+      ["message send", { contact: said.contactOfA, text: said.wrongText.repeat(99_999) }],
       ["message send", { contact: said.contactOfA, text: said.text, surplus: 1 }],
       ["message list", { contact: said.work }],
       ["file send", { contact: said.contactOfA, path: join(folder, "gone", said.file) }],
