@@ -9,10 +9,11 @@
  */
 import { readdir, readFile } from "node:fs/promises"
 import { join } from "node:path"
+import { FileReader } from "./file-reader.ts"
 import { type LiveFiles, readBatch, readEdits } from "./leveldb/batches.ts"
 import { Unreadable } from "./leveldb/cursor.ts"
 import { readLog } from "./leveldb/log-file.ts"
-import { readTable } from "./leveldb/table-file.ts"
+import { TableSums } from "./table-sums.ts"
 
 /** One damaged file. */
 export interface FileDamage {
@@ -23,25 +24,37 @@ export interface FileDamage {
 
 /**
  * @param folder - LevelDB's own; it must be locked against others.
- * @param how - `closed`: the database was closed in good order, so nothing may be cut off either.
+ * @param how - `closed`: the database was closed in good order, so nothing may be cut off either. `sums`: tables that were
+ * checked before; those found sound are added, those not alive forgotten. Without them every block is checked.
  */
 export async function inspectFiles(
   folder: string,
-  how: { closed: boolean },
+  how: { closed: boolean; sums?: TableSums },
 ): Promise<readonly FileDamage[]> {
   const names = new Set(await readdir(folder))
   const damage: FileDamage[] = []
   const live = await inspectManifest(folder, how, damage)
   if (live === undefined) return damage
-  const tables = live.tables.entries()
+  const { sums = new TableSums() } = how
+  const tables = tablesOf(live)
+  sums.keepOnly(new Set(tables.keys()))
+  const left = tables.entries()
   const look = async () => {
-    for (const [number, size] of tables) await inspectTable(folder, names, { number, size }, damage)
+    const reader = new FileReader()
+    for (const [file, size] of left)
+      inspectTable({ file, size, sums, bytes: await reader.read(join(folder, file)) }, damage)
   }
   await Promise.all([look(), look()]) // one is read while another is checked
   for (const name of logsOf(names, live)) await inspectLog(folder, name, how, damage)
   const first = fileName(live.logNumber, "log")
   if (!names.has(first)) damage.push({ file: first, found: "is gone" })
   return damage
+}
+
+/** Whether the list of files names a table; one that is being written is not there yet. */
+export async function isAlive(folder: string, file: string): Promise<boolean> {
+  const live = await inspectManifest(folder, { closed: false }, [])
+  return live !== undefined && tablesOf(live).has(file)
 }
 
 /** One line for people: how many files, and the first one. */
@@ -75,18 +88,21 @@ async function inspectManifest(
   }
 }
 
-async function inspectTable(
-  folder: string,
-  names: ReadonlySet<string>,
-  { number, size }: { number: number; size: number },
-  damage: FileDamage[],
-): Promise<void> {
-  const file = fileName(number, "ldb")
-  if (!names.has(file)) return note(damage, file, "is gone")
-  const bytes = await readFile(join(folder, file))
-  if (bytes.length !== size) return note(damage, file, `has ${bytes.length} bytes of ${size}`)
-  const { damageCount } = readTable(bytes, "checksums")
-  if (damageCount > 0) note(damage, file, `has ${damageCount} damaged blocks`)
+interface Table {
+  readonly file: string
+  /** Bytes it must have. */
+  readonly size: number
+  readonly bytes: Uint8Array | undefined
+  readonly sums: TableSums
+}
+
+function inspectTable({ file, size, bytes, sums }: Table, damage: FileDamage[]): void {
+  if (bytes === undefined) note(damage, file, "is gone")
+  else if (bytes.length !== size) note(damage, file, `has ${bytes.length} bytes of ${size}`)
+  else {
+    const damageCount = sums.countDamage(file, bytes)
+    if (damageCount > 0) note(damage, file, `has ${damageCount} damaged blocks`)
+  }
 }
 
 async function inspectLog(
@@ -104,6 +120,11 @@ async function inspectLog(
     if (!(error instanceof Unreadable)) throw error
     note(damage, file, error.message)
   }
+}
+
+/** Size in bytes by name. */
+function tablesOf({ tables }: LiveFiles): ReadonlyMap<string, number> {
+  return new Map([...tables].map(([number, size]) => [fileName(number, "ldb"), size]))
 }
 
 function logsOf(names: ReadonlySet<string>, live: LiveFiles): string[] {

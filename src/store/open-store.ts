@@ -27,6 +27,8 @@ import { numbersOf, openSealed, putOperation, roomAt, type StoreCore, walk } fro
 import { deriveStoreKeys, type StoreKeys } from "./seal.ts"
 import { readSentinel, type Sentinel, writeSentinel } from "./sentinel.ts"
 import type { Store } from "./store.ts"
+import { TableSums } from "./table-sums.ts"
+import { TableWatch } from "./table-watch.ts"
 
 /** How often the sentinel learns how far the database has come: a durable write each 1,000 batches. */
 const CHECKPOINT_BATCHES = 1000
@@ -57,7 +59,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   await using scope = new Scope()
   await mkdir(options.folder, { recursive: true, mode: 0o700 })
   scope.defer(await lockFolder(options.folder))
-  const { keeper, keys, sentinel } = await openDatabase(options, scope)
+  const sums = await TableSums.read(options.folder)
+  const { keeper, keys, sentinel } = await openDatabase(options, sums, scope)
   const core = await openCore(options, { keeper, keys, sentinel })
   // Before the first commit: from here on the sentinel is only a lower bound.
   await writeSentinel(options.folder, {
@@ -65,6 +68,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     batches: core.commits.batchCount,
     closed: false,
   })
+  scope.use(new TableWatch({ ...options, sums, log: options.log.child("store") }))
   scope.defer(() => closeCore(core, options, sentinel))
   await migrate(core, options)
   const owned = scope.move()
@@ -77,10 +81,10 @@ interface Opened {
   readonly sentinel: Sentinel
 }
 
-async function openDatabase(options: StoreOptions, scope: Scope): Promise<Opened> {
+async function openDatabase(options: StoreOptions, sums: TableSums, scope: Scope): Promise<Opened> {
   const { folder, disk = levelDisk } = options
   const remembered = await readSentinel(folder)
-  await requireSound(join(folder, "data"), remembered)
+  await requireSound(join(folder, "data"), remembered, sums)
   const keeper = await Keeper.open(disk, join(folder, "data"))
   scope.defer(() => keeper.close())
   const { id, created } = await identify(keeper, options, remembered)
@@ -92,7 +96,11 @@ async function openDatabase(options: StoreOptions, scope: Scope): Promise<Opened
 }
 
 /** LevelDB itself would open what is damaged, losing data, answering wrongly or ending the process. */
-async function requireSound(data: string, remembered: Sentinel | undefined): Promise<void> {
+async function requireSound(
+  data: string,
+  remembered: Sentinel | undefined,
+  sums: TableSums,
+): Promise<void> {
   const names = await readdir(data).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return []
     throw error
@@ -104,7 +112,7 @@ async function requireSound(data: string, remembered: Sentinel | undefined): Pro
       `Cannot open store: nothing is in its folder, expected the data of ${remembered.created}`,
     )
   if (!holdsData) return
-  const damage = await inspectFiles(data, { closed: remembered?.closed === true })
+  const damage = await inspectFiles(data, { closed: remembered?.closed === true, sums })
   if (damage.length > 0) throw damaged(describeDamage(damage))
 }
 

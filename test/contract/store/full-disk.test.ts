@@ -1,10 +1,9 @@
 import { describe, expect, it } from "vitest"
 import { z } from "zod"
-import type { Clock } from "../../../src/base/clock.ts"
-import { systemClock } from "../../../src/base/clock.ts"
 import { AlliumError } from "../../../src/base/errors.ts"
 import { openLog } from "../../../src/base/log.ts"
 import { type Database, type Disk, levelDisk } from "../../../src/store/database.ts"
+import { HandClock } from "../../unit/store/hand-clock.ts"
 import { freshFolder, gather, openIn } from "../../unit/store/store-folder.ts"
 
 const full = () => new AlliumError("STORE_FULL", "Cannot write store: the disk is full")
@@ -49,37 +48,14 @@ function tightDisk() {
   return { state, disk }
 }
 
-/** Sleeps until the test says so; reports each sleep. */
-function handClock() {
-  const sleeps: { ms: number; wake: () => void }[] = []
-  let noticed = () => {}
-  const clock: Clock = {
-    ...systemClock,
-    sleep: (ms, call = {}) =>
-      new Promise((resolve, reject) => {
-        call.signal?.addEventListener("abort", () => reject(call.signal?.reason))
-        if (call.signal?.aborted) reject(call.signal.reason)
-        sleeps.push({ ms, wake: resolve })
-        noticed()
-      }),
-  }
-  /** The next sleep, once the store has lain down. */
-  const nextSleep = async () => {
-    while (sleeps.length === 0)
-      await new Promise<void>((resolve) => {
-        noticed = resolve
-      })
-    return sleeps.shift()!
-  }
-  return { clock, nextSleep }
-}
-
 async function openTight() {
   const folder = await freshFolder()
   const { state, disk } = tightDisk()
-  const { clock, nextSleep } = handClock()
+  const clock = new HandClock()
+  const nextSleep = () => clock.nextSleep()
   const events = hearing()
   const store = await openIn(folder, { disk, clock, log: events.log })
+  await nextSleep() // of the watch over the tables, which sleeps on
   return {
     folder,
     store,
