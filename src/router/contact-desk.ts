@@ -9,7 +9,7 @@ import type { Log } from "../base/log.ts"
 import type { Chance, RandomBytes } from "../base/random.ts"
 import { Scope } from "../base/scope.ts"
 import { type Card, readCard } from "../identity/card.ts"
-import { type ContactAddress, parseContactUri } from "../identity/contact-uri.ts"
+import { parseContactUri, type TowerAddress } from "../identity/contact-uri.ts"
 import type { Contact, ContactBook, HeldIntroduction } from "../identity/contacts.ts"
 import type { Identity, IdentityBook } from "../identity/identity.ts"
 import type { Channel } from "../link/link.ts"
@@ -24,6 +24,8 @@ import {
   packRecord,
   readRecord,
 } from "./contact-wire.ts"
+import { readAnswer } from "./door-answers.ts"
+import type { Deed, DoorArrival, DoorDesk } from "./door-desk.ts"
 import { introduce, judgeIntroduction, readIntroductionLetter } from "./introduction-letters.ts"
 import type { Links } from "./links.ts"
 import { NoticePost, type PendingNotice } from "./notice-post.ts"
@@ -72,6 +74,11 @@ export interface ContactDeskOptions {
   readonly links: Links
   /** Letters to and from contacts about contacts. */
   readonly letters: Pick<PluginMail, "send" | "receive">
+  /** Doors at towers: ours, and those of others. */
+  readonly doors: {
+    of(identity: Identity): DoorDesk
+    onRequest(handler: (arrival: DoorArrival) => Promise<string | undefined>): void
+  }
   readonly store: StoreRoom
   readonly emit: (event: string, data: Readonly<Record<string, unknown>>) => void
   readonly clock: Clock
@@ -106,18 +113,44 @@ class Desk implements ContactDesk {
       }),
     )
     this.#options.letters.receive((letter) => this.#receiveLetter(letter))
+    this.#options.doors.onRequest((arrival) => this.#receiveAtDoor(arrival))
     await this.#post.resume()
   }
 
   async request(identity: Identity, uri: string, words: ContactWords): Promise<Contact> {
-    const { key, address, door } = addressIn(uri)
-    if (key === identity.key)
+    const parsed = parseContactUri(uri)
+    if (parsed.key === identity.key)
       throw new AlliumError("CONTACT_STATE", "Cannot add contact: this is your own identity")
+    if ("tower" in parsed) return this.#requestAtDoor(identity, parsed, words)
+    const { key, address, door } = parsed
     const notice = noticeFor(identity, { key, address }, "request", { ...words, door })
     const wanted = { key, address, name: words.name }
     const book = this.#options.identities.contacts(identity)
-    const contact = await book.request(wanted, [this.#post.keep(notice)])
+    const ask = this.#options.doors.of(identity).drop(key, { keepAsked: true })
+    const contact = await book.request(wanted, [this.#post.keep(notice), ...ask.changes])
+    ask.done()
     this.#post.start(notice)
+    this.#changed(identity, contact)
+    return contact
+  }
+
+  /** Until they answer, they are where they were asked. */
+  async #requestAtDoor(
+    identity: Identity,
+    { key, tower }: TowerAddress,
+    { name, greeting, ownName }: ContactWords,
+  ): Promise<Contact> {
+    const book = this.#options.identities.contacts(identity)
+    const doors = this.#options.doors.of(identity)
+    const pair = { identityKey: identity.key, contactKey: key }
+    const wish = { key, tower, greeting, ...present({ ownName }) }
+    const ask = await doors.ask(wish)
+    const address = book.byKey(key)?.address ?? tower.address
+    const wanted = { key, address, name }
+    const contact = await book.request(wanted, [...ask.changes, this.#post.drop(pair)])
+    this.#post.stop(pair)
+    ask.done()
+    if (contact.state === "accepted") doors.welcome(key)
     this.#changed(identity, contact)
     return contact
   }
@@ -166,9 +199,27 @@ class Desk implements ContactDesk {
     // Who was only introduced to us never asked, so we ask; and nobody need hear that we will not.
     const told = state !== "introduced" ? kind : kind === "accept" ? "request" : undefined
     if (told === undefined) return this.#silently(identity, nameOrKey, "remove")
+    const doors = this.#options.doors.of(identity)
+    if (doors.canAnswer(peer.key)) return this.#answerAtTower(identity, peer.key, kind)
+    const asked = doors.drop(peer.key)
     const notice = noticeFor(identity, peer, told, { greeting: "", introduction })
-    const contact = await book[kind](nameOrKey, [this.#post.keep(notice)])
+    const contact = await book[kind](nameOrKey, [this.#post.keep(notice), ...asked.changes])
+    asked.done()
     this.#post.start(notice)
+    this.#changed(identity, contact)
+    return contact
+  }
+
+  /** Who asked at a door is told at a tower of theirs. */
+  async #answerAtTower(identity: Identity, key: string, kind: "accept" | "refuse") {
+    const book = this.#options.identities.contacts(identity)
+    const doors = this.#options.doors.of(identity)
+    const pair = { identityKey: identity.key, contactKey: key }
+    const no: Deed = kind === "refuse" ? doors.refuse(key) : { changes: [], done() {} }
+    const contact = await book[kind](key, [...no.changes, this.#post.drop(pair)])
+    this.#post.stop(pair)
+    no.done()
+    if (kind === "accept") doors.welcome(key)
     this.#changed(identity, contact)
     return contact
   }
@@ -181,8 +232,11 @@ class Desk implements ContactDesk {
   ): Promise<Contact> {
     const book = this.#options.identities.contacts(identity)
     const pair = { identityKey: identity.key, contactKey: book.find(nameOrKey).key }
-    const contact = await book[deed](nameOrKey, [this.#post.drop(pair)])
+    const doors = this.#options.doors.of(identity)
+    const dropped = doors.drop(pair.contactKey, { keepAsked: deed !== "remove" })
+    const contact = await book[deed](nameOrKey, [this.#post.drop(pair), ...dropped.changes])
     this.#post.stop(pair)
+    dropped.done()
     this.#changed(identity, contact)
     return contact
   }
@@ -269,9 +323,51 @@ class Desk implements ContactDesk {
     return judgeIntroduction(bytes, { identity, byKey }, peer, this.#options.clock.now())
   }
 
+  /** Who asks at a door of ours; what they are then, or `undefined` for somebody who is ignored. */
+  async #receiveAtDoor(arrival: DoorArrival): Promise<string | undefined> {
+    const { identity, key, card, door, greeting, also } = arrival
+    const book = this.#options.identities.contacts(identity)
+    const before = book.byKey(key)
+    if (before?.state === "blocked" || key === identity.key) return undefined
+    const { name, nextKeyHash, destination: address } = card
+    const label = door.id === undefined ? undefined : door.label
+    const words = { greeting, nextKeyHash, ...present({ name, card: label }) }
+    const after = await book.receiveRequest({ key, address, ...words }, also).catch(droppedWhenFull)
+    if (after === undefined) this.#options.log.warn("contact.request-dropped", {})
+    else if (after.state !== before?.state) this.#changed(identity, after)
+    return after?.state
+  }
+
+  /** What somebody says whom we asked at their door. */
+  async #receiveAnswer(
+    { identity, contact }: ArrivedLetter,
+    answer: NonNullable<ReturnType<typeof readAnswer>>,
+  ): Promise<void> {
+    const { identities, doors, clock } = this.#options
+    const { key } = contact
+    const book = identities.contacts(identity)
+    const before = book.byKey(key)?.state
+    const ask = doors.of(identity).drop(key, { keepAsked: true })
+    const after = await (answer.kind === "refused"
+      ? book.receiveRefusal(key, ask.changes)
+      : this.#acceptedBy(book, await readCard(answer.card, { key, nowMs: clock.now() }), ask))
+    ask.done()
+    if (after !== undefined && after.state !== before) this.#changed(identity, after)
+  }
+
+  #acceptedBy(book: ContactBook, card: Card, { changes }: Deed): Promise<Contact | undefined> {
+    const { key, destination: address, nextKeyHash } = card
+    return book.receiveAccept({ key, address, nextKeyHash }, changes)
+  }
+
   /** Committed before the receipt; taking the same letter twice changes nothing. */
   async #receiveLetter(letter: ArrivedLetter): Promise<Reception> {
     const { identity } = letter
+    const answer = letter.from === "contact" ? readAnswer(letter.content) : undefined
+    if (answer !== undefined) {
+      await this.#receiveAnswer(letter, answer)
+      return { changes: [] }
+    }
     const about = readIntroductionLetter(letter, this.#options.clock.now())
     if (about === undefined || letter.from !== "contact") return { changes: [] }
     const book = this.#options.identities.contacts(identity)
@@ -303,13 +399,6 @@ class Desk implements ContactDesk {
       state: now?.state ?? "removed",
     })
   }
-}
-
-/** @throws {AlliumError} `BAD_CONTACT_URI`; `NO_POST` for an address that leads to a tower. */
-function addressIn(uri: string): ContactAddress {
-  const contact = parseContactUri(uri)
-  if (!("tower" in contact)) return contact
-  throw new AlliumError("NO_POST", "Cannot add contact: they are asked at a tower, not by a link")
 }
 
 /** Nobody we ever decided about. */

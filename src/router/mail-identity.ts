@@ -9,7 +9,9 @@ import type { Log } from "../base/log.ts"
 import type { Chance, RandomBytes } from "../base/random.ts"
 import { Scope } from "../base/scope.ts"
 import type { Contact, ContactBook } from "../identity/contacts.ts"
+import type { DoorBook } from "../identity/doors.ts"
 import type { Identity } from "../identity/identity.ts"
+import type { EnvelopeCrypto } from "../mail/envelope/crypto.ts"
 import { createEnvelopeCrypto } from "../mail/envelope/envelope-crypto.ts"
 import { openMailboxClient } from "../mail/mailbox/client.ts"
 import { QUEUE_ID_BYTES } from "../mail/mailbox/mailbox.ts"
@@ -19,6 +21,8 @@ import { openPost } from "../mail/post/open-post.ts"
 import type { PostNews, Putting } from "../mail/post/options.ts"
 import type { InLetter, Introduction, LetterState, Place, Post } from "../mail/post/post.ts"
 import type { StoreRoom } from "../store/store.ts"
+import { type DoorArrival, type DoorDesk, openDoorDesk } from "./door-desk.ts"
+import { CONTACTS_TOPIC } from "./introduction-letters.ts"
 import type { Links } from "./links.ts"
 import { acceptedContact, correspondents, devicesOf, hopeless, keyOf } from "./mail-devices.ts"
 import type { MailTopics } from "./mail-topics.ts"
@@ -39,6 +43,8 @@ export interface MailParts {
   readonly onTower: (identity: Identity) => void
   /** Told what a person may want to know of a contact's mail. */
   readonly onNews: (identity: Identity, contact: Contact, news: PostNews) => void
+  /** Told when a request at a door of somebody else stands otherwise. */
+  readonly onAsk: (identity: Identity, contactKey: string) => void
   readonly clock: Clock
   readonly chance: Chance
   readonly random: RandomBytes
@@ -49,6 +55,11 @@ export interface MailParts {
 export interface MailIdentityOptions extends MailParts {
   readonly identity: Identity
   readonly contacts: ContactBook
+  readonly cards: DoorBook
+  /** A signed card of the identity. */
+  readonly card: (what: { name?: string; door?: string }) => Promise<string>
+  /** Enters who asks at a door; says what they are to us then. */
+  readonly onRequest: (arrival: DoorArrival) => Promise<string | undefined>
   readonly room: StoreRoom
   /** Whether contacts may put at the identity's own mailbox. */
   readonly isReachable: () => boolean
@@ -63,6 +74,7 @@ export class MailIdentity implements AsyncDisposable {
   readonly #putLine: TowerLine
   #post!: Post
   #towers!: TowerDesk
+  #doors!: DoorDesk
 
   private constructor(options: MailIdentityOptions) {
     this.identity = options.identity
@@ -91,6 +103,10 @@ export class MailIdentity implements AsyncDisposable {
     return this.#towers
   }
 
+  get doors(): DoorDesk {
+    return this.#doors
+  }
+
   /** Plugins run: towers are asked, and what became hopeless meanwhile is given up. */
   async start(): Promise<void> {
     for (const contact of this.#options.contacts.list()) {
@@ -99,6 +115,7 @@ export class MailIdentity implements AsyncDisposable {
         if (this.#post.hasWaiting(peer)) await this.#post.cancel(peer, reason ?? "")
     }
     await this.#towers.start()
+    this.#doors.start()
   }
 
   /** A contact came, went, or changed its state. */
@@ -107,9 +124,10 @@ export class MailIdentity implements AsyncDisposable {
     const reason = hopeless(contact)
     for (const peer of devicesOf(contact ?? { key: contactKey })) {
       if (reason !== undefined) await this.#post.cancel(peer, reason)
-      if (contact === undefined) await this.#post.forget(peer)
+      if (contact === undefined || contact.state === "refused") await this.#post.forget(peer)
     }
     await this.#towers.peersChanged()
+    this.#doors.changed()
   }
 
   /** A link to a contact came up. */
@@ -141,15 +159,20 @@ export class MailIdentity implements AsyncDisposable {
         return mailbox.tokenKey(call)
       },
       sealMove: (moveKey, place) => sealMove(moveKey, place, random),
-      peers: () => correspondents(contacts),
+      peers: () => [...correspondents(contacts), ...this.#doors.awaited()],
       take: (peer, envelope) => this.#take(peer, envelope),
       placesChanged: () => this.placesChanged(),
-      onChange: () => onTower(this.identity),
+      onChange: () => {
+        this.#doors.changed()
+        onTower(this.identity)
+      },
     })
+    const crypto = createEnvelopeCrypto({ random })
+    this.#doors = await this.#openDoors(crypto)
     this.#post = await openPost({
       ...tools,
       self: this.identity,
-      crypto: createEnvelopeCrypto({ random }),
+      crypto,
       store: room.room("post"),
       ownPlaces: async (peer) => this.#ownPlaces(peer),
       reach: (peer, place, call) => this.#reach(peer, place, call),
@@ -158,11 +181,26 @@ export class MailIdentity implements AsyncDisposable {
     })
     this.#scope.use(this.#post)
     this.#scope.use(this.#towers)
+    this.#scope.use(this.#doors)
+  }
+
+  #openDoors(crypto: EnvelopeCrypto): Promise<DoorDesk> {
+    const { room, contacts, cards, card, isReachable, onRequest, onAsk } = this.#options
+    const { clock, chance, random, log } = this.#options
+    return openDoorDesk({
+      ...{ identity: this.identity, room: room.room("doors"), crypto, contacts, cards, card },
+      ...{ towers: this.#towers, isReachable, onRequest, clock, chance, random, log },
+      post: () => this.#post,
+      doorLine: this.#scope.use(this.#line("door")),
+      putLine: this.#putLine,
+      onAsk: (key) => onAsk(this.identity, key),
+    })
   }
 
   /** Contacts are told where to put from now on. */
   placesChanged(): void {
     if (this.#scope.signal.aborted) return
+    this.#doors.changed()
     this.#post.placesChanged().catch((error: unknown) => this.#tell("places", error))
   }
 
@@ -170,9 +208,14 @@ export class MailIdentity implements AsyncDisposable {
     const { topics, contacts } = this.#options
     const { identity } = this
     const from = (peer: string) => acceptedContact(contacts, peer)
+    // Whom we asked at their door answers before they are accepted.
+    const answering = (peer: string, { topic }: InLetter) =>
+      topic === CONTACTS_TOPIC && this.#doors.awaits(keyOf(peer))
+        ? contacts.byKey(keyOf(peer))
+        : undefined
     return {
       deliver: async (peer: string, letter: InLetter) => {
-        const contact = from(peer)
+        const contact = from(peer) ?? answering(peer, letter)
         return contact ? topics.letter({ identity, contact }, peer, letter) : { changes: [] }
       },
       deliverFlash: async (peer: string, letter: InLetter) => {
@@ -193,7 +236,7 @@ export class MailIdentity implements AsyncDisposable {
 
   /** Of whoever is no contact any more, nothing is taken, and nothing left to come again. */
   async #take(peer: string, envelope: Uint8Array): Promise<void> {
-    if (this.admits(peer)) await this.#post.take(peer, envelope)
+    if (this.admits(peer) || this.#doors.awaits(keyOf(peer))) await this.#post.take(peer, envelope)
   }
 
   #ownPlaces(peer: string): readonly Place[] {
@@ -230,7 +273,7 @@ export class MailIdentity implements AsyncDisposable {
     throw new AlliumError("NOT_ACCEPTED", "Cannot reach contact: not accepted by both sides")
   }
 
-  #line(way: "pull" | "put", idleMs?: number): TowerLine {
+  #line(way: "pull" | "put" | "door", idleMs?: number): TowerLine {
     const { sessions, clock, random, log } = this.#options
     const owner = { kind: "mail", name: `${way} of ${this.identity.name}` } as const
     return openTowerLine({

@@ -11,6 +11,7 @@ import { MAILBOX_PROTOCOL } from "../mail/mailbox/wire.ts"
 import type { Post } from "../mail/post/post.ts"
 import type { StoreRoom } from "../store/store.ts"
 import type { Reach } from "./core/tower-offers.ts"
+import type { DoorArrival, DoorDesk } from "./door-desk.ts"
 import { devicesOf, keyOf, requireWritable } from "./mail-devices.ts"
 import { MailIdentity, type MailParts } from "./mail-identity.ts"
 import { openMailShelf } from "./mail-shelf.ts"
@@ -28,6 +29,9 @@ export interface PostOffice extends AsyncDisposable {
   /** Plugins run: letters may come. */
   start(): Promise<void>
   towers(identity: Identity): TowerDesk
+  doors(identity: Identity): DoorDesk
+  /** Who enters those that ask at doors; once. */
+  onDoorRequest(handler: (arrival: DoorArrival) => Promise<string | undefined>): void
   post(identity: Identity): Post
   reach(identity: Identity): Reach
   /** @throws {AlliumError} `NO_TOWER`: who publishes nothing needs a tower. */
@@ -69,6 +73,9 @@ class Office implements PostOffice {
   readonly #mails = new Map<string, MailIdentity>()
   readonly reaches = new Map<string, Reach>()
   #started = false
+  #onRequest: (arrival: DoorArrival) => Promise<string | undefined> = async () => {
+    throw new AlliumError("NO_POST", "Cannot take request: nobody enters it")
+  }
 
   constructor(options: PostOfficeOptions & MailParts) {
     this.#options = options
@@ -81,6 +88,9 @@ class Office implements PostOffice {
       ...this.#options,
       identity,
       contacts: identities.contacts(identity),
+      cards: identities.doors(identity),
+      card: (what) => identities.card(identity, what),
+      onRequest: (arrival) => this.#onRequest(arrival),
       room: store.room(identity.key),
       isReachable: () => this.reach(identity) === "reachable",
     })
@@ -144,6 +154,14 @@ class Office implements PostOffice {
 
   towers(identity: Identity): TowerDesk {
     return this.#mail(identity).towers
+  }
+
+  doors(identity: Identity): DoorDesk {
+    return this.#mail(identity).doors
+  }
+
+  onDoorRequest(handler: (arrival: DoorArrival) => Promise<string | undefined>): void {
+    this.#onRequest = handler
   }
 
   post(identity: Identity): Post {

@@ -221,12 +221,22 @@ async function openUpper(
   const onNews = ({ name: identity }: Identity, { name: contact }: Contact, news: PostNews) => {
     if (news === "restored") emit("contact.restored", { identity, contact })
   }
-  const mail = { identities, links, sessions, store: store.room("mail"), onTower, onNews }
+  const onAsk = (identity: Identity, key: string) => {
+    const contact = identities.contacts(identity).byKey(key)
+    if (contact === undefined) return
+    const { name, state } = contact
+    emit("contact.changed", { identity: identity.name, contact: name, state })
+  }
+  const mail = { identities, links, sessions, store: store.room("mail"), onTower, onNews, onAsk }
   const post = scope.use(await openPostOffice({ ...tools, ...mail }))
   const letters = post.mailFor(CONTACTS_TOPIC, scope)
   const contacts = store.room("contacts")
+  const doors = {
+    of: (identity: Identity) => post.doors(identity),
+    onRequest: (handler: Parameters<PostOffice["onDoorRequest"]>[0]) => post.onDoorRequest(handler),
+  }
   const desk = scope.use(
-    await openContactDesk({ ...tools, identities, links, letters, store: contacts, emit }),
+    await openContactDesk({ ...tools, identities, links, letters, doors, store: contacts, emit }),
   )
   const onNew = async (identity: Identity) => {
     await post.open(identity)
@@ -291,8 +301,12 @@ function answerOffers(
   const view = { ...parts, home, version: VERSION }
   answerIdentityOffers(offers, identities, onNew)
   answerBackupOffers(offers, { identities, ...backups })
-  const onCards = (identity: Identity) => backups.changed(identity)
-  answerContactOffers(offers, { identities, desk, links, onCards })
+  const onCards = (identity: Identity) => {
+    post.doors(identity).changed()
+    backups.changed(identity)
+  }
+  const doors = (identity: Identity) => post.doors(identity)
+  answerContactOffers(offers, { identities, desk, links, doors, onCards })
   answerTunnelOffers(offers, options.tunnels, tunnels)
   answerTowerOffers(offers, { identities, towersOf: (identity) => post.towers(identity), setReach })
   answerStatusOffers(offers, {

@@ -74,6 +74,11 @@ export interface TowerDesk extends AsyncDisposable {
     blob: { readonly id: Uint8Array; readonly writeKey: Uint8Array; readonly bytes: Uint8Array },
     call: MailCall,
   ): Promise<void>
+  /**
+   * Does with a token of a tower in use what costs one.
+   * @throws {AlliumError} `NO_TOWER`, `BAD_TOKEN`, and what the deed says.
+   */
+  spend<T>(tower: TowerAddress, call: MailCall, deed: (token: Uint8Array) => Promise<T>): Promise<T>
   /** Begins to reach every tower; once. */
   start(): Promise<void>
 }
@@ -202,6 +207,24 @@ class Desk implements TowerDesk {
       const put = (token: Uint8Array) => mailbox.putBlob({ ...blob, token }, call)
       await this.#purse.spend(id, { mailbox, invitation, key }, call, put)
     }
+  }
+
+  async spend<T>(
+    { key }: TowerAddress,
+    call: MailCall,
+    deed: (token: Uint8Array) => Promise<T>,
+  ): Promise<T> {
+    const tower = this.#used().find((one) => one.key === key)
+    if (tower === undefined)
+      throw new AlliumError("NO_TOWER", "Cannot pay tower: the identity does not use it")
+    const { mailbox } = await this.#options.line.reach(tower, call)
+    const { id, invitation } = tower
+    const source = {
+      mailbox,
+      invitation,
+      key: (how: MailCall) => this.#options.tokenKey(tower, how),
+    }
+    return this.#purse.spend(id, source, call, deed)
   }
 
   list(): readonly TowerReport[] {

@@ -17,7 +17,7 @@ const RETRY = { firstMs: 1_000, mostMs: 60_000, factor: 2 } as const
 
 /** What pulling needs. */
 export interface PullOptions {
-  readonly queue: QueueRecord
+  readonly queue: Pick<QueueRecord, "receiveId" | "peer">
   readonly mailbox: Mailbox
   /** On our disk when it resolves. */
   readonly take: (peer: string, envelope: Uint8Array) => Promise<unknown>

@@ -7,7 +7,11 @@ import { formatContactUri } from "../../src/identity/contact-uri.ts"
 import type { ContactBook } from "../../src/identity/contacts.ts"
 import type { Identity, IdentityBook } from "../../src/identity/identity.ts"
 import type { Reception } from "../../src/mail/post/post.ts"
-import { type ContactDesk, openContactDesk } from "../../src/router/contact-desk.ts"
+import {
+  type ContactDesk,
+  type ContactDeskOptions,
+  openContactDesk,
+} from "../../src/router/contact-desk.ts"
 import type { ChannelHandler } from "../../src/router/identity-links.ts"
 import type { Links } from "../../src/router/links.ts"
 import type { ArrivedLetter, PluginMail } from "../../src/router/plugin.ts"
@@ -33,6 +37,13 @@ export interface Person {
   readonly deliver: (from: Person, content: Uint8Array) => Promise<Reception>
 }
 
+const nothing = { changes: [], done: () => {} }
+/** Nobody here has a tower. */
+const noDoors = {
+  of: () => ({ drop: () => nothing, canAnswer: () => false, awaits: () => false }),
+  onRequest() {},
+} as unknown as ContactDeskOptions["doors"]
+
 /** Everybody who can be reached. */
 export class FakePeople {
   readonly world = new FakeWorld()
@@ -52,6 +63,7 @@ export class FakePeople {
       identities,
       links,
       letters: mail,
+      doors: noDoors,
       store: store.room("contacts"),
       emit: (event, data) => void events.push({ event, ...data }),
       clock: systemClock,

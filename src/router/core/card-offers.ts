@@ -4,19 +4,28 @@
  * @module
  */
 import { z } from "zod"
+import { AlliumError } from "../../base/errors.ts"
 import { contactQr, formatContactUri } from "../../identity/contact-uri.ts"
 import { type Door, PLAIN_CARD } from "../../identity/doors.ts"
 import type { Identity, IdentityBook } from "../../identity/identity.ts"
+import type { DoorDesk } from "../door-desk.ts"
 import { type Offer, offer } from "../offer.ts"
 import type { OfferBook } from "../offers.ts"
 import { identityField } from "./fields.ts"
 
+/** Until the first tunnels to a tower stand; then the command says so, and it goes on. */
+const HOLD_MS = 120_000
 const labelField = z.string().min(1).max(64).optional()
 const cardShape = z.object({
   identity: z.string(),
   card: z.string(),
   uri: z.string(),
-  state: z.enum(["good", "withdrawn"]),
+  /** `opening`: not at its tower yet. */
+  state: z.enum(["good", "opening", "withdrawn"]),
+  /** Address of the tower it is held at. */
+  tower: z.string().optional(),
+  /** Why it is not there yet. */
+  reason: z.string().optional(),
   qr: z.string().optional(),
 })
 
@@ -30,10 +39,18 @@ const card = offer({
     withdraw: labelField.meta({
       description: "Ignore from now on whoever asks with this card; contacts stay",
     }),
+    tower: z.boolean().default(false).meta({
+      description: "Have it held at your tower: whoever has it can ask while you are away",
+    }),
     qr: z.boolean().default(false).meta({ description: "Draw it as a QR code too" }),
   }),
   output: cardShape,
-  examples: ["contact card", "contact card --qr", "contact card --new fair"],
+  examples: [
+    "contact card",
+    "contact card --qr",
+    "contact card --new fair",
+    "contact card --new fair --tower",
+  ],
   display: { line: "{uri}\n{qr|lines}" },
 })
 
@@ -42,7 +59,7 @@ const cards = offer({
   summary: "List your cards that are good",
   input: z.object({ identity: identityField }),
   output: z.array(cardShape.extend({ created: z.number().optional() })),
-  display: { columns: ["card", "created|time", "uri"], empty: "Every card is withdrawn." },
+  display: { columns: ["card", "state", "created|time", "uri"], empty: "Every card is withdrawn." },
 })
 
 /** Every offer of this file. */
@@ -51,15 +68,33 @@ export const cardOffers: readonly Offer[] = [card, cards]
 /** Gives the offers their runners. */
 export function answerCardOffers(
   book: OfferBook,
-  identities: IdentityBook,
-  onCards: (identity: Identity) => void,
+  parts: {
+    readonly identities: IdentityBook
+    readonly doors: (identity: Identity) => DoorDesk
+    readonly onCards: (identity: Identity) => void
+  },
 ): void {
+  const { identities, onCards } = parts
   const shown = (identity: Identity, { label, id }: Door) => {
     const at = { key: identity.key, address: identity.destination.b32 }
     const uri = formatContactUri({ ...at, ...(id !== undefined && { door: id }) })
     return { identity: identity.name, card: label, uri }
   }
-  book.register(card, async ({ identity: name, label = PLAIN_CARD, withdraw, qr, ...wish }) => {
+  const held = async (identity: Identity, door: Door, { signal }: { signal: AbortSignal }) => {
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(HOLD_MS)])
+    const at = await parts
+      .doors(identity)
+      .hold(door, { signal: limit })
+      .catch((error: unknown) => {
+        if (!limit.aborted || signal.aborted) throw error
+        throw new AlliumError("TIMED_OUT", "Cannot show card: it is not at its tower yet")
+      })
+    const { address } = at.tower
+    const uri = formatContactUri(at)
+    return { identity: identity.name, card: door.label, uri, tower: address }
+  }
+  book.register(card, async (input, call) => {
+    const { identity: name, label = PLAIN_CARD, withdraw, qr, tower, ...wish } = input
     const identity = identities.find(name)
     const doors = identities.doors(identity)
     if (withdraw !== undefined) {
@@ -69,18 +104,33 @@ export function answerCardOffers(
     }
     const made = wish.new === undefined ? doors.find(label) : await doors.make(wish.new)
     if (wish.new !== undefined) onCards(identity)
-    const good = { ...shown(identity, made), state: "good" as const }
+    const isHeld = tower || parts.doors(identity).isAlways
+    const line = isHeld ? await held(identity, made, call) : shown(identity, made)
+    const good = { ...line, state: "good" as const }
     return qr ? { ...good, qr: contactQr(good.uri) } : good
   })
   book.register(cards, async ({ identity: name }) => {
     const identity = identities.find(name)
+    const desk = parts.doors(identity)
+    const created = (door: Door) => (door.created === undefined ? {} : { created: door.created })
     return identities
       .doors(identity)
       .list()
-      .map((door) => ({
-        ...shown(identity, door),
-        state: "good" as const,
-        ...(door.created !== undefined && { created: door.created }),
-      }))
+      .flatMap((door) => [
+        ...(desk.isAlways
+          ? []
+          : [{ ...shown(identity, door), state: "good" as const, ...created(door) }]),
+        ...(desk.isHeld(door) ? [{ ...heldNow(identity, desk, door), ...created(door) }] : []),
+      ])
   })
+}
+
+/** A card at a tower, as it stands. */
+function heldNow(identity: Identity, desk: DoorDesk, door: Door) {
+  const line = { identity: identity.name, card: door.label }
+  const at = desk.placeOf(door)
+  if (at !== undefined)
+    return { ...line, uri: formatContactUri(at), tower: at.tower.address, state: "good" as const }
+  const { fault } = desk
+  return { ...line, uri: "", state: "opening" as const, ...(fault && { reason: fault }) }
 }

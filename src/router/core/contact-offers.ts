@@ -8,6 +8,7 @@ import type { Contact } from "../../identity/contacts.ts"
 import type { Identity, IdentityBook } from "../../identity/identity.ts"
 import type { ContactDesk } from "../contact-desk.ts"
 import { GREETING_CHARACTERS_MAX } from "../contact-wire.ts"
+import type { DoorDesk } from "../door-desk.ts"
 import { WORDS_CHARACTERS_MAX } from "../introduction-letters.ts"
 import type { Links } from "../links.ts"
 import { type Offer, offer } from "../offer.ts"
@@ -28,6 +29,9 @@ const contactShape = z.object({
   greeting: z.string(),
   since: z.number(),
   card: z.string().optional(),
+  /** How a request at their tower stands, and why it is not there yet. */
+  request: z.enum(["trying", "left", "gone"]).optional(),
+  reason: z.string().optional(),
 })
 const one = z.object({ contact: contactField, identity: identityField })
 
@@ -62,7 +66,7 @@ const list = offer({
   input: z.object({ identity: identityField }),
   output: z.array(contactShape),
   display: {
-    columns: ["name", "state", "trust", "introducedBy", "reachable", "greeting"],
+    columns: ["name", "state", "request", "trust", "introducedBy", "reachable", "greeting"],
     empty: "No contacts yet; show your card: allium contact card",
   },
 })
@@ -168,6 +172,7 @@ export function answerContactOffers(
     identities: IdentityBook
     desk: ContactDesk
     links: Links
+    doors: (identity: Identity) => DoorDesk
     /** Told when a card was made or withdrawn. */
     onCards: (identity: Identity) => void
   },
@@ -177,6 +182,7 @@ export function answerContactOffers(
     ...contact,
     ...trustIn(identities.contacts(identity), contact),
     reachable: links.reachable(identity).includes(contact.key),
+    ...requestIn(parts.doors(identity), contact),
   })
   book.register(add, async ({ identity: own, uri, name, greeting, as: ownName }) => {
     const identity = identities.find(own)
@@ -209,6 +215,11 @@ export function answerContactOffers(
     const told = await desk.introduce(identities.find(own), [contact, other], words)
     return { contact: told[0].name, other: told[1].name }
   })
-  answerCardOffers(book, identities, parts.onCards)
+  answerCardOffers(book, parts)
   answerVerifyOffers(book, identities)
+}
+
+function requestIn(doors: DoorDesk, { key }: Contact) {
+  const asking = doors.asking(key)
+  return asking && { request: asking.state, ...(asking.reason && { reason: asking.reason }) }
 }

@@ -1,0 +1,159 @@
+/**
+ * What one identity keeps about doors: its own at towers, with their prekeys, and what is between it and strangers.
+ *
+ * @module
+ */
+import { z } from "zod"
+import { PLAIN_CARD } from "../identity/doors.ts"
+import { placeShape } from "../mail/post/introduction.ts"
+import type { Change, StoreRoom, Table } from "../store/store.ts"
+import { GREETING_CHARACTERS_MAX } from "./contact-wire.ts"
+import { towerAddressShape } from "./tower-book.ts"
+
+const bytes = z.instanceof(Uint8Array)
+const bytesOf = (length: number) => bytes.refine((value) => value.length === length)
+const bundleBytes = bytes.refine((value) => value.length > 0 && value.length <= 4_096)
+
+const doorShape = z.object({
+  /** Door id of the card, or `plain`. */
+  card: z.string(),
+  tower: towerAddressShape,
+  receiveId: bytesOf(32),
+  sendId: bytesOf(32),
+  /** Which prekeys its greeting has; until there are any, nobody is told of it. */
+  greeted: z.string().optional(),
+  /** `ended`: to be removed from the tower. */
+  state: z.enum(["open", "ended"]),
+  /** Since the identity no longer uses the tower; milliseconds since 1970. */
+  leftMs: z.number().optional(),
+})
+/** A door of ours at a tower. Its ids are rights; the send id is public as far as the card is. */
+export type DoorRecord = z.output<typeof doorShape>
+
+const keysShape = z.object({
+  /** Name of the door. */
+  door: z.string(),
+  secret: bytes,
+  bundle: bundleBytes,
+  madeMs: z.number(),
+  retiredMs: z.number().optional(),
+})
+/** Prekeys that a greeting has, or had. */
+export type DoorKeys = z.output<typeof keysShape>
+
+const askedShape = z.object({
+  bundle: bundleBytes,
+  places: z.array(placeShape).max(4),
+})
+/** What somebody who asked at a door of ours told, for the answer. */
+export type AskedRecord = z.output<typeof askedShape>
+
+const askShape = z.object({
+  /** Whom we ask: their identity key, base64url. */
+  key: z.string(),
+  tower: towerAddressShape.extend({ sendId: z.string() }),
+  greeting: z.string().max(GREETING_CHARACTERS_MAX),
+  ownName: z.string().max(64).optional(),
+  /** `trying`: on its way. `left`: lies at their tower. `gone`: the card was withdrawn. */
+  state: z.enum(["trying", "left", "gone"]),
+  /** How often it was left there, and when last; milliseconds since 1970. */
+  leftCount: z.number(),
+  leftMs: z.number(),
+  /** What was sealed and is not known to lie there. */
+  sealed: z.object({ id: bytesOf(16), envelope: bytesOf(4_096) }).optional(),
+})
+/** A request of ours at a door of somebody else. */
+export type AskRecord = z.output<typeof askShape>
+
+const noShape = z.object({
+  /** Whom to tell. */
+  key: z.string(),
+  places: z.array(placeShape).max(4),
+  id: bytesOf(16),
+  envelope: bytesOf(4_096),
+  /** Milliseconds since 1970. */
+  sinceMs: z.number(),
+})
+/** A refusal on its way. */
+export type NoRecord = z.output<typeof noShape>
+
+/** What a backup holds of doors. */
+export const doorsKeptShape: z.ZodType<DoorsAtTowers> = z.strictObject({
+  doors: z.array(doorShape).max(256),
+  keys: z.array(z.tuple([z.string(), keysShape])).max(1_024),
+  held: z.array(z.string()).max(256),
+})
+/** See {@linkcode doorsKeptShape}. */
+export interface DoorsAtTowers {
+  readonly doors: DoorRecord[]
+  readonly keys: [string, DoorKeys][]
+  readonly held: string[]
+}
+
+/** Rows in memory; what a commit changes is on disk first. */
+export interface Rows<T> {
+  readonly rows: ReadonlyMap<string, T>
+  put(key: string, value: T): Edit
+  remove(key: string): Edit
+}
+
+/** A change of the disk, and the same in memory. */
+export interface Edit {
+  readonly change: Change
+  readonly apply: () => void
+}
+
+/** See the module. */
+export interface DoorBook {
+  readonly doors: Rows<DoorRecord>
+  readonly keys: Rows<DoorKeys>
+  /** Requests that came, by name of their envelope: the prekeys they came with. */
+  readonly seen: Rows<string>
+  /** Cards that are to be held at a tower: door id, or `plain`. */
+  readonly held: Rows<boolean>
+  /** By key of who asked. */
+  readonly asked: Rows<AskedRecord>
+  /** By key of whom we ask. */
+  readonly asks: Rows<AskRecord>
+  /** By key of whom we refused. */
+  readonly noes: Rows<NoRecord>
+  commit(...edits: readonly Edit[]): Promise<void>
+}
+
+/** Reads the book of one identity. */
+export async function openDoorsBook(room: StoreRoom): Promise<DoorBook> {
+  return {
+    doors: await openRows(room, "doors", doorShape),
+    keys: await openRows(room, "keys", keysShape),
+    seen: await openRows(room, "seen", z.string()),
+    held: await openRows(room, "held", z.boolean()),
+    asked: await openRows(room, "asked", askedShape),
+    asks: await openRows(room, "asks", askShape),
+    noes: await openRows(room, "noes", noShape),
+    async commit(...edits) {
+      if (edits.length > 0) await room.commit(edits.map(({ change }) => change))
+      for (const { apply } of edits) apply()
+    },
+  }
+}
+
+/** Name of a door: one card has at most one at each tower. */
+export function nameOfDoor({ card, tower }: Pick<DoorRecord, "card" | "tower">): string {
+  return `${card}/${tower.key}`
+}
+
+/** What a card is called here. */
+export function cardOf({ id }: { readonly id?: string }): string {
+  return id ?? PLAIN_CARD
+}
+
+async function openRows<T>(room: StoreRoom, name: string, shape: z.ZodType<T>): Promise<Rows<T>> {
+  const table: Table<T> = room.table(name, shape)
+  const rows = new Map<string, T>()
+  for await (const [key, value] of table.entries()) rows.set(key, value)
+  return {
+    rows,
+    put: (key, value) => ({ change: table.put(key, value), apply: () => rows.set(key, value) }),
+    remove: (key) => ({ change: table.remove(key), apply: () => rows.delete(key) }),
+  }
+}

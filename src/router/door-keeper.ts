@@ -1,0 +1,233 @@
+/**
+ * Keeps the doors of an identity at one tower: makes them, leaves greetings, takes what strangers put, and removes them.
+ *
+ * @module
+ */
+import { Alarm } from "../base/alarm.ts"
+import { openBackoff } from "../base/backoff.ts"
+import type { Clock } from "../base/clock.ts"
+import { isAlliumError, toAlliumError } from "../base/errors.ts"
+import { keepTrying } from "../base/keep-trying.ts"
+import type { Log } from "../base/log.ts"
+import type { Chance, RandomBytes } from "../base/random.ts"
+import { Scope } from "../base/scope.ts"
+import type { EnvelopeCrypto, MailSelf } from "../mail/envelope/crypto.ts"
+import type { Mailbox, MailCall, NewQueue } from "../mail/mailbox/mailbox.ts"
+import { type DoorBook, type DoorRecord, nameOfDoor } from "./door-book.ts"
+import { writeGreeting } from "./door-greeting.ts"
+import { currentKeys, forgetKeys } from "./door-keys.ts"
+import type { TowerLine } from "./tower-line.ts"
+import { pullQueue } from "./tower-pull.ts"
+import type { TowerAddress } from "./tower-uri.ts"
+
+/** A tower that is away is asked about every five minutes. */
+const RETRY = { firstMs: 3_000, mostMs: 300_000, factor: 1.5 } as const
+/** Between two looks whether prekeys are too old, and after a fault of the tower's own. */
+const LOOK_MS = 600_000
+
+/** What a keeper stands on. */
+export interface DoorKeeperOptions {
+  readonly tower: TowerAddress
+  readonly book: DoorBook
+  /** From addresses of its own: who knows the card knows the door, and must not learn which queues are ours. */
+  readonly line: TowerLine
+  readonly self: MailSelf & { readonly key: string }
+  readonly crypto: Pick<EnvelopeCrypto, "makePrekeys">
+  /** Cards that are to have a door here and have none. */
+  readonly missing: () => readonly string[]
+  /** Makes a door with a token. */
+  readonly pay: (
+    call: MailCall,
+    deed: (token: Uint8Array) => Promise<NewQueue>,
+  ) => Promise<NewQueue>
+  /** A signed card that names the tower. */
+  readonly card: () => Promise<string>
+  /** On our disk when it resolves. */
+  readonly take: (door: DoorRecord, envelope: Uint8Array) => Promise<void>
+  readonly clock: Clock
+  readonly chance: Chance
+  readonly random: RandomBytes
+  readonly log: Log
+}
+
+/** See the module; begins at once. */
+export class DoorKeeper implements AsyncDisposable {
+  readonly #options: DoorKeeperOptions
+  readonly #scope = new Scope()
+  readonly #alarm = new Alarm()
+  readonly #ended: Promise<void>
+  #pulling = new Map<string, AbortController>()
+  /** Code of the last failure; `undefined` while all is well. */
+  fault: string | undefined
+
+  constructor(options: DoorKeeperOptions) {
+    this.#options = options
+    this.#ended = this.#run().catch(() => {})
+  }
+
+  /** Cards or towers changed. */
+  ring(): void {
+    this.#alarm.ring()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#scope.close()
+    await this.#ended
+  }
+
+  async #run(): Promise<void> {
+    const { clock, chance, line, tower } = this.#options
+    const { signal } = this.#scope
+    const backoff = openBackoff({ ...RETRY, chance })
+    const attempt = async () => {
+      if (!this.#hasWork()) await this.#alarm.wait({ signal, clock })
+      if (!this.#hasWork()) return "again" as const
+      const { mailbox, lost } = await line.reach(tower, { signal })
+      backoff.reset()
+      await this.#serve(mailbox, lost)
+      return "again" as const
+    }
+    const failed = (error: unknown) => this.#failed("away", error)
+    await keepTrying(attempt, { clock, signal, backoff, alarm: this.#alarm, failed })
+  }
+
+  #hasWork(): boolean {
+    return this.#doors().length > 0 || this.#options.missing().length > 0
+  }
+
+  #doors(): DoorRecord[] {
+    const { book, tower } = this.#options
+    return [...book.doors.rows.values()].filter((door) => door.tower.key === tower.key)
+  }
+
+  async #serve(mailbox: Mailbox, lost: AbortSignal): Promise<void> {
+    const life = new AbortController()
+    const signal = AbortSignal.any([this.#scope.signal, lost, life.signal])
+    this.#pulling = new Map()
+    try {
+      while (!signal.aborted && this.#hasWork()) {
+        await this.#tend(mailbox, { signal })
+        await this.#alarm.wait({ signal, clock: this.#options.clock, atMostMs: LOOK_MS })
+      }
+    } catch (error) {
+      if (!lost.aborted) throw error
+    } finally {
+      life.abort()
+    }
+  }
+
+  /** One door that fails must not keep the others from their strangers. */
+  async #tend(mailbox: Mailbox, call: MailCall): Promise<void> {
+    this.fault = undefined
+    for (const card of this.#options.missing())
+      await this.#careful(call, () => this.#make(card, mailbox, call))
+    for (const door of this.#doors())
+      await this.#careful(call, () => this.#tendOne(door, mailbox, call))
+  }
+
+  async #careful(call: MailCall, deed: () => Promise<void>): Promise<void> {
+    try {
+      await deed()
+    } catch (error) {
+      call.signal.throwIfAborted()
+      this.#failed("door", error)
+    }
+  }
+
+  async #make(card: string, mailbox: Mailbox, call: MailCall): Promise<void> {
+    const { book, pay, tower } = this.#options
+    const made = await pay(call, (token) => mailbox.make({ kind: "door", token }, call))
+    const receiveId = new Uint8Array(made.receiveId)
+    const sendId = new Uint8Array(made.sendId)
+    const { key, address } = tower
+    const door: DoorRecord = { card, tower: { key, address }, receiveId, sendId, state: "open" }
+    await book.commit(book.doors.put(nameOfDoor(door), door))
+  }
+
+  async #tendOne(door: DoorRecord, mailbox: Mailbox, call: MailCall): Promise<void> {
+    if (door.state === "ended") return this.#end(door, mailbox, call)
+    await this.#greet(door, mailbox, call)
+    this.#pull(door, mailbox, call)
+  }
+
+  /** The prekeys are on disk before anybody can use them. */
+  async #greet(door: DoorRecord, mailbox: Mailbox, call: MailCall): Promise<void> {
+    const { book, self, crypto, clock, card, random } = this.#options
+    const name = nameOfDoor(door)
+    const nowMs = clock.now()
+    const { id, keys, edits } = currentKeys(book, name, { crypto, self, nowMs })
+    await book.commit(...edits)
+    if (door.greeted === id) return
+    const { key } = self
+    const { sendId, receiveId } = door
+    const greeting = { bundle: keys.bundle, card: await card() }
+    try {
+      await mailbox.setGreeting(receiveId, writeGreeting({ key, sendId }, greeting, random), call)
+    } catch (error) {
+      if (isAlliumError(error, "NO_QUEUE")) return this.#lost(door)
+      throw error
+    }
+    await this.#change(door, (now) => ({ ...now, greeted: id }))
+  }
+
+  async #end(door: DoorRecord, mailbox: Mailbox, call: MailCall): Promise<void> {
+    this.#pulling.get(nameOfDoor(door))?.abort()
+    await mailbox.remove(door.receiveId, call).catch((error: unknown) => {
+      if (!isAlliumError(error, "NO_QUEUE")) throw error
+    })
+    await this.#forget(door)
+  }
+
+  #pull(door: DoorRecord, mailbox: Mailbox, call: MailCall): void {
+    const name = nameOfDoor(door)
+    if (this.#pulling.has(name)) return
+    const abort = new AbortController()
+    this.#pulling.set(name, abort)
+    const { clock, chance, take } = this.#options
+    void pullQueue({
+      queue: { receiveId: door.receiveId, peer: name },
+      mailbox,
+      take: (_, envelope) => take(door, envelope),
+      signal: AbortSignal.any([call.signal, abort.signal]),
+      failed: (error) => this.#failed("pull", error),
+      ...{ clock, chance },
+    })
+      .then((fate) => (fate === "gone" ? this.#lost(door) : undefined))
+      .catch((error: unknown) => this.#failed("pull", error))
+  }
+
+  /** The tower forgot it: another one is made, with another address. */
+  async #lost(door: DoorRecord): Promise<void> {
+    this.#options.log.warn("door.lost", {})
+    this.#pulling.get(nameOfDoor(door))?.abort()
+    this.#pulling.delete(nameOfDoor(door))
+    await this.#forget(door)
+    this.ring()
+  }
+
+  async #forget(door: DoorRecord): Promise<void> {
+    const { book } = this.#options
+    const name = nameOfDoor(door)
+    if (!isSame(book.doors.rows.get(name), door)) return
+    await book.commit(book.doors.remove(name), ...forgetKeys(book, name))
+    this.#pulling.delete(name)
+  }
+
+  /** Only while it is still that door: the user may have withdrawn the card meanwhile. */
+  async #change(door: DoorRecord, change: (now: DoorRecord) => DoorRecord): Promise<void> {
+    const { book } = this.#options
+    const now = book.doors.rows.get(nameOfDoor(door))
+    if (now !== undefined && isSame(now, door))
+      await book.commit(book.doors.put(nameOfDoor(door), change(now)))
+  }
+
+  #failed(event: string, error: unknown): void {
+    if (this.#scope.signal.aborted) return
+    this.fault = toAlliumError(error).code
+    this.#options.log.debug(`door.${event}`, { code: this.fault })
+  }
+}
+
+function isSame(one: DoorRecord | undefined, other: DoorRecord): boolean {
+  return one !== undefined && Buffer.compare(one.receiveId, other.receiveId) === 0
+}
