@@ -79,7 +79,9 @@ export class MailIdentity implements AsyncDisposable {
   private constructor(options: MailIdentityOptions) {
     this.identity = options.identity
     this.#options = options
-    this.#mailboxes = new ContactMailboxes(options.links, this.#scope.signal)
+    this.#mailboxes = new ContactMailboxes(options.links, this.#scope.signal, (contact) =>
+      this.#wake(contact),
+    )
     this.#putLine = this.#scope.use(this.#line("put", PUT_IDLE_MS))
   }
 
@@ -139,6 +141,10 @@ export class MailIdentity implements AsyncDisposable {
     }
   }
 
+  #wake(contact: Contact): void {
+    for (const peer of devicesOf(contact)) this.#post.wake(peer)
+  }
+
   /** Whether that correspondent may put, and be told of us. */
   readonly admits = (peer: string): boolean =>
     acceptedContact(this.#options.contacts, peer) !== undefined
@@ -191,7 +197,7 @@ export class MailIdentity implements AsyncDisposable {
       ...{ identity: this.identity, room: room.room("doors"), crypto, contacts, cards, card },
       ...{ towers: this.#towers, isReachable, onRequest, clock, chance, random, log },
       post: () => this.#post,
-      doorLine: this.#scope.use(this.#line("door")),
+      openDoorLine: () => this.#line("door"),
       putLine: this.#putLine,
       onAsk: (key) => onAsk(this.identity, key),
     })

@@ -7,6 +7,7 @@
 import { untilAborted } from "../base/abort.ts"
 import type { Clock } from "../base/clock.ts"
 import { AlliumError } from "../base/errors.ts"
+import type { Contact } from "../identity/contacts.ts"
 import type { Channel } from "../link/link.ts"
 import { openMailboxClient } from "../mail/mailbox/client.ts"
 import type { Mailbox, PutAnswer } from "../mail/mailbox/mailbox.ts"
@@ -18,6 +19,10 @@ import type { Links, Pair } from "./links.ts"
 
 /** A link that stands opens a channel at once; longer, and it is as good as lost. */
 const OPEN_MS = 10_000
+/** A link that looks for a new stream for so long is as good as lost. */
+const ADRIFT_MS = 10_000
+/** How often is looked whether it does. */
+const LOOK_MS = 2_000
 
 /** Serves our own mailbox to one contact, until the channel or `signal` ends. */
 export function serveOwnMailbox(
@@ -67,16 +72,34 @@ function refuse(): never {
   throw new AlliumError("MAILBOX_REFUSED", "Cannot do that: this is an identity's own mailbox")
 }
 
+/** A channel that is open, or being opened. */
+interface Held {
+  readonly pair: Pair
+  readonly mailbox: Promise<Mailbox>
+  channel?: Channel
+  /** For how long its link has been without a stream. */
+  adriftMs: number
+}
+
 /** Mailboxes of contacts over links that stand; one channel each, kept while it lasts. */
 export class ContactMailboxes {
   readonly #links: Links
   readonly #signal: AbortSignal
-  readonly #open = new Map<string, Promise<Mailbox>>()
+  readonly #onBack: (contact: Contact) => void
+  readonly #held = new Map<string, Held>()
+  /** Given up while their links looked for a stream. */
+  readonly #missed = new Map<string, Pair>()
 
-  /** @param signal - Closes every channel. */
-  constructor(links: Links, signal: AbortSignal) {
+  /**
+   * @param signal - Closes every channel.
+   * @param onBack - Told when a link that was given up has a stream again.
+   */
+  constructor(links: Links, signal: AbortSignal, onBack: (contact: Contact) => void = () => {}) {
     this.#links = links
     this.#signal = signal
+    this.#onBack = onBack
+    const timer = setInterval(() => this.#look(), LOOK_MS).unref()
+    signal.addEventListener("abort", () => clearInterval(timer), { once: true })
   }
 
   /**
@@ -84,28 +107,33 @@ export class ContactMailboxes {
    * @throws {AlliumError} `PEER_UNREACHABLE` when no link stands.
    */
   reach(pair: Pair, call: { signal: AbortSignal }): Promise<Mailbox> {
-    const { identity, contact } = pair
-    const name = `${identity.key}/${contact.key}`
-    const known = this.#open.get(name)
-    if (known !== undefined) return untilAborted(known, call.signal)
-    if (!this.#links.reachable(identity).includes(contact.key))
-      return Promise.reject(new AlliumError("PEER_UNREACHABLE", "Cannot reach contact: no link"))
-    const opening = this.#openOne(pair, name)
-    this.#open.set(name, opening)
-    opening.catch(() => this.#open.delete(name))
-    return untilAborted(opening, call.signal)
+    const name = nameOf(pair)
+    if (!this.#standing()(pair)) {
+      this.#missed.set(name, pair)
+      return Promise.reject(unreachable())
+    }
+    return untilAborted((this.#held.get(name) ?? this.#hold(pair, name)).mailbox, call.signal)
   }
 
-  async #openOne(pair: Pair, name: string): Promise<Mailbox> {
+  #hold(pair: Pair, name: string): Held {
+    const held: Held = { pair, mailbox: this.#open(pair, name), adriftMs: 0 }
+    this.#held.set(name, held)
+    held.mailbox.catch(() => this.#held.delete(name))
+    return held
+  }
+
+  async #open(pair: Pair, name: string): Promise<Mailbox> {
     const channel = await this.#openChannel(pair)
     const client = openMailboxClient(channel)
     const close = () => void client[Symbol.asyncDispose]()
     this.#signal.addEventListener("abort", close, { once: true })
     channel.on("error", () => {})
     channel.once("close", () => {
-      this.#open.delete(name)
+      this.#held.delete(name)
       this.#signal.removeEventListener("abort", close)
     })
+    const held = this.#held.get(name)
+    if (held !== undefined) held.channel = channel
     return client
   }
 
@@ -121,4 +149,38 @@ export class ContactMailboxes {
       clearTimeout(timer)
     }
   }
+
+  /** What waits on a link without a stream is given up after a while: letters may go by a tower. */
+  #look(): void {
+    const stands = this.#standing()
+    for (const [name, held] of this.#held) {
+      held.adriftMs = stands(held.pair) ? 0 : held.adriftMs + LOOK_MS
+      if (held.adriftMs < ADRIFT_MS) continue
+      this.#missed.set(name, held.pair)
+      held.channel?.destroy(unreachable())
+    }
+    for (const [name, pair] of this.#missed) {
+      if (!stands(pair)) continue
+      this.#missed.delete(name)
+      this.#onBack(pair.contact)
+    }
+  }
+
+  /** Answers for now; the list of an identity is made once. */
+  #standing(): (pair: Pair) => boolean {
+    const lists = new Map<string, ReadonlySet<string>>()
+    return ({ identity, contact }) => {
+      const known = lists.get(identity.key) ?? new Set(this.#links.reachable(identity))
+      lists.set(identity.key, known)
+      return known.has(contact.key)
+    }
+  }
+}
+
+function nameOf({ identity, contact }: Pair): string {
+  return `${identity.key}/${contact.key}`
+}
+
+function unreachable(): AlliumError {
+  return new AlliumError("PEER_UNREACHABLE", "Cannot reach contact: no link")
 }

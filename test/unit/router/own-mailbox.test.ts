@@ -16,12 +16,15 @@ describe("ContactMailboxes", () => {
 
   /** Links on which `open` does as told. */
   function mailboxes(open: (signal: AbortSignal) => ReturnType<Links["open"]>) {
+    const state = { stands: true, backs: 0 }
     const links = {
-      reachable: () => ["them"],
+      reachable: () => (state.stands ? ["them"] : []),
       open: (_: unknown, __: string, { signal }: { signal: AbortSignal }) => open(signal),
     }
     const end = new AbortController()
-    return { boxes: new ContactMailboxes(links as unknown as Links, end.signal), end }
+    const onBack = () => void state.backs++
+    const boxes = new ContactMailboxes(links as unknown as Links, end.signal, onBack)
+    return { boxes, end, state }
   }
 
   it("keeps a channel that opened for as long as the router runs", async () => {
@@ -53,5 +56,41 @@ describe("ContactMailboxes", () => {
       await reaching
       expect(tries).toBe(nth)
     }
+  })
+
+  it("gives up what waits on a link without a stream after 10 s, and tells when the link is back", async () => {
+    const [near, far] = joinChannels(MAILBOX_PROTOCOL, new FakeWorld())
+    far.on("error", () => {})
+    const { boxes, end, state } = mailboxes(async () => near)
+    const item = { sendId: new Uint8Array(32), id: new Uint8Array(16) }
+    const mailbox = await boxes.reach(pair, call)
+    const waiting = mailbox.put({ ...item, envelope: new Uint8Array(4_096) }, call)
+    const lost = expect(waiting).rejects.toThrow()
+    state.stands = false
+    await vi.advanceTimersByTimeAsync(6_000)
+    await expect(boxes.reach(pair, call)).rejects.toMatchObject({ code: "PEER_UNREACHABLE" })
+    expect(near.destroyed).toBe(false)
+    await vi.advanceTimersByTimeAsync(6_000)
+    await lost
+    expect(near.destroyed).toBe(true)
+    expect(state.backs).toBe(0)
+    state.stands = true
+    await vi.advanceTimersByTimeAsync(4_000)
+    expect(state.backs).toBe(1)
+    end.abort()
+  })
+
+  it("keeps a channel over a short loss of the stream", async () => {
+    const [near] = joinChannels(MAILBOX_PROTOCOL, new FakeWorld())
+    const { boxes, end, state } = mailboxes(async () => near)
+    const mailbox = await boxes.reach(pair, call)
+    for (let losses = 0; losses < 5; losses++) {
+      state.stands = false
+      await vi.advanceTimersByTimeAsync(8_000)
+      state.stands = true
+      await vi.advanceTimersByTimeAsync(4_000)
+    }
+    expect(await boxes.reach(pair, call)).toBe(mailbox)
+    end.abort()
   })
 })
