@@ -345,12 +345,13 @@ class Desk implements ContactDesk {
   ): Promise<void> {
     const { identities, doors, clock } = this.#options
     const { key } = contact
+    const nowMs = clock.now()
     const book = identities.contacts(identity)
     const before = book.byKey(key)?.state
     const ask = doors.of(identity).drop(key, { keepAsked: true })
     const after = await (answer.kind === "refused"
       ? book.receiveRefusal(key, ask.changes)
-      : this.#acceptedBy(book, await readCard(answer.card, { key, nowMs: clock.now() }), ask))
+      : this.#acceptedBy(book, await readCard(answer.card, { key, nowMs }).catch(badAnswer), ask))
     ask.done()
     if (after !== undefined && after.state !== before) this.#changed(identity, after)
   }
@@ -410,6 +411,11 @@ function isStranger(contact: Contact | undefined): boolean {
 function droppedWhenFull(error: unknown): undefined {
   if (isAlliumError(error, "TOO_MANY_CONTACTS")) return undefined
   throw error
+}
+
+/** It would come again and again. */
+function badAnswer(cause: unknown): never {
+  throw new AlliumError("BAD_RECORD", "Cannot take answer: its card does not hold", { cause })
 }
 
 /** The members that are there. */

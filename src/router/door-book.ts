@@ -4,6 +4,7 @@
  * @module
  */
 import { z } from "zod"
+import { Turns } from "../base/turns.ts"
 import { PLAIN_CARD } from "../identity/doors.ts"
 import { placeShape } from "../mail/post/introduction.ts"
 import type { Change, StoreRoom, Table } from "../store/store.ts"
@@ -77,16 +78,14 @@ const noShape = z.object({
 /** A refusal on its way. */
 export type NoRecord = z.output<typeof noShape>
 
-/** What a backup holds of doors. */
+/** What a backup holds of doors: no prekeys, so new ones are made, and who asked with old ones asks again. */
 export const doorsKeptShape: z.ZodType<DoorsAtTowers> = z.strictObject({
-  doors: z.array(doorShape).max(256),
-  keys: z.array(z.tuple([z.string(), keysShape])).max(1_024),
+  doors: z.array(doorShape.omit({ greeted: true })).max(256),
   held: z.array(z.string()).max(256),
 })
 /** See {@linkcode doorsKeptShape}. */
 export interface DoorsAtTowers {
-  readonly doors: DoorRecord[]
-  readonly keys: [string, DoorKeys][]
+  readonly doors: Omit<DoorRecord, "greeted">[]
   readonly held: string[]
 }
 
@@ -118,22 +117,41 @@ export interface DoorBook {
   /** By key of whom we refused. */
   readonly noes: Rows<NoRecord>
   commit(...edits: readonly Edit[]): Promise<void>
+  /**
+   * One after another, so that no change of a door undoes another. Nothing happens when it is gone, or `change` returns
+   * `undefined`; `gone` takes it out, together with `also`.
+   */
+  changeDoor(
+    name: string,
+    change: (now: DoorRecord) => DoorRecord | "gone" | undefined,
+    also?: () => readonly Edit[],
+  ): Promise<void>
 }
 
 /** Reads the book of one identity. */
 export async function openDoorsBook(room: StoreRoom): Promise<DoorBook> {
+  const doors = await openRows(room, "doors", doorShape)
+  const turns = new Turns()
+  const commit = async (...edits: readonly Edit[]) => {
+    if (edits.length > 0) await room.commit(edits.map(({ change }) => change))
+    for (const { apply } of edits) apply()
+  }
   return {
-    doors: await openRows(room, "doors", doorShape),
+    doors,
     keys: await openRows(room, "keys", keysShape),
     seen: await openRows(room, "seen", z.string()),
     held: await openRows(room, "held", z.boolean()),
     asked: await openRows(room, "asked", askedShape),
     asks: await openRows(room, "asks", askShape),
     noes: await openRows(room, "noes", noShape),
-    async commit(...edits) {
-      if (edits.length > 0) await room.commit(edits.map(({ change }) => change))
-      for (const { apply } of edits) apply()
-    },
+    commit,
+    changeDoor: (name, change, also = () => []) =>
+      turns.take(async () => {
+        const now = doors.rows.get(name)
+        const next = now && change(now)
+        if (next === "gone") await commit(doors.remove(name), ...also())
+        else if (next !== undefined) await commit(doors.put(name, next))
+      }),
   }
 }
 

@@ -123,10 +123,10 @@ export interface DoorDeskOptions {
   /** A signed card. */
   readonly card: (what: { name?: string; door?: string }) => Promise<string>
   readonly towers: Pick<TowerDesk, "used" | "spend">
-  readonly post: () => Pick<Post, "introduce" | "meet" | "send">
+  readonly post: () => Pick<Post, "introduce" | "meet" | "send" | "knows" | "beginAnew">
   readonly isReachable: () => boolean
   /** For our own doors: from addresses that nothing else comes from. */
-  readonly doorLine: TowerLine
+  readonly openDoorLine: () => TowerLine
   /** For doors and queues of others. */
   readonly putLine: TowerLine
   /** Enters who asks; says what they are to us then. */
@@ -278,18 +278,15 @@ class Desk implements DoorDesk {
   }
 
   keep(): DoorsAtTowers {
-    const { doors, keys, held } = this.#book
-    return { doors: [...doors.rows.values()], keys: [...keys.rows], held: [...held.rows.keys()] }
+    const { doors, held } = this.#book
+    const plain = ({ greeted: _, ...door }: DoorRecord) => door
+    return { doors: [...doors.rows.values()].map(plain), held: [...held.rows.keys()] }
   }
 
-  async bring({ doors, keys, held }: DoorsAtTowers): Promise<void> {
+  async bring({ doors, held }: DoorsAtTowers): Promise<void> {
     const fresh = doors.filter((door) => !this.#book.doors.rows.has(nameOfDoor(door)))
-    const names = new Set(fresh.map(nameOfDoor))
     await this.#book.commit(
       ...fresh.map((door) => this.#book.doors.put(nameOfDoor(door), door)),
-      ...keys
-        .filter(([, { door }]) => names.has(door))
-        .map(([id, one]) => this.#book.keys.put(id, one)),
       ...held.map((card) => this.#book.held.put(card, true)),
     )
     this.changed()
@@ -379,7 +376,10 @@ class Desk implements DoorDesk {
     if (asked === undefined || contacts.byKey(key)?.state !== "accepted") return
     const [peer = ""] = devicesOf({ key })
     const post = this.#options.post()
+    // They asked though they were a contact: they know nothing of us any more.
+    const isAgain = post.knows(peer)
     await post.meet(peer, asked)
+    if (isAgain) await post.beginAnew(peer)
     const content = writeYes(await card({}))
     const name = Buffer.from(random(16)).toString("hex")
     const edit = this.#book.asked.remove(key)
@@ -425,31 +425,40 @@ class Desk implements DoorDesk {
     const { cards, clock, towers } = this.#options
     const good = new Set(cards.list().map(cardOf))
     const nowMs = clock.now()
-    for (const door of this.#book.doors.rows.values()) {
-      const leftMs = this.#isUsed(door.tower) ? undefined : (door.leftMs ?? nowMs)
-      const isOver = leftMs !== undefined && nowMs - leftMs > LEFT_GRACE_MS
-      const state = isOver || !good.has(door.card) ? "ended" : door.state
-      if (state === door.state && leftMs === door.leftMs) continue
-      const { leftMs: _, ...rest } = door
-      const next = { ...rest, state, ...(leftMs !== undefined && { leftMs }) }
-      await this.#book.commit(this.#book.doors.put(nameOfDoor(door), next))
-    }
-    for (const card of this.#book.held.rows.keys())
-      if (!good.has(card)) await this.#book.commit(this.#book.held.remove(card))
+    const { doors, held } = this.#book
+    for (const name of doors.rows.keys())
+      await this.#book.changeDoor(name, (door) => this.#asOf(nowMs, door, good))
+    // A card that was given away is held as long as it is good, whatever the identity is later.
+    const more = this.isAlways ? [...good].filter((card) => !held.rows.has(card)) : []
+    const less = [...held.rows.keys()].filter((card) => !good.has(card))
+    await this.#book.commit(
+      ...more.map((card) => held.put(card, true)),
+      ...less.map((card) => held.remove(card)),
+    )
     const all = [...towers.used(), ...[...this.#book.doors.rows.values()].map(({ tower }) => tower)]
     for (const tower of all) this.#keep(tower)
     for (const keeper of this.#keepers.values()) keeper.ring()
   }
 
+  /** `undefined` when a door stays as it is. */
+  #asOf(nowMs: number, door: DoorRecord, good: ReadonlySet<string>): DoorRecord | undefined {
+    const { leftMs: before, ...rest } = door
+    const leftMs = this.#isUsed(door.tower) ? undefined : (before ?? nowMs)
+    const isOver = leftMs !== undefined && nowMs - leftMs > LEFT_GRACE_MS
+    const state = isOver || !good.has(door.card) ? "ended" : door.state
+    if (state === door.state && leftMs === before) return undefined
+    return { ...rest, state, ...(leftMs !== undefined && { leftMs }) }
+  }
+
   #keep(tower: TowerAddress): void {
     if (this.#keepers.has(tower.key) || this.#scope.signal.aborted) return
-    const { identity, doorLine, card, towers } = this.#options
+    const { identity, openDoorLine, card, towers } = this.#options
     const { key, address } = tower
     const keeper = new DoorKeeper({
       ...this.#tools(),
       tower: { key, address },
       book: this.#book,
-      line: doorLine,
+      openLine: openDoorLine,
       self: identity,
       missing: () => this.#missing(tower),
       pay: (call, deed) => towers.spend(tower, call, deed),

@@ -30,7 +30,7 @@ export interface DoorKeeperOptions {
   readonly tower: TowerAddress
   readonly book: DoorBook
   /** From addresses of its own: who knows the card knows the door, and must not learn which queues are ours. */
-  readonly line: TowerLine
+  readonly openLine: () => TowerLine
   readonly self: MailSelf & { readonly key: string }
   readonly crypto: Pick<EnvelopeCrypto, "makePrekeys">
   /** Cards that are to have a door here and have none. */
@@ -76,16 +76,25 @@ export class DoorKeeper implements AsyncDisposable {
   }
 
   async #run(): Promise<void> {
-    const { clock, chance, line, tower } = this.#options
+    const { clock, openLine } = this.#options
+    const { signal } = this.#scope
+    while (!signal.aborted) {
+      while (!this.#hasWork()) await this.#alarm.wait({ signal, clock })
+      await using line = openLine() // ends, with its address, when there are no doors any more
+      await this.#keep(line)
+    }
+  }
+
+  async #keep(line: TowerLine): Promise<void> {
+    const { clock, chance, tower } = this.#options
     const { signal } = this.#scope
     const backoff = openBackoff({ ...RETRY, chance })
     const attempt = async () => {
-      if (!this.#hasWork()) await this.#alarm.wait({ signal, clock })
-      if (!this.#hasWork()) return "again" as const
+      if (!this.#hasWork()) return "done" as const
       const { mailbox, lost } = await line.reach(tower, { signal })
       backoff.reset()
       await this.#serve(mailbox, lost)
-      return "again" as const
+      return this.#hasWork() ? ("again" as const) : ("done" as const)
     }
     const failed = (error: unknown) => this.#failed("away", error)
     await keepTrying(attempt, { clock, signal, backoff, alarm: this.#alarm, failed })
@@ -208,17 +217,16 @@ export class DoorKeeper implements AsyncDisposable {
   async #forget(door: DoorRecord): Promise<void> {
     const { book } = this.#options
     const name = nameOfDoor(door)
-    if (!isSame(book.doors.rows.get(name), door)) return
-    await book.commit(book.doors.remove(name), ...forgetKeys(book, name))
+    const change = (now: DoorRecord) => (isSame(now, door) ? ("gone" as const) : undefined)
+    await book.changeDoor(name, change, () => forgetKeys(book, name))
     this.#pulling.delete(name)
   }
 
   /** Only while it is still that door: the user may have withdrawn the card meanwhile. */
   async #change(door: DoorRecord, change: (now: DoorRecord) => DoorRecord): Promise<void> {
-    const { book } = this.#options
-    const now = book.doors.rows.get(nameOfDoor(door))
-    if (now !== undefined && isSame(now, door))
-      await book.commit(book.doors.put(nameOfDoor(door), change(now)))
+    await this.#options.book.changeDoor(nameOfDoor(door), (now) =>
+      isSame(now, door) ? change(now) : undefined,
+    )
   }
 
   #failed(event: string, error: unknown): void {
@@ -228,6 +236,6 @@ export class DoorKeeper implements AsyncDisposable {
   }
 }
 
-function isSame(one: DoorRecord | undefined, other: DoorRecord): boolean {
-  return one !== undefined && Buffer.compare(one.receiveId, other.receiveId) === 0
+function isSame(one: DoorRecord, other: DoorRecord): boolean {
+  return Buffer.compare(one.receiveId, other.receiveId) === 0
 }

@@ -158,6 +158,10 @@ class OpenPost implements Post {
     })
   }
 
+  beginAnew(peer: string): Promise<void> {
+    return this.#use(peer, async ({ courier }) => courier.beginAnew())
+  }
+
   async placesChanged(): Promise<void> {
     for (const peer of this.#known)
       await this.#use(peer, async ({ it, courier }) => {
