@@ -81,15 +81,18 @@ export async function openMailWorld(): Promise<MailWorld> {
   }
 }
 
+/** Whoever can be asked. */
+type Asked = Pick<MailRouter, "ask" | "until">
+
 /** Makes the identities of two routers contacts of each other. */
 export async function makeContacts(
-  left: MailRouter,
-  right: MailRouter,
+  left: Asked,
+  right: Asked,
   names: { left: string; right: string },
 ): Promise<void> {
   const { uri } = await right.ask<{ uri: string }>("contact card", { identity: names.right })
   await left.ask("contact add", { uri, name: names.right, as: names.left, identity: names.left })
-  const list = (who: MailRouter, identity: string, state: string) =>
+  const list = (who: Asked, identity: string, state: string) =>
     who.until<{ state: string }[]>("contact list", { identity }, (all) =>
       all.some((one) => one.state === state),
     )
