@@ -16,6 +16,7 @@ const benches: Record<string, () => Promise<{ bench: Bench }>> = {
   envelopes: () => import("./envelopes.ts"),
   tower: () => import("./tower.ts"),
   messages: () => import("./messages.ts"),
+  letters: () => import("./letters.ts"),
 }
 
 const asked = process.argv.slice(2)
