@@ -10,6 +10,7 @@ import { writeBytes, writeTime } from "./quantity.ts"
 import { alignColumns } from "./table.ts"
 
 const PLACE = /\{([\w.]+(?:\|\w+)?)\}/g
+const ISO_TIME = /^\d{4}-\d\d-\d\dT[\d:.]{5,12}Z$/
 
 /**
  * Lines of a document: by `display.line`; as a table when it is a list; else `field: value`.
@@ -24,7 +25,8 @@ export function writeDocument(
   if (Array.isArray(document)) return writeList(document, display, bold)
   if (document === null || document === undefined) return []
   if (display.line !== undefined) return fill(display.line, document)
-  if (display.columns !== undefined) return [writeRow(document, display.columns).join("  ")]
+  if (display.columns !== undefined)
+    return [writeRow(document, display.columns).filter(Boolean).join("  ")]
   if (typeof document !== "object") return [writeValue(document)]
   return writeFields(document, bold)
 }
@@ -61,9 +63,19 @@ function writeList(
   const columns = display.columns ?? columnsOf(documents)
   if (columns.length === 0) return documents.map((document) => writeValue(document))
   const head = columns.map((column) => printable(column.split("|")[0] ?? ""))
-  const rows = documents.map((document) => writeRow(document, columns))
-  const [first = "", ...rest] = alignColumns([head, ...rows])
+  const rows = withoutEmptyColumns([
+    head,
+    ...documents.map((document) => writeRow(document, columns)),
+  ])
+  const [first = "", ...rest] = alignColumns(rows)
   return [bold(first), ...rest]
+}
+
+/** Without the columns that hold nothing below their head; all of them when none holds anything. */
+function withoutEmptyColumns(rows: readonly (readonly string[])[]): (readonly string[])[] {
+  const isUsed = (_: string, place: number) => rows.slice(1).some((row) => row[place] !== "")
+  const used = rows.map((row) => row.filter(isUsed))
+  return used[0]?.length === 0 ? [...rows] : used
 }
 
 function columnsOf(documents: readonly unknown[]): string[] {
@@ -96,11 +108,13 @@ function place(document: unknown, where: string): string {
   return writeValue(value, format)
 }
 
-/** Formats: `bytes`, `time` (of milliseconds since 1970), `lines` (a text of several lines, or a list of texts). */
+/** Formats: `bytes`, `time` (of milliseconds since 1970, or ISO 8601), `lines` (a text of several lines, or a list of texts). */
 function writeValue(value: unknown, format?: string): string {
   if (value === undefined || value === null) return ""
   if (format === "bytes" && typeof value === "number") return writeBytes(value)
   if (format === "time" && typeof value === "number") return writeTime(value)
+  if (format === "time" && typeof value === "string" && ISO_TIME.test(value))
+    return writeTime(Date.parse(value))
   if (format === "lines") return linesOf(value).map(printable).join("\n")
   if (typeof value === "string") return printable(value)
   if (Array.isArray(value) && value.every((item) => typeof item !== "object"))

@@ -20,11 +20,11 @@ export interface FieldMeta {
 export interface Display {
   /**
    * Sentence with `{field}` places, for one document: `Sent {id} to {contact}.` A place may name a format:
-   * `{size|bytes}`, `{at|time}` (milliseconds since 1970), `{qr|lines}` (a text of several lines, or a list
+   * `{size|bytes}`, `{at|time}` (milliseconds since 1970, or ISO 8601), `{qr|lines}` (a text of several lines, or a list
    * of texts; elsewhere a line end is written out as `\n`). A line with nothing but an empty place is left out.
    */
   readonly line?: string
-  /** Columns of the table, for a list or stream of documents: fields, with a format if need be. */
+  /** Columns of the table, for a list or stream of documents: fields, with a format if need be. Empty ones are left out. */
   readonly columns?: readonly string[]
   /** What to print for an empty list. */
   readonly empty?: string
