@@ -117,6 +117,10 @@ export interface DoorBook {
   /** By key of whom we refused. */
   readonly noes: Rows<NoRecord>
   commit(...edits: readonly Edit[]): Promise<void>
+  /** Adds a door, unless there is one of that name. */
+  addDoor(door: DoorRecord): Promise<boolean>
+  /** Doors and cards of a backup, in place of those of the same name. */
+  bring(kept: DoorsAtTowers): Promise<void>
   /**
    * One after another, so that no change of a door undoes another. Nothing happens when it is gone, or `change` returns
    * `undefined`; `gone` takes it out, together with `also`.
@@ -131,6 +135,7 @@ export interface DoorBook {
 /** Reads the book of one identity. */
 export async function openDoorsBook(room: StoreRoom): Promise<DoorBook> {
   const doors = await openRows(room, "doors", doorShape)
+  const held = await openRows(room, "held", z.boolean())
   const turns = new Turns()
   const commit = async (...edits: readonly Edit[]) => {
     if (edits.length > 0) await room.commit(edits.map(({ change }) => change))
@@ -140,11 +145,24 @@ export async function openDoorsBook(room: StoreRoom): Promise<DoorBook> {
     doors,
     keys: await openRows(room, "keys", keysShape),
     seen: await openRows(room, "seen", z.string()),
-    held: await openRows(room, "held", z.boolean()),
+    held,
     asked: await openRows(room, "asked", askedShape),
     asks: await openRows(room, "asks", askShape),
     noes: await openRows(room, "noes", noShape),
     commit,
+    addDoor: (door) =>
+      turns.take(async () => {
+        const isNew = !doors.rows.has(nameOfDoor(door))
+        if (isNew) await commit(doors.put(nameOfDoor(door), door))
+        return isNew
+      }),
+    bring: (kept) =>
+      turns.take(() =>
+        commit(
+          ...kept.doors.map((door) => doors.put(nameOfDoor(door), door)),
+          ...kept.held.map((card) => held.put(card, true)),
+        ),
+      ),
     changeDoor: (name, change, also = () => []) =>
       turns.take(async () => {
         const now = doors.rows.get(name)

@@ -109,7 +109,7 @@ export interface DoorDesk extends AsyncDisposable {
   drop(key: string, how?: { readonly keepAsked: boolean }): Deed
   /** For a backup. */
   keep(): DoorsAtTowers
-  /** Takes up doors of a backup. */
+  /** Takes up doors of a backup, in place of those there are: their addresses were given away. */
   bring(kept: DoorsAtTowers): Promise<void>
 }
 
@@ -283,12 +283,8 @@ class Desk implements DoorDesk {
     return { doors: [...doors.rows.values()].map(plain), held: [...held.rows.keys()] }
   }
 
-  async bring({ doors, held }: DoorsAtTowers): Promise<void> {
-    const fresh = doors.filter((door) => !this.#book.doors.rows.has(nameOfDoor(door)))
-    await this.#book.commit(
-      ...fresh.map((door) => this.#book.doors.put(nameOfDoor(door), door)),
-      ...held.map((card) => this.#book.held.put(card, true)),
-    )
+  async bring(kept: DoorsAtTowers): Promise<void> {
+    await this.#book.bring(kept)
     this.changed()
   }
 

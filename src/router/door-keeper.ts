@@ -150,7 +150,8 @@ export class DoorKeeper implements AsyncDisposable {
     const sendId = new Uint8Array(made.sendId)
     const { key, address } = tower
     const door: DoorRecord = { card, tower: { key, address }, receiveId, sendId, state: "open" }
-    await book.commit(book.doors.put(nameOfDoor(door), door))
+    // A backup may have come back meanwhile.
+    if (!(await book.addDoor(door))) await mailbox.remove(receiveId, call)
   }
 
   async #tendOne(door: DoorRecord, mailbox: Mailbox, call: MailCall): Promise<void> {
@@ -180,7 +181,7 @@ export class DoorKeeper implements AsyncDisposable {
   }
 
   async #end(door: DoorRecord, mailbox: Mailbox, call: MailCall): Promise<void> {
-    this.#pulling.get(nameOfDoor(door))?.abort()
+    this.#pulling.get(idOf(door))?.abort()
     await mailbox.remove(door.receiveId, call).catch((error: unknown) => {
       if (!isAlliumError(error, "NO_QUEUE")) throw error
     })
@@ -189,9 +190,9 @@ export class DoorKeeper implements AsyncDisposable {
 
   #pull(door: DoorRecord, mailbox: Mailbox, call: MailCall): void {
     const name = nameOfDoor(door)
-    if (this.#pulling.has(name)) return
+    if (this.#pulling.has(idOf(door))) return
     const abort = new AbortController()
-    this.#pulling.set(name, abort)
+    this.#pulling.set(idOf(door), abort)
     const { clock, chance, take } = this.#options
     void pullQueue({
       queue: { receiveId: door.receiveId, peer: name },
@@ -208,8 +209,7 @@ export class DoorKeeper implements AsyncDisposable {
   /** The tower forgot it: another one is made, with another address. */
   async #lost(door: DoorRecord): Promise<void> {
     this.#options.log.warn("door.lost", {})
-    this.#pulling.get(nameOfDoor(door))?.abort()
-    this.#pulling.delete(nameOfDoor(door))
+    this.#pulling.get(idOf(door))?.abort()
     await this.#forget(door)
     this.ring()
   }
@@ -219,7 +219,7 @@ export class DoorKeeper implements AsyncDisposable {
     const name = nameOfDoor(door)
     const change = (now: DoorRecord) => (isSame(now, door) ? ("gone" as const) : undefined)
     await book.changeDoor(name, change, () => forgetKeys(book, name))
-    this.#pulling.delete(name)
+    this.#pulling.delete(idOf(door))
   }
 
   /** Only while it is still that door: the user may have withdrawn the card meanwhile. */
@@ -234,6 +234,10 @@ export class DoorKeeper implements AsyncDisposable {
     this.fault = toAlliumError(error).code
     this.#options.log.debug(`door.${event}`, { code: this.fault })
   }
+}
+
+function idOf({ receiveId }: DoorRecord): string {
+  return Buffer.from(receiveId).toString("hex")
 }
 
 function isSame(one: DoorRecord, other: DoorRecord): boolean {
