@@ -1,0 +1,245 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { DoorPerson, DoorWorld } from "../../support/door-people.ts"
+import { fuzzRuns } from "../../support/fuzz.ts"
+
+const words = { name: "ann", greeting: "hello", ownName: "bob" }
+const DAY_MS = 86_400_000
+
+/** An owner of a door and a stranger, and what dies in the end. */
+class Story {
+  readonly at: DoorWorld
+  readonly ann: DoorPerson
+  readonly bob: DoorPerson
+
+  private constructor(at: DoorWorld) {
+    this.at = at
+    this.ann = new DoorPerson(at, 1)
+    this.bob = new DoorPerson(at, 2)
+  }
+
+  static async open(): Promise<Story> {
+    const story = new Story(await DoorWorld.open())
+    await story.ann.start()
+    await story.bob.start()
+    return story
+  }
+
+  async close(): Promise<void> {
+    for (const one of [this.ann, this.bob]) if (one.lives) await one.stop()
+    await this.at.tower[Symbol.asyncDispose]()
+  }
+
+  async ask(label?: string): Promise<void> {
+    await this.bob.desk.request(this.bob.identity, await this.ann.uri(label), words)
+  }
+
+  askedAt = () => this.ann.standing(this.bob) === "asking"
+}
+
+describe("DoorDesk", () => {
+  let story: Story
+  beforeEach(async () => {
+    story = await Story.open()
+  })
+  afterEach(() => story.close())
+
+  it("brings who asks to the owner, and keeps the door's address over a restart", async () => {
+    const { ann, bob, at } = story
+    const uri = await ann.uri()
+    await story.ask()
+    await at.until(story.askedAt)
+    expect(ann.contacts.find("bob")).toMatchObject({ greeting: "hello", key: bob.key })
+    expect(bob.doors.asking(ann.key)).toEqual({ state: "left" })
+    await ann.stop()
+    await ann.start()
+    expect(await ann.uri()).toBe(uri)
+  })
+
+  it("says why a request is not there yet, and brings it when the tower is back", async () => {
+    const { ann, bob, at } = story
+    const uri = await ann.uri()
+    at.isUp = false
+    await bob.desk.request(bob.identity, uri, words)
+    await at.world.pass(1_000)
+    expect(bob.doors.asking(ann.key)).toEqual({ state: "trying", reason: "PEER_UNREACHABLE" })
+    at.isUp = true
+    await at.until(story.askedAt)
+  })
+
+  it("tells who was accepted, and meets them, once", async () => {
+    const { ann, bob, at } = story
+    await story.ask()
+    await at.until(story.askedAt)
+    await ann.desk.accept(ann.identity, "bob")
+    await at.until(() => ann.letters.length > 0)
+    expect(ann.letters).toEqual([`${bob.key}.0`])
+    expect(ann.met).toEqual([`${bob.key}.0`])
+    await ann.stop()
+    await ann.start()
+    await at.world.pass(60_000)
+    expect(ann.letters).toHaveLength(1)
+  })
+
+  it("leaves a request again that nobody answers: after a day, three, and nine, and no more", async () => {
+    const { ann, at } = story
+    await story.ask()
+    await at.until(story.askedAt)
+    await ann.stop()
+    const waiting = () => at.tower.report().envelopes
+    for (const [days, envelopes] of [
+      [0.9, 0],
+      [0.2, 1],
+      [3, 2],
+      [9, 3],
+    ] as const) {
+      await at.world.pass(days * DAY_MS)
+      await at.until(() => waiting() === envelopes)
+    }
+    await at.world.pass(10 * DAY_MS)
+    expect(waiting()).toBe(3)
+  }, 20_000)
+
+  it("asks no more when the contact was removed, or blocked", async () => {
+    const { ann, bob, at } = story
+    const uri = await ann.uri()
+    at.isUp = false
+    await bob.desk.request(bob.identity, uri, words)
+    await bob.desk.block(bob.identity, "ann")
+    expect(bob.doors.asking(ann.key)).toBeUndefined()
+    await bob.desk.remove(bob.identity, "ann")
+    at.isUp = true
+    await at.world.pass(DAY_MS)
+    expect(ann.contacts.list()).toEqual([])
+  })
+
+  it("ignores who is blocked, who has a card that was withdrawn, and what nothing opens", async () => {
+    const { ann, bob, at } = story
+    await ann.cards.make("fair")
+    ann.doors.changed()
+    const fair = await ann.uri("fair")
+    await ann.uri()
+    await story.ask()
+    await at.until(story.askedAt)
+    await ann.desk.block(ann.identity, "bob")
+    await bob.desk.request(bob.identity, fair, words)
+    await at.until(() => bob.doors.asking(ann.key)?.state === "left")
+    await at.until(() => at.tower.report().envelopes === 0)
+    expect(ann.standing(bob)).toBe("blocked")
+    await ann.cards.withdraw("fair")
+    ann.doors.changed()
+    await at.until(() => at.tower.report().queues === 2) // and Bob has one
+    await bob.desk.request(bob.identity, fair, words)
+    await at.until(() => bob.doors.asking(ann.key)?.state === "gone")
+    expect(bob.standing(ann)).toBe("requested")
+  })
+
+  it("has a door again when a backup comes back, at the same address, with other prekeys", async () => {
+    const { ann, bob, at } = story
+    const uri = await ann.uri()
+    await ann.stop()
+    await story.bob.desk.request(bob.identity, uri, words)
+    await at.until(() => at.tower.report().envelopes === 1)
+    const kept = ann.doors.keep()
+    const again = new DoorPerson(at, 1)
+    await again.start()
+    await again.doors.bring(kept)
+    expect(await again.uri()).toBe(uri)
+    await at.until(() => at.tower.report().envelopes === 0)
+    expect(again.contacts.list()).toEqual([]) // sealed for prekeys that are lost
+    await at.world.pass(1.1 * DAY_MS)
+    await at.until(() => again.standing(bob) === "asking")
+    await again.stop()
+  }, 20_000)
+
+  it("renews prekeys each month, and opens what was sealed for the ones before", async () => {
+    const { ann, bob, at } = story
+    const uri = await ann.uri()
+    at.isUp = false
+    const put = at.tower.put.bind(at.tower)
+    at.isUp = true
+    // Bob's envelope is sealed today and put in a month.
+    let held = true
+    at.tower.put = async (item, call) => (held ? { kind: "full" } : put(item, call))
+    await bob.desk.request(bob.identity, uri, words)
+    await at.world.pass(10_000)
+    for (let day = 0; day < 31; day++) await at.world.pass(DAY_MS)
+    held = false
+    await at.until(story.askedAt)
+    at.tower.put = put
+  }, 60_000)
+})
+
+type Who = "ann" | "bob"
+interface Crash {
+  readonly who: Who
+  readonly commit: number
+  readonly moment: "before" | "after"
+}
+
+/** Bob asks, Ann decides; whoever dies is started again, and does again what is not on their disk. */
+async function tell(decision: "accept" | "refuse", crash?: Crash): Promise<Record<Who, number>> {
+  const story = await Story.open()
+  const { ann, bob, at } = story
+  const uri = await ann.uri()
+  const before = { ann: ann.disk.commitCount, bob: bob.disk.commitCount }
+  if (crash) {
+    const { who, commit, moment } = crash
+    story[who].disk.crashAt = { commit: before[who] + commit, moment }
+  }
+  const act = (deed: Promise<unknown>) => void deed.catch(() => {})
+  const ask = () => act(bob.desk.request(bob.identity, uri, words))
+  let decide = () => {}
+  /** A person who sees that it is not there says it again. */
+  const revive = async () => {
+    for (const one of [ann, bob]) {
+      if (one.lives) continue
+      await one.start()
+      if (one === bob && bob.standing(ann) === undefined) ask()
+      if (one === ann && story.askedAt()) decide()
+    }
+  }
+  const until = (done: () => boolean) =>
+    at.until(async () => {
+      await revive()
+      return done()
+    })
+  ask()
+  await until(() => story.askedAt())
+  expect(ann.contacts.list()).toHaveLength(1)
+  decide = () => act(ann.desk[decision](ann.identity, "bob"))
+  decide()
+  const noes = () => ann.disk.below("/doors/noes/").length
+  if (decision === "accept") {
+    await until(() => ann.letters.length > 0)
+    expect(ann.standing(bob)).toBe("accepted")
+    expect(ann.met).toEqual([`${bob.key}.0`])
+  } else {
+    // No such queue is at the tower: the answer is on its way for as long as it may be.
+    await until(() => ann.standing(bob) === undefined && noes() === 0)
+  }
+  expect(ann.disk.below("/doors/asked/")).toEqual([])
+  const after = { ann: ann.disk.commitCount, bob: bob.disk.commitCount }
+  await story.close()
+  return { ann: after.ann - before.ann, bob: after.bob - before.bob }
+}
+
+describe("DoorDesk, when a process dies", () => {
+  it.each(["accept", "refuse"] as const)(
+    "loses nobody at whatever write: %s",
+    async (decision) => {
+      const counts = await tell(decision)
+      const crashes = (["ann", "bob"] as const).flatMap((who) =>
+        Array.from({ length: counts[who] }, (_, index) => index + 1).flatMap((commit) =>
+          (["before", "after"] as const).map((moment) => ({ who, commit, moment })),
+        ),
+      )
+      expect(crashes.length).toBeGreaterThan(8)
+      const step = Math.max(1, Math.round(crashes.length / fuzzRuns(10)))
+      for (const crash of crashes.filter((_, index) => index % step === 0))
+        await tell(decision, crash).catch((cause: unknown) => {
+          throw new Error(`With ${JSON.stringify(crash)}`, { cause })
+        })
+    },
+    60_000,
+  )
+})
