@@ -36,6 +36,7 @@ export { serveMailbox } from "./mail/mailbox/server.ts"
 export { openTowerEngine, type TowerEngine } from "./mail/mailbox/tower/engine.ts"
 export { MAILBOX_PROTOCOL } from "./mail/mailbox/wire.ts"
 export type { LetterState, Reception } from "./mail/post/post.ts"
+export type { ContactNews } from "./router/contact-news.ts"
 export { type Offer, type OfferCall, offer, type Progress } from "./router/offer.ts"
 export {
   type ArrivedLetter,

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Entry, isOurs, stateOf } from "./entry.ts"
+import { type Entry, isOurs, isTheirs, stateOf } from "./entry.ts"
 import { type EarlyRecord, GONE, type Pen } from "./pen.ts"
 import { markRead } from "./reading.ts"
 import type { MessageRecord, TextRecord } from "./wire.ts"
@@ -101,7 +101,7 @@ async function applyRead(pen: Pen, id: Uint8Array, { by, now }: Said): Promise<v
   const entry = number ? await pen.entry(number) : undefined
   if (number === undefined || entry === undefined) return
   const ours = by === pen.head.identity
-  if (isOurs(entry) === ours) return // nobody reads messages of their own
+  if (ours ? !isTheirs(entry) : !isOurs(entry)) return // nobody reads messages of their own
   if (ours) return void (await markRead(pen, number, now))
   if (number <= pen.head.peerReadTo || pen.head.kind === "group") return
   const from = Math.max(pen.head.peerReadTo, number - READ_TOLD_MAX)

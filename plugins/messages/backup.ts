@@ -64,7 +64,7 @@ async function saveOne(office: Office, identity: Identity, head: Head): Promise<
   const last: Entry[] = []
   for await (const [, entry] of conversation.read({ reverse: true, limit: 4 * TEXTS_MAX })) {
     const isShort = entry.parts === undefined && Buffer.byteLength(entry.text) <= TEXT_BYTES_MAX
-    if (isShort && entry.expiresS === undefined) last.unshift(entry)
+    if (isShort && entry.expiresS === undefined && entry.state !== "note") last.unshift(entry)
     if (last.length === TEXTS_MAX) break
   }
   const { contact, name, timerS, mutedUntil } = head

@@ -5,7 +5,7 @@
  */
 import { offer, z } from "allium/plugin"
 import { durationOrOffShape, durationShape } from "./duration.ts"
-import { contactField, identityField, someContactField } from "./offers.ts"
+import { contactField, identityField } from "./offers.ts"
 import { TIMER_MAX_S } from "./wire.ts"
 
 /** Longest draft: kept whole in memory with its conversation's table entry. */
@@ -29,6 +29,8 @@ export const conversationShape = z.object({
   muted: z.boolean(),
   /** New messages disappear after so many seconds; 0 for never. */
   timer: z.int(),
+  /** For people, in one line: what else there is to say of it. */
+  details: z.string().optional(),
 })
 /** A conversation in the list. */
 export type ConversationDocument = z.output<typeof conversationShape>
@@ -43,7 +45,7 @@ export const conversationsOffer = offer({
   }),
   output: z.array(conversationShape),
   display: {
-    columns: ["contact", "unread", "lastAt", "last", "draft", "muted", "timer"],
+    columns: ["contact", "unread", "lastAt|time", "details", "last"],
     empty: "No conversations yet.",
   },
 })
@@ -88,7 +90,7 @@ export const draftOffer = offer({
 
 export const muteOffer = offer({
   verb: "message mute",
-  summary: "Say that nobody is to be woken by messages of a contact",
+  summary: "Say that nobody is to be woken by messages of a contact or group",
   positional: ["contact"],
   examples: ["message mute ann", "message mute ann --for 8h"],
   input: z.object({
@@ -104,7 +106,7 @@ export const muteOffer = offer({
 
 export const unmuteOffer = offer({
   verb: "message unmute",
-  summary: "Take back that a contact is muted",
+  summary: "Take back that a contact or group is muted",
   positional: ["contact"],
   examples: ["message unmute ann"],
   input: z.object({ contact, identity }),
@@ -124,8 +126,14 @@ export const timerOffer = offer({
       .meta({ description: "Such as 1h or 7d after reading, or off. Shown when not given" }),
     identity,
   }),
-  output: z.object({ contact: z.string(), timer: z.int() }),
-  display: { line: "Messages with {contact} disappear after {timer} s (0: never)." },
+  output: z.object({
+    contact: z.string(),
+    /** Seconds; 0 for never. */
+    timer: z.int(),
+    /** For people: `1 d`, or `off`. */
+    after: z.string(),
+  }),
+  display: { line: "Timer of {contact}: {after}." },
 })
 
 export const typingOffer = offer({
@@ -135,22 +143,23 @@ export const typingOffer = offer({
   examples: ["message typing ann"],
   input: z.object({ contact, identity }),
   output: z.object({ contact: z.string(), told: z.boolean() }),
-  display: {},
+  display: { line: "{contact} was told: {told}." },
 })
 
 export const settingsOffer = offer({
   verb: "message settings",
   summary:
     "Choose what contacts learn: that you have read, that you are typing; nothing by default",
+  positional: ["contact"],
   examples: [
     "message settings --receipts on",
-    "message settings --contact ann --receipts off --typing on",
+    "message settings ann --receipts off --typing on",
     "message settings",
   ],
   input: z.object({
     receipts: onOff.optional().meta({ description: "Tell who wrote that you have read" }),
     typing: onOff.optional().meta({ description: "Let `message typing` tell" }),
-    contact: someContactField.meta({ description: "Only for this contact" }),
+    contact: z.string().optional().meta({ description: "Only for this contact: name or key" }),
     identity,
   }),
   output: z.object({ receipts: onOff, typing: onOff }),

@@ -3,10 +3,8 @@
  *
  * @module
  */
-import type { Change } from "allium/plugin"
+import { AlliumError, type Change, type Contact, type Identity } from "allium/plugin"
 import type {
-  ConversationDocument,
-  conversationsOffer,
   draftOffer,
   muteOffer,
   readOffer,
@@ -14,20 +12,15 @@ import type {
   timerOffer,
   unmuteOffer,
 } from "./care-offers.ts"
-import { type Conversation, drafts } from "./conversation.ts"
+import { drafts } from "./conversation.ts"
 import type { InputOf } from "./desk.ts"
-import { isoOf } from "./document.ts"
-import type { Head } from "./entry.ts"
+import { timeOf } from "./details.ts"
 import type { Office, Talk } from "./office.ts"
 import { markRead } from "./reading.ts"
 import { packRecord, type RecordBody } from "./wire.ts"
 
 /** Until somebody takes it back: the last moment a date can name. */
 const FOR_EVER = 8.64e15
-/** Beginning of a message, as the list of conversations shows it. */
-const PREVIEW_CHARACTERS_MAX = 100
-/** Conversations looked into side by side. */
-const AT_ONCE = 32
 
 /** Marks as read; says so to who wrote, when the user chose that. */
 export async function readMessages(
@@ -59,53 +52,6 @@ export async function readMessages(
 async function lastNumber({ conversation }: Talk): Promise<number> {
   for await (const [number] of conversation.read({ reverse: true, limit: 1 })) return number
   return 0
-}
-
-/** All conversations of an identity. */
-export async function listConversations(
-  office: Office,
-  input: InputOf<typeof conversationsOffer>,
-): Promise<ConversationDocument[]> {
-  const identity = office.context.identities.find(input.identity)
-  const heads = await office.book.newestHeads(identity)
-  const wanted = heads.filter(({ unread }) => unread > 0 || !input.unread)
-  const kept = new Map<string, string>()
-  for await (const [key, draft] of drafts(office.context.store).entries()) kept.set(key, draft)
-  const list: ConversationDocument[] = []
-  for (let start = 0; start < wanted.length; start += AT_ONCE) {
-    const some = wanted.slice(start, start + AT_ONCE)
-    list.push(...(await Promise.all(some.map((head) => writeUp(office, head, kept)))))
-  }
-  return list
-}
-
-async function writeUp(
-  office: Office,
-  read: Head,
-  kept: ReadonlyMap<string, string>,
-): Promise<ConversationDocument> {
-  const conversation = await office.book.open(read)
-  const { head } = conversation
-  return {
-    identity: office.scribe.nameOf(head, head.identity),
-    contact: office.scribe.nameOf(head, head.contact),
-    kind: head.kind,
-    unread: head.unread,
-    lastAt: head.lastAt === 0 ? "" : isoOf(head.lastAt),
-    last: await previewOf(conversation),
-    draft: kept.get(conversation.key) ?? "",
-    muted: head.mutedUntil > office.now(),
-    timer: head.timerS,
-  }
-}
-
-/** Beginning of the newest message. */
-async function previewOf(conversation: Conversation): Promise<string> {
-  const [newest] = await conversation.newest({ limit: 1, bytes: Infinity })
-  if (newest === undefined) return ""
-  const { text, attachments = [] } = newest[1]
-  const shown = text || attachments.map(({ name }) => `[${name}]`).join(" ")
-  return [...shown.slice(0, 2 * PREVIEW_CHARACTERS_MAX)].slice(0, PREVIEW_CHARACTERS_MAX).join("")
 }
 
 /** Keeps, forgets or shows a draft. */
@@ -143,7 +89,7 @@ export async function mute(
 export async function setTimer(
   office: Office,
   input: InputOf<typeof timerOffer>,
-): Promise<{ contact: string; timer: number }> {
+): Promise<{ contact: string; timer: number; after: string }> {
   const { after } = input
   const talk = await (after === undefined ? office.find(input) : office.findTalking(input))
   const { conversation, contact } = talk
@@ -156,7 +102,8 @@ export async function setTimer(
       (changes) => office.post(talk, { body, name: office.letterName("timer") }, changes),
     )
   }
-  return { contact: contact.name, timer: conversation.head.timerS }
+  const { timerS } = conversation.head
+  return { contact: contact.name, timer: timerS, after: timerS === 0 ? "off" : timeOf(timerS) }
 }
 
 /** Tells that the user is typing, when they chose that. */
@@ -177,7 +124,7 @@ export async function chooseSettings(
   input: InputOf<typeof settingsOffer>,
 ): Promise<{ receipts: "on" | "off"; typing: "on" | "off" }> {
   const identity = office.context.identities.find(input.identity)
-  const contact = input.contact && office.context.contacts.find(identity, input.contact)
+  const contact = input.contact && findContact(office, identity, input.contact)
   const whom = [identity, ...(contact ? [contact] : [])] as const
   const { receipts, typing } = input
   if (receipts !== undefined || typing !== undefined)
@@ -190,4 +137,15 @@ export async function chooseSettings(
     )
   const holds = await office.settings.of(...whom)
   return { receipts: holds.receipts ? "on" : "off", typing: holds.typing ? "on" : "off" }
+}
+
+/** @throws {AlliumError} `BAD_INPUT` for a group: nothing of this is told there. */
+function findContact(office: Office, identity: Identity, name: string): Contact {
+  const isContact = office.context.contacts.list(identity).some((one) => one.name === name)
+  if (!isContact && office.groups.directory.match(identity, name) !== undefined)
+    throw new AlliumError(
+      "BAD_INPUT",
+      "Cannot choose settings: it is a group, where neither is told, expected a contact",
+    )
+  return office.context.contacts.find(identity, name)
 }

@@ -19,7 +19,7 @@ export async function editMessage(
   input: InputOf<typeof editOffer>,
 ): Promise<MessageDocument> {
   const talk = await office.findTalking(input)
-  const [number, { id }] = await office.message(talk.conversation, input.message)
+  const [number, { id }] = await office.sharedMessage(talk.conversation, input.message)
   await deed(office, talk, number, { kind: "edit", target: id, text: input.text }, (pen, entry) => {
     requireOurs(entry, "edit")
     edit(pen, number, entry, input.text, said(office, talk))
@@ -49,7 +49,7 @@ export async function reactToMessage(
   input: InputOf<typeof reactOffer>,
 ): Promise<MessageDocument> {
   const talk = await office.findTalking(input)
-  const [number, { id }] = await office.message(talk.conversation, input.message)
+  const [number, { id }] = await office.sharedMessage(talk.conversation, input.message)
   const { emoji } = input
   await deed(office, talk, number, { kind: "react", target: id, emoji }, (pen, entry) =>
     react(pen, number, entry, emoji, said(office, talk)),
@@ -92,7 +92,7 @@ function gone(): AlliumError {
 
 function requireOurs(entry: Entry, deed: string): void {
   if (isOurs(entry) && entry.state !== "failed") return
-  const found = isOurs(entry) ? "it failed and nobody has it" : "it is theirs"
+  const found = isOurs(entry) ? "it failed and nobody has it" : "it is not yours"
   const next = isOurs(entry) ? "a message that was sent" : "one of yours"
   throw new AlliumError("MESSAGE_STATE", `Cannot ${deed} message: ${found}, expected ${next}`)
 }

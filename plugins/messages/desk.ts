@@ -33,7 +33,7 @@ export async function sendText(
 ): Promise<MessageDocument> {
   const talk = await office.findTalking(input)
   const { conversation } = talk
-  const replyTo = input.replyTo && (await office.message(conversation, input.replyTo))[1].id
+  const replyTo = input.replyTo && (await office.sharedMessage(conversation, input.replyTo))[1].id
   if (input.text === "" && (input.attach ?? []).length === 0)
     throw new AlliumError("BAD_INPUT", "Cannot send message: it has no text and no attachment")
   await using attached = await attachFiles(office, talk, input.attach ?? [], call)
@@ -47,7 +47,9 @@ export async function sendText(
       compose(office, id, input, { head, replyTo, attachments: attached.list }),
     )
     attached.keep()
-    return delivered === undefined ? office.scribe.loaded(conversation, ...sent) : await delivered
+    return delivered === undefined
+      ? await office.scribe.loaded(conversation, ...sent)
+      : await delivered
   } finally {
     end.abort()
   }
@@ -129,7 +131,7 @@ export async function listMessages(
   const { limit, before } = input
   const range = { limit, bytes: ANSWER_BYTES_MAX, ...(before !== undefined && { before }) }
   const found = await conversation.newest(range)
-  return found.map((message) => office.scribe.loaded(conversation, ...message))
+  return Promise.all(found.map((message) => office.scribe.loaded(conversation, ...message)))
 }
 
 async function newestOfAll(
@@ -153,7 +155,9 @@ async function newestOfAll(
     }
     all = bounded(all.sort((left, right) => left.atMs - right.atMs).slice(-limit))
   }
-  return all.map(({ conversation, message }) => office.scribe.loaded(conversation, ...message))
+  return Promise.all(
+    all.map(({ conversation, message }) => office.scribe.loaded(conversation, ...message)),
+  )
 }
 
 /** The newest whose texts fit an answer; one at least. */

@@ -6,7 +6,18 @@
 import { type PluginContext, z } from "allium/plugin"
 import type { ConversationBook } from "./book.ts"
 import type { Conversation } from "./conversation.ts"
-import { type Entry, type Head, isOurs, MESSAGE_STATES, reachedShape, stateOf } from "./entry.ts"
+import { detailsOf } from "./details.ts"
+import {
+  type Entry,
+  type Head,
+  isOurs,
+  isTheirs,
+  MESSAGE_STATES,
+  NOTES,
+  noteShape,
+  reachedShape,
+  stateOf,
+} from "./entry.ts"
 import type { Note } from "./pen.ts"
 import { ATTACHMENT_KINDS, toHex } from "./wire.ts"
 
@@ -24,10 +35,13 @@ export const messageShape = z.object({
   contact: z.string(),
   /** Who wrote it, in a group. */
   author: z.string().optional(),
-  direction: z.enum(["in", "out"]),
+  /** `note`: nobody wrote it, it says something of the contact. */
+  direction: z.enum(["in", "out", "note"]),
   state: z.enum(MESSAGE_STATES),
   /** Code of why it failed. */
   reason: z.string().optional(),
+  /** What a note is about, for programs; `text` says it for people. */
+  note: noteShape.optional(),
   text: z.string(),
   /** Whole length of the text, when an event shows its beginning only. */
   textBytes: z.int().optional(),
@@ -57,6 +71,8 @@ export const messageShape = z.object({
   reactions: z.array(z.object({ by: z.string(), emoji: z.string() })).optional(),
   /** Of a text of ours in a group: how many members have it. */
   reached: reachedShape.optional(),
+  /** For people, in one line: what else there is to say of it. */
+  details: z.string().optional(),
 })
 /** A message as people and programs see it. */
 export type MessageDocument = z.output<typeof messageShape>
@@ -65,7 +81,11 @@ export type MessageDocument = z.output<typeof messageShape>
 export const HAPPENINGS = [...MESSAGE_STATES, "edited", "deleted", "expired", "reacted"] as const
 
 /** A message together with what happened to it. */
-export const eventShape = messageShape.extend({ event: z.enum(HAPPENINGS) })
+export const eventShape = messageShape.extend({
+  event: z.enum(HAPPENINGS),
+  /** When it happened here, ISO 8601. */
+  at: z.string(),
+})
 /** A message together with what happened to it. */
 export type EventDocument = z.output<typeof eventShape>
 
@@ -89,23 +109,24 @@ export class Scribe {
   /** With its whole text. */
   async whole(conversation: Conversation, number: number, entry: Entry): Promise<MessageDocument> {
     const text = await conversation.text(number, entry)
-    return this.#write(conversation.head, number, { ...entry, text })
+    return this.#write(conversation, number, { ...entry, text })
   }
 
   /** A message whose text is in `entry` already. */
-  loaded(conversation: Conversation, number: number, entry: Entry): MessageDocument {
-    return this.#write(conversation.head, number, entry)
+  loaded(conversation: Conversation, number: number, entry: Entry): Promise<MessageDocument> {
+    return this.#write(conversation, number, entry)
   }
 
   /** For the event stream: a long text is cut; that of a message that is gone is left out. */
   async event(conversation: Conversation, note: Note): Promise<EventDocument> {
     const { what, number, entry } = note
+    const at = isoOf(this.#context.clock.now())
     if (what === "deleted" || what === "expired") {
       const { reactions: _, attachments: __, ...rest } = entry
-      return { ...this.#write(conversation.head, number, { ...rest, text: "" }), event: what }
+      return { ...this.#plain(conversation.head, number, { ...rest, text: "" }), event: what, at }
     }
     const document = await this.whole(conversation, number, entry)
-    return { ...cut(document), event: what }
+    return { ...cut(document), event: what, at }
   }
 
   /** What the user calls an identity or contact. */
@@ -115,19 +136,28 @@ export class Scribe {
     return contact?.name ?? (key === head.contact ? head.name : this.memberName(head, key))
   }
 
-  #write(head: Head, number: number, entry: Entry): MessageDocument {
+  async #write(conversation: Conversation, number: number, entry: Entry): Promise<MessageDocument> {
+    const document = this.#plain(conversation.head, number, entry)
+    const { replyTo } = document
+    const repliesTo = replyTo === undefined ? undefined : await conversation.find(replyTo)
+    const details = detailsOf(document, { repliesTo, nowMs: this.#context.clock.now() })
+    return details === "" ? document : { ...document, details }
+  }
+
+  #plain(head: Head, number: number, entry: Entry): MessageDocument {
     return {
       number,
       id: toHex(entry.id),
       identity: this.nameOf(head, head.identity),
       contact: this.nameOf(head, head.contact),
       ...(entry.author !== undefined && { author: this.nameOf(head, entry.author) }),
-      direction: isOurs(entry) ? "out" : "in",
+      direction: directionOf(entry),
       state: stateOf(number, entry, head),
       ...(entry.reason !== undefined && { reason: entry.reason }),
-      text: entry.text,
+      ...(entry.note !== undefined && { note: entry.note }),
+      text: entry.note === undefined ? entry.text : NOTES[entry.note],
       sentAt: isoOf(entry.sentAt),
-      unread: !isOurs(entry) && number > head.readTo,
+      unread: isTheirs(entry) && number > head.readTo,
       muted: head.mutedUntil > this.#context.clock.now(),
       ...(entry.replyTo !== undefined && { replyTo: toHex(entry.replyTo) }),
       ...(entry.editedAt !== undefined && { editedAt: isoOf(entry.editedAt) }),
@@ -155,6 +185,11 @@ export class Scribe {
       }),
     }
   }
+}
+
+function directionOf(entry: Entry): MessageDocument["direction"] {
+  if (isOurs(entry)) return "out"
+  return isTheirs(entry) ? "in" : "note"
 }
 
 /** ISO 8601. */

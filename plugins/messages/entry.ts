@@ -10,14 +10,21 @@ import { attachmentShape, idShape } from "./wire.ts"
 export const ANSWER_BYTES_MAX = 4_194_304
 
 /** States as they stand on disk; `read` comes from the head, see {@linkcode stateOf}. */
-const STORED_STATES = ["queued", "stored", "delivered", "failed", "received"] as const
+const STORED_STATES = ["queued", "stored", "delivered", "failed", "received", "note"] as const
 /**
  * Facts only. `queued`: on our disk. `stored`: a tower has it. `delivered`: on theirs, they said so. `read`: they said that
- * too. `failed`: it will not be sent any more, for the reason that stands with it. `received`: theirs, on our disk.
+ * too. `failed`: it will not be sent any more, for the reason that stands with it. `received`: theirs, on our disk. `note`:
+ * nobody wrote it, see {@linkcode NOTES}.
  */
 export const MESSAGE_STATES = [...STORED_STATES, "read"] as const
 /** See {@linkcode MESSAGE_STATES}. */
 export type MessageState = (typeof MESSAGE_STATES)[number]
+
+/** What a conversation notes by itself, and what it says of the contact. Nobody else learns of it. */
+export const NOTES = { restored: "restored on a new device" } as const
+/** See {@linkcode NOTES}. */
+export type NoteKind = keyof typeof NOTES
+export const noteShape = z.enum(Object.keys(NOTES) as [NoteKind])
 
 /** How many members of a group have a text, by what is known. */
 export const reachedShape = z.object({
@@ -33,6 +40,8 @@ export const entryShape = z.object({
   state: z.enum(STORED_STATES),
   /** Code of why it failed. */
   reason: z.string().optional(),
+  /** What is noted, in state `note`; then there is no text. */
+  note: noteShape.optional(),
   /** Who wrote it, in a group: identity key. Otherwise the contact, or us. */
   author: z.string().optional(),
   /** Empty when `parts` is there: the text then stands in so many parts beside the history. */
@@ -87,13 +96,18 @@ export type Head = z.output<typeof headShape>
 
 /** Whether we wrote it. */
 export function isOurs({ state }: Pick<Entry, "state">): boolean {
-  return state !== "received"
+  return state !== "received" && state !== "note"
+}
+
+/** Whether they wrote it. */
+export function isTheirs({ state }: Pick<Entry, "state">): boolean {
+  return state === "received"
 }
 
 /** The state people see. */
 export function stateOf(number: number, entry: Entry, head: Head): MessageState {
   const { state } = entry
-  if (state === "received" || state === "failed") return state
+  if (state === "received" || state === "failed" || state === "note") return state
   return number <= head.peerReadTo ? "read" : state
 }
 

@@ -16,9 +16,8 @@ import {
   z,
 } from "allium/plugin"
 import { applyRecord } from "./apply.ts"
-import type { ConversationBook } from "./book.ts"
 import { applyReport, letterStateShape, parseLetterName } from "./report.ts"
-import { type Task, TaskLines } from "./task-lines.ts"
+import type { Task, TaskLines } from "./task-lines.ts"
 import { type MessageRecord, readRecord, unpackRecord } from "./wire.ts"
 
 /** Bytes of one value of the journal; a long letter takes several. */
@@ -57,9 +56,9 @@ export class Inbox {
   #reports: ((report: LetterReport) => Promise<Reception> | undefined) | undefined
   readonly #lines: TaskLines
 
-  constructor(context: PluginContext, book: ConversationBook) {
+  constructor(context: PluginContext, lines: TaskLines) {
     this.#context = context
-    this.#lines = new TaskLines(context, book)
+    this.#lines = lines
     this.#journal = context.store.journal("inbox", itemShape)
   }
 

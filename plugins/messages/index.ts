@@ -11,6 +11,7 @@ import { definePlugin, type Plugin, type PluginContext } from "allium/plugin"
 import { backupPart } from "./backup.ts"
 import * as care from "./care.ts"
 import * as careOffers from "./care-offers.ts"
+import { listConversations } from "./conversation-list.ts"
 import { deleteMessage, editMessage, reactToMessage } from "./deeds.ts"
 import { listMessages, sendText, watchMessages } from "./desk.ts"
 import { GroupDesk } from "./groups/desk.ts"
@@ -31,7 +32,7 @@ function answerMessages(context: PluginContext, office: Office): void {
 }
 
 function answerCare(context: PluginContext, office: Office): void {
-  context.answer(careOffers.conversationsOffer, (input) => care.listConversations(office, input))
+  context.answer(careOffers.conversationsOffer, (input) => listConversations(office, input))
   context.answer(careOffers.readOffer, (input) => care.readMessages(office, input))
   context.answer(careOffers.draftOffer, (input) => care.keepDraft(office, input))
   context.answer(careOffers.muteOffer, (input) => care.mute(office, input, true))

@@ -17,11 +17,11 @@ export const identityField = z
   .string()
   .optional()
   .meta({ description: "Which identity of yours; the first by default" })
-export const contactField = z.string().meta({ description: "Name or key" })
+export const contactField = z.string().meta({ description: "Contact or group: name, key or id" })
 export const someContactField = z
   .string()
   .optional()
-  .meta({ description: "Name or key; all by default" })
+  .meta({ description: "Contact or group: name, key or id; all by default" })
 const messageField = z
   .string()
   .regex(/^(?:[0-9]{1,15}|[0-9a-fA-F]{32})$/, "expected a message's number or id")
@@ -33,11 +33,11 @@ export const limitField = z.coerce
   .max(LIMIT_MAX)
   .default(50)
   .meta({ description: "How many at most" })
-const columns = ["number", "sentAt", "contact", "direction", "state", "text"]
+const columns = ["number", "sentAt|time", "contact", "author", "state", "details", "text"]
 
 export const sendOffer = offer({
   verb: "message send",
-  summary: "Send a text to a contact, also when they are away now",
+  summary: "Send a text to a contact or group, also when they are away now",
   positional: ["contact", "text"],
   examples: [
     'message send ann "hi"',
@@ -67,7 +67,7 @@ export const sendOffer = offer({
     wait: z.boolean().default(false).meta({ description: "Return when it is delivered" }),
   }),
   output: messageShape,
-  display: { line: "Message {id} to {contact}: {state}." },
+  display: { line: "Message {number} to {contact}: {state}." },
 })
 
 export const listOffer = offer({
@@ -84,7 +84,7 @@ export const listOffer = offer({
       .int()
       .min(1)
       .optional()
-      .meta({ description: "Only messages before this number; needs a contact" }),
+      .meta({ description: "Only messages before this number; needs a contact or group" }),
   }),
   output: z.array(messageShape),
   display: { columns, empty: "No messages yet." },
@@ -94,11 +94,13 @@ export const watchOffer = offer({
   verb: "message watch",
   summary: "Show messages as they come, and what becomes of them",
   positional: ["contact"],
-  examples: ["message watch", "message watch ann --json"],
+  examples: ["message watch", "message watch ann", "message watch --json"],
   input: z.object({ contact: someContactField, identity: identityField }),
   output: eventShape,
   stream: true,
-  display: { columns: ["number", "sentAt", "contact", "direction", "event", "text"] },
+  display: {
+    columns: ["at|time", "contact", "number", "author", "event", "details", "text"],
+  },
 })
 
 export const editOffer = offer({
@@ -113,7 +115,7 @@ export const editOffer = offer({
     identity: identityField,
   }),
   output: messageShape,
-  display: { line: "Message {id} to {contact} was changed." },
+  display: { line: "Message {number} to {contact} is changed." },
 })
 
 export const deleteOffer = offer({
@@ -128,7 +130,7 @@ export const deleteOffer = offer({
     identity: identityField,
   }),
   output: z.object({ number: z.int(), id: z.string(), contact: z.string() }),
-  display: { line: "Message {id} is deleted." },
+  display: { line: "Message {number} with {contact} is deleted." },
 })
 
 export const reactOffer = offer({
@@ -143,14 +145,14 @@ export const reactOffer = offer({
     identity: identityField,
   }),
   output: messageShape,
-  display: { line: "Reacted to message {id}." },
+  display: { line: "Your reaction to message {number} is changed." },
 })
 
 export const searchOffer = offer({
   verb: "message search",
   summary: "Find messages by their text, newest first",
-  positional: ["text"],
-  examples: ["message search zürich", 'message search "the key" --contact ann'],
+  positional: ["text", "contact"],
+  examples: ["message search zürich", 'message search "the key" ann'],
   input: z.object({
     text: z.string().trim().min(1).max(256).meta({ description: "Case and accents do not matter" }),
     contact: someContactField,
@@ -164,10 +166,8 @@ export const searchOffer = offer({
 export const exportOffer = offer({
   verb: "message export",
   summary: "Write all messages out, oldest first, one on each line",
-  examples: [
-    "message export > messages.txt",
-    "message export --contact ann --format json > ann.jsonl",
-  ],
+  positional: ["contact"],
+  examples: ["message export > messages.txt", "message export ann --format json > ann.jsonl"],
   input: z.object({
     format: z
       .enum(["text", "json"])

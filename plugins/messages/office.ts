@@ -22,8 +22,10 @@ import type { Listing } from "./groups/directory.ts"
 import { Hall } from "./groups/hall.ts"
 import { isGroupLetter } from "./groups/letter-name.ts"
 import { Inbox } from "./inbox.ts"
+import { noteContacts } from "./noted.ts"
 import type { Expiry, Note } from "./pen.ts"
 import { Settings } from "./settings.ts"
+import { TaskLines } from "./task-lines.ts"
 import { packRecord, type RecordBody } from "./wire.ts"
 
 /** A conversation with a contact or in a group, and whose it is. */
@@ -44,6 +46,7 @@ export class Office implements ConversationListener {
   readonly inbox: Inbox
   readonly settings: Settings
   readonly groups: Hall
+  readonly #lines: TaskLines
   readonly #expiries: Expiries
   readonly #telling = new Turns()
 
@@ -52,7 +55,8 @@ export class Office implements ConversationListener {
     this.book = new ConversationBook(context, this)
     this.groups = new Hall(context, this.book)
     this.scribe = new Scribe(context, this.book, (head, key) => this.groups.nameIn(head, key))
-    this.inbox = new Inbox(context, this.book)
+    this.#lines = new TaskLines(context, this.book)
+    this.inbox = new Inbox(context, this.#lines)
     this.settings = new Settings(context.store)
     this.#expiries = new Expiries(context, this.book)
   }
@@ -65,6 +69,7 @@ export class Office implements ConversationListener {
       isGroupLetter(report.name) ? this.groups.report(report) : undefined,
     )
     await this.inbox.open()
+    noteContacts(this.context, this.#lines)
     this.#expiries.start()
   }
 
@@ -115,6 +120,16 @@ export class Office implements ConversationListener {
     throw new AlliumError(
       "NOT_FOUND",
       "Cannot find message: the conversation has none of this number or id",
+    )
+  }
+
+  /** The same, when they know of it too. @throws {AlliumError} `MESSAGE_STATE` for a note. */
+  async sharedMessage(conversation: Conversation, which: string): Promise<Numbered> {
+    const found = await this.message(conversation, which)
+    if (found[1].state !== "note") return found
+    throw new AlliumError(
+      "MESSAGE_STATE",
+      "Cannot use message: it is a note, expected one that somebody wrote",
     )
   }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isOurs } from "./entry.ts"
+import { isTheirs } from "./entry.ts"
 import type { Pen } from "./pen.ts"
 
 /** Messages marked in one commit. */
@@ -24,7 +24,7 @@ export async function markRead(
   let last: Uint8Array | undefined
   for (let number = head.readTo + 1; number <= end; number++) {
     const entry = await pen.entry(number)
-    if (entry === undefined || isOurs(entry)) continue
+    if (entry === undefined || !isTheirs(entry)) continue
     last = entry.id
     head.unread--
     if (entry.expiresS !== undefined && entry.expiresAt === undefined)

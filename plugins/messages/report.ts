@@ -40,7 +40,8 @@ export async function applyReport(
   const id = parseLetterName(name)
   const number = id && (await pen.find(id))
   const entry = number ? await pen.entry(number) : undefined
-  if (!number || entry === undefined || entry.state === "received") return
+  if (!number || entry === undefined) return
+  if (entry.state === "received" || entry.state === "note") return
   if (RANK[state.kind] <= RANK[entry.state]) return
   const { reason: _, ...rest } = entry
   const told = {

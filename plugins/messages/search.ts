@@ -95,10 +95,12 @@ export async function* exportMessages(
     }
 }
 
+/** `2026-01-31 09:05  ann > bob: hi [edited]`, by UTC. */
 function lineOf(document: MessageDocument): string {
-  const { sentAt, contact, author, direction, identity, text, attachments = [] } = document
+  const { sentAt, contact, author, direction, identity, text, details } = document
   const from = direction === "out" ? identity : (author ?? contact)
-  const to = direction === "out" ? contact : identity
-  const files = attachments.map(({ name }) => ` [${name}]`).join("")
-  return `${sentAt.slice(0, 16).replace("T", " ")}  ${from} > ${to}: ${text}${files}`
+  const to = direction === "out" || author !== undefined ? contact : identity
+  const what = direction === "note" ? `${contact} ${text}` : `${from} > ${to}: ${text}`
+  const more = details === undefined ? "" : `${text === "" ? "" : " "}[${details}]`
+  return `${sentAt.slice(0, 16).replace("T", " ")}  ${what}${more}`
 }

@@ -127,7 +127,11 @@ const catalogue = {
     next: "Wait until the contact has been reached: what waits is sent by itself.",
   },
   MESSAGE_FAILED: { status: 409, exit: 5 },
-  MESSAGE_STATE: { status: 409, exit: 5, next: "Delete it here alone with --here." },
+  MESSAGE_STATE: {
+    status: 409,
+    exit: 5,
+    next: "To delete any message, here alone: allium message delete --here.",
+  },
   NO_GROUP: { status: 404, exit: 1, next: "See your groups: allium group list." },
   GROUP_ROLE: { status: 403, exit: 5, next: "See who is who: allium group show." },
   FILE_STATE: { status: 409, exit: 1, next: "See how it stands: allium file list." },

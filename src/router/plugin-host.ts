@@ -12,6 +12,7 @@ import { Scope } from "../base/scope.ts"
 import type { IdentityBook } from "../identity/identity.ts"
 import type { Session } from "../sam/session.ts"
 import type { StoreRoom } from "../store/store.ts"
+import type { ContactNewsDesk } from "./contact-news.ts"
 import type { EventBus } from "./events.ts"
 import { makePrivateFolder } from "./home.ts"
 import type { Links } from "./links.ts"
@@ -51,6 +52,7 @@ export interface PluginHostOptions {
   readonly sessions: Sessions
   readonly offers: OfferBook
   readonly events: EventBus
+  readonly contactNews: Pick<ContactNewsDesk, "listen">
   /** Letters of one plugin; ends with `scope`. */
   readonly mailFor: (plugin: string, scope: Scope) => PluginMail
   readonly backupPart: (plugin: string, part: BackupPart, scope: Scope) => void
@@ -174,6 +176,7 @@ function makeContext(
     serve: (protocol, handle) => scope.defer(links.serve(protocol, handle)),
     open: (to, protocol, call) => links.open(to, protocol, call),
     onReachable: (listener) => scope.defer(links.onReachable(listener)),
+    onContact: (listener) => scope.defer(options.contactNews.listen(listener)),
     mail: options.mailFor(plugin.name, scope),
     backup: (part) => options.backupPart(plugin.name, part, scope),
     async ask(verb, input, call) {

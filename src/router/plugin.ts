@@ -11,6 +11,7 @@ import type { Channel } from "../link/link.ts"
 import type { LetterState, Reception } from "../mail/post/post.ts"
 import type { Session } from "../sam/session.ts"
 import type { Change, StoreRoom } from "../store/store.ts"
+import type { ContactNews } from "./contact-news.ts"
 import type { Offer, OfferCall, OfferRun } from "./offer.ts"
 import type { Listener, Visit } from "./plugin-listen.ts"
 
@@ -125,6 +126,8 @@ export interface PluginContext {
   ): Promise<Channel>
   /** Calls `listener` each time a link to a contact comes up, whoever dialled: the moment to send what waits. */
   onReachable(listener: (peer: { identity: Identity; contact: Contact }) => void): void
+  /** Calls `listener` when something is learnt of a contact; not again after a restart. */
+  onContact(listener: (news: ContactNews) => void): void
   /** Letters to and from contacts. */
   readonly mail: PluginMail
   /** Keeps a part of the plugin's own in the backups of identities; once, at start. */

@@ -17,6 +17,7 @@ import { openStore } from "../store/open-store.ts"
 import { openVault } from "../store/unlock.ts"
 import { type BackupOffice, openBackupOffice } from "./backup-office.ts"
 import { type ContactDesk, openContactDesk } from "./contact-desk.ts"
+import { ContactNewsDesk } from "./contact-news.ts"
 import { answerBackupOffers } from "./core/backup-offers.ts"
 import { answerContactOffers } from "./core/contact-offers.ts"
 import { answerIdentityOffers } from "./core/identity-offers.ts"
@@ -218,8 +219,11 @@ async function openUpper(
     emit("tower.changed", { identity: identity.name })
     safety?.changed(identity)
   }
-  const onNews = ({ name: identity }: Identity, { name: contact }: Contact, news: PostNews) => {
-    if (news === "restored") emit("contact.restored", { identity, contact })
+  const contactNews = new ContactNewsDesk()
+  const onNews = (identity: Identity, contact: Contact, what: PostNews) => {
+    if (what !== "restored") return
+    emit("contact.restored", { identity: identity.name, contact: contact.name })
+    contactNews.tell({ identity, contact, what })
   }
   const onAsk = (identity: Identity, key: string) => {
     const contact = identities.contacts(identity).byKey(key)
@@ -266,6 +270,7 @@ async function openUpper(
       sessions,
       offers,
       events,
+      contactNews,
       mailFor: (plugin, plugged) => post.mailFor(plugin, plugged),
       backupPart: (plugin, part, plugged) => backups.backups.part(plugin, part, plugged),
     }),

@@ -82,7 +82,9 @@ describe("a conversation", () => {
     const found = await ann.command(["message", "search", "FINE"])
     expect(found.stdout).toContain("fine")
     const exported = await ann.command(["message", "export"])
-    expect(exported.stdout).toMatch(/ann > bob: at 9\?\n.* bob > ann: fine\n$/)
+    expect(exported.stdout).toMatch(
+      /ann > bob: at 9\? \[edited, 👍 bob\]\n.* bob > ann: fine \[reply to \d\]\n$/,
+    )
     expect(await ann.call("message conversations")).toMatchObject([{ unread: 1, last: "fine" }])
   }, 120_000)
 

@@ -8,6 +8,7 @@ import { silentLog } from "../../src/base/log.ts"
 import type { Contact, ContactState } from "../../src/identity/contacts.ts"
 import type { Identity } from "../../src/identity/identity.ts"
 import type { Channel } from "../../src/link/link.ts"
+import type { ContactNews } from "../../src/router/contact-news.ts"
 import type { Offer, OfferCall, Progress } from "../../src/router/offer.ts"
 import type { BackupPart, PeerChannel, Plugin, PluginContext } from "../../src/router/plugin.ts"
 import type { StoreRoom } from "../../src/store/store.ts"
@@ -37,6 +38,7 @@ interface Life {
   readonly runners: Map<string, (input: never, call: OfferCall) => unknown>
   readonly handlers: Map<string, (peer: PeerChannel) => Promise<void>>
   readonly listeners: ((peer: { identity: Identity; contact: Contact }) => void)[]
+  readonly contactListeners: ((news: ContactNews) => void)[]
   readonly closers: AsyncDisposable[]
   readonly mail: FakeMail
 }
@@ -90,7 +92,7 @@ export class FakePeer {
       memory,
       mail: new FakeMail(this.#pair, this, memory, this.#store ?? memory.room("/")),
       ...{ abort: new AbortController(), runners: new Map(), handlers: new Map() },
-      ...{ listeners: [], closers: [] },
+      ...{ listeners: [], contactListeners: [], closers: [] },
     }
     setMaxListeners(0, life.abort.signal)
     this.life = life
@@ -135,6 +137,13 @@ export class FakePeer {
     this.#pair.wakeMail()
   }
 
+  /** Something is learnt of the other side. */
+  learn(what: ContactNews["what"]): void {
+    const { identity } = this
+    for (const listener of this.life?.contactListeners ?? [])
+      listener({ identity, contact: this.#findContact(this.other.identity.key), what })
+  }
+
   #ended(): void {
     this.life = undefined
     this.onEnd()
@@ -166,6 +175,7 @@ export class FakePeer {
         return this.#pair.open(this, protocol)
       },
       onReachable: (listener) => void life.listeners.push(listener),
+      onContact: (listener) => void life.contactListeners.push(listener),
       mail: life.mail,
       backup: (part) => {
         this.backup = part

@@ -57,6 +57,7 @@ export async function startFakePlugin(
     serve: needless,
     open: needless,
     onReachable: needless,
+    onContact: needless,
     mail: { send: needless, flash: needless, receive: needless, onReport: needless },
     backup: needless,
     ask: needless,

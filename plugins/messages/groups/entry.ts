@@ -24,9 +24,15 @@ const LIMITS = { bytesMax: ENTRY_BYTES_MAX, depthMax: 2, itemsMax: 32 }
 /** A name as it may be given: 1 to 64 characters, no control characters, no blanks around it. */
 export const groupNameShape: z.ZodType<string> = z
   .string()
-  .refine((name) => [...name].length >= 1 && [...name].length <= NAME_CHARACTERS_MAX)
-  .refine((name) => name.trim() === name && !/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(name))
-  .refine((name) => Buffer.from(name).toString() === name)
+  .refine(
+    (name) => [...name].length >= 1 && [...name].length <= NAME_CHARACTERS_MAX,
+    `expected 1 to ${NAME_CHARACTERS_MAX} characters`,
+  )
+  .refine(
+    (name) => name.trim() === name && !/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(name),
+    "begins or ends with a space, or holds control characters",
+  )
+  .refine((name) => Buffer.from(name).toString() === name, "not well-formed Unicode")
 
 const key = bytesOf(HASH_BYTES)
 const hash = bytesOf(HASH_BYTES)

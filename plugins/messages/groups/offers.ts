@@ -129,5 +129,5 @@ export const showOffer = offer({
   examples: ["group show friends"],
   input: z.object({ group, identity }),
   output: groupShape,
-  display: { line: "{name}: {memberCount} members, owned by {owner}." },
+  display: {},
 })

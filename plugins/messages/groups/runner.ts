@@ -160,7 +160,8 @@ export class GroupRunner {
       const number = await pen.find(facts.id)
       const entry = number ? await pen.entry(number) : undefined
       if (isSettled(facts)) pen.also(keeper.ledger.facts.remove(String(sequence)))
-      if (!number || entry === undefined || entry.state === "received") return
+      if (!number || entry === undefined) return
+      if (entry.state === "received" || entry.state === "note") return
       const { reason: _, ...rest } = entry
       const isNews = RANK[said.state] > RANK[entry.state]
       if (!isNews && JSON.stringify(reached) === JSON.stringify(entry.reached)) return

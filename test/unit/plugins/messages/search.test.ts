@@ -72,4 +72,16 @@ describe("message export", () => {
     )
     expect(documents).toEqual(await listAll(bob))
   })
+
+  it("says what else there is to a message", async () => {
+    const { ann, bob, settle } = await openMessagePair()
+    await say(ann, "hi")
+    await ask(bob, "react", { contact: "ann", message: "1", emoji: "👍" })
+    ann.learn("restored")
+    await settle()
+    expect(await lines(ann, { contact: "bob" })).toEqual([
+      "2026-01-01 00:00  ann-self > bob: hi [👍 bob]",
+      "2026-01-01 00:00  bob restored on a new device",
+    ])
+  })
 })

@@ -119,7 +119,7 @@ export class House {
       emit: (name, data) => void this.events.push({ name, data: structuredClone(data) }),
       serve: () => {},
       open: unused,
-      ...{ onReachable: () => {}, listen: unused },
+      ...{ onReachable: () => {}, onContact: () => {}, listen: unused },
       mail: {
         send: async ({ contact }, letter, also = []) => {
           await store.commit([...also])

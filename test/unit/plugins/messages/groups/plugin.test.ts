@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest"
 import type { GroupDocument } from "../../../../../plugins/messages/groups/offers.ts"
 import type { MessageDocument } from "../../../../../plugins/messages/offers.ts"
+import { listOffer } from "../../../../../plugins/messages/offers.ts"
+import { writeDocument } from "../../../../../src/cli/print.ts"
 import { openTown } from "./houses.ts"
 
 describe("group create", () => {
@@ -70,6 +72,28 @@ describe("message send to a group", () => {
     expect(list).toEqual([
       expect.objectContaining({ text: "uno", reactions: [{ by: "bob", emoji: "👍" }] }),
     ])
+  })
+
+  it("shows and exports who wrote", async () => {
+    const { town, ann, bob } = await openTown()
+    await bob.run("message send", { contact: "friends", text: "hello" })
+    await town.settle()
+    const list = await ann.run("message list", { contact: "friends" })
+    const [head, line] = writeDocument(list, listOffer.display)
+    expect(head?.split(/ +/)).toEqual(["number", "sentAt", "contact", "author", "state", "text"])
+    expect(line).toMatch(/^1 .* friends {2}bob +received {2}hello$/)
+    const lines: string[] = []
+    const stream = ann.run("message export", { contact: "friends" })
+    for await (const one of stream as unknown as AsyncIterable<{ line: string }>)
+      lines.push(one.line)
+    expect(lines).toEqual([expect.stringMatching(/ {2}bob > friends: hello$/)])
+  })
+
+  it("has nothing to choose in its settings", async () => {
+    const { ann } = await openTown()
+    await expect(
+      ann.run("message settings", { contact: "friends", receipts: "on" }),
+    ).rejects.toMatchObject({ code: "BAD_INPUT" })
   })
 
   it("sets the timer for all", async () => {
