@@ -22,7 +22,7 @@ import { Scope } from "../src/base/scope.ts"
 import type { OfferCall } from "../src/router/offer.ts"
 import type { PluginContext } from "../src/router/plugin.ts"
 import { openStore } from "../src/store/open-store.ts"
-import type { Store } from "../src/store/store.ts"
+import type { Store, StoreRoom } from "../src/store/store.ts"
 import { type Bench, type Figure, figure } from "./figure.ts"
 
 const CONTACTS = 1_000
@@ -40,7 +40,11 @@ async function measureMessages(): Promise<Figure[]> {
   await using scope = new Scope()
   scope.defer(() => rm(folder, { recursive: true, force: true }))
   const store = await open(folder)
-  await fill(store)
+  await fillConversations(
+    store,
+    "me",
+    Array.from({ length: CONTACTS }, (_, at) => keyOf(at)),
+  )
   await store[Symbol.asyncDispose]()
   const rounds: Record<string, number>[] = []
   for (let round = 0; round < ROUNDS; round++) rounds.push(await startInChild(folder))
@@ -62,11 +66,16 @@ function open(folder: string): Promise<Store> {
 
 const keyOf = (number: number): string => `contact-${number}`.padEnd(43, "x")
 
-async function fill(store: Store): Promise<void> {
+/** Writes 100 messages from each of these contacts, as the plugin keeps them. */
+export async function fillConversations(
+  store: StoreRoom,
+  identity: string,
+  contacts: readonly string[],
+): Promise<void> {
   const listener = { noted() {}, expires() {} }
-  for (let number = 0; number < CONTACTS; number++) {
+  for (const [number, contact] of contacts.entries()) {
     const name = `contact ${number}`
-    const head = headShape.parse({ identity: "me", contact: keyOf(number), name })
+    const head = headShape.parse({ identity, contact, name })
     await new Conversation(store, head, listener).change(async (pen) => {
       for (let count = 0; count < EACH; count++) {
         const storedAt = count * 1_000_000 + number

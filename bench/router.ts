@@ -20,7 +20,8 @@ import { Scope } from "../src/base/scope.ts"
 import { alternate, type Bench, type Figure, figure, ratios } from "./figure.ts"
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url))
-const BUILT = join(ROOT, "dist", "src", "main.js")
+/** The program, when it is built. */
+export const BUILT = join(ROOT, "dist", "src", "main.js")
 
 /** What is measured, and how often. */
 export interface RouterSize {
@@ -34,9 +35,14 @@ export interface RouterSize {
 export const bench: Bench = {
   title: "the built program on the embedded network",
   async run() {
-    if (!existsSync(BUILT)) await promisify(execFile)("npm", ["run", "build"], { cwd: ROOT })
+    await requireBuilt()
     return measureRouter({ program: [BUILT], rounds: 11, restMs: 10_000 })
   },
+}
+
+/** Builds the program unless that is done. */
+export async function requireBuilt(): Promise<void> {
+  if (!existsSync(BUILT)) await promisify(execFile)("npm", ["run", "build"], { cwd: ROOT })
 }
 
 /** Measures start, commands and memory. */
@@ -125,7 +131,7 @@ async function furnish(own: Program, peer: Program, folder: string): Promise<voi
 }
 
 /** One home, and the program on it. */
-class Program {
+export class Program {
   readonly #program: readonly string[]
   readonly #home: string
 
@@ -158,7 +164,7 @@ class Program {
 }
 
 /** A router that has said that it is ready. */
-class Running implements AsyncDisposable {
+export class Running implements AsyncDisposable {
   readonly #child: ChildProcess
 
   constructor(child: ChildProcess) {
@@ -197,12 +203,14 @@ async function runNode(args: readonly string[]): Promise<string> {
   return stdout
 }
 
-async function residentMebibytes(processId: number): Promise<number> {
+/** Resident memory of a process. */
+export async function residentMebibytes(processId: number): Promise<number> {
   const status = await readFile(`/proc/${processId}/status`, "utf8")
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024
 }
 
-async function freePort(): Promise<number> {
+/** A port of loopback on which nobody listens. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1")
   await once(server, "listening")
   const { port } = server.address() as AddressInfo

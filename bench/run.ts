@@ -17,6 +17,8 @@ const benches: Record<string, () => Promise<{ bench: Bench }>> = {
   tower: () => import("./tower.ts"),
   messages: () => import("./messages.ts"),
   letters: () => import("./letters.ts"),
+  posts: () => import("./posts.ts"),
+  "cold-start": () => import("./cold-start.ts"),
 }
 
 const asked = process.argv.slice(2)
