@@ -14,6 +14,7 @@ import { nameShape } from "../identity/names.ts"
 import { introductionShape } from "../mail/post/introduction.ts"
 import type { Introduction } from "../mail/post/post.ts"
 import { seal, unseal } from "../store/seal.ts"
+import { type DoorsAtTowers, doorsKeptShape } from "./door-book.ts"
 import { type TowersKept, towerAddressShape, towersKeptShape } from "./tower-book.ts"
 
 /** The longest blob a tower keeps is 16 MiB. */
@@ -59,6 +60,8 @@ const backupShape = z.strictObject({
     .array(z.strictObject({ peer: z.string().max(64), introduction: introductionShape }))
     .max(40_000),
   towers: towersKeptShape,
+  /** Doors at towers; left out by versions that had none. */
+  towerDoors: doorsKeptShape.optional(),
   /** Parts of plugins, by the plugin's name. */
   parts: z.record(z.string().max(64), z.instanceof(Uint8Array)),
   /** Identities of the same words, and their places in the tree. */
@@ -75,6 +78,7 @@ export interface Backup {
   readonly doors: DoorsKept
   readonly correspondents: readonly { peer: string; introduction: Introduction }[]
   readonly towers: TowersKept
+  readonly towerDoors?: DoorsAtTowers | undefined
   readonly parts: Readonly<Record<string, Uint8Array>>
   readonly siblings: readonly Sibling[]
 }

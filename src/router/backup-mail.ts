@@ -20,7 +20,7 @@ import type { TowerAddress } from "./tower-uri.ts"
 const CORRESPONDENTS_BYTES_MAX = 10 * 1_048_576
 
 /** The mail's part of a backup. */
-export type MailKept = Pick<Backup, "correspondents" | "towers" | "reach">
+export type MailKept = Pick<Backup, "correspondents" | "towers" | "towerDoors" | "reach">
 
 /** See the module. */
 export interface BackupMail {
@@ -63,10 +63,14 @@ export function openBackupMail(options: BackupMailOptions): BackupMail {
     async keep(identity) {
       const peers = correspondents(identities.contacts(identity))
       const towers = post.towers(identity).keep()
-      return { ...(await known(post, identity, peers)), towers, reach: post.reach(identity) }
+      const towerDoors = post.doors(identity).keep()
+      const reach = post.reach(identity)
+      return { ...(await known(post, identity, peers)), towers, towerDoors, reach }
     },
-    async bring(identity, { correspondents, towers, reach }) {
+    async bring(identity, { correspondents, towers, towerDoors, reach }) {
       const office = post.post(identity)
+      // First, or others would be made.
+      if (towerDoors !== undefined) await post.doors(identity).bring(towerDoors)
       await post.towers(identity).bring(towers)
       if (reach !== post.reach(identity)) await options.bringReach(identity, reach)
       for (const { peer, introduction } of correspondents)

@@ -131,6 +131,8 @@ export interface DoorDeskOptions {
   readonly putLine: TowerLine
   /** Enters who asks; says what they are to us then. */
   readonly onRequest: (arrival: DoorArrival) => Promise<string | undefined>
+  /** Told when a door of ours came or went. */
+  readonly onDoors: () => void
   /** Told when a request of ours stands otherwise. */
   readonly onAsk: (key: string) => void
   readonly clock: Clock
@@ -448,13 +450,14 @@ class Desk implements DoorDesk {
 
   #keep(tower: TowerAddress): void {
     if (this.#keepers.has(tower.key) || this.#scope.signal.aborted) return
-    const { identity, openDoorLine, card, towers } = this.#options
+    const { identity, openDoorLine, card, towers, onDoors } = this.#options
     const { key, address } = tower
     const keeper = new DoorKeeper({
       ...this.#tools(),
       tower: { key, address },
       book: this.#book,
       openLine: openDoorLine,
+      onDoors,
       self: identity,
       missing: () => this.#missing(tower),
       pay: (call, deed) => towers.spend(tower, call, deed),

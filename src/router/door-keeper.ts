@@ -42,6 +42,8 @@ export interface DoorKeeperOptions {
   ) => Promise<NewQueue>
   /** A signed card that names the tower. */
   readonly card: () => Promise<string>
+  /** Told when a door came or went. */
+  readonly onDoors: () => void
   /** On our disk when it resolves. */
   readonly take: (door: DoorRecord, envelope: Uint8Array) => Promise<void>
   readonly clock: Clock
@@ -151,7 +153,8 @@ export class DoorKeeper implements AsyncDisposable {
     const { key, address } = tower
     const door: DoorRecord = { card, tower: { key, address }, receiveId, sendId, state: "open" }
     // A backup may have come back meanwhile.
-    if (!(await book.addDoor(door))) await mailbox.remove(receiveId, call)
+    if (!(await book.addDoor(door))) return mailbox.remove(receiveId, call)
+    this.#options.onDoors()
   }
 
   async #tendOne(door: DoorRecord, mailbox: Mailbox, call: MailCall): Promise<void> {
@@ -220,6 +223,7 @@ export class DoorKeeper implements AsyncDisposable {
     const change = (now: DoorRecord) => (isSame(now, door) ? ("gone" as const) : undefined)
     await book.changeDoor(name, change, () => forgetKeys(book, name))
     this.#pulling.delete(idOf(door))
+    this.#options.onDoors()
   }
 
   /** Only while it is still that door: the user may have withdrawn the card meanwhile. */

@@ -198,6 +198,7 @@ export class MailIdentity implements AsyncDisposable {
       ...{ towers: this.#towers, isReachable, onRequest, clock, chance, random, log },
       post: () => this.#post,
       openDoorLine: () => this.#line("door"),
+      onDoors: () => this.#options.onTower(this.identity),
       putLine: this.#putLine,
       onAsk: (key) => onAsk(this.identity, key),
     })

@@ -30,6 +30,8 @@ export interface PostOffice extends AsyncDisposable {
   start(): Promise<void>
   towers(identity: Identity): TowerDesk
   doors(identity: Identity): DoorDesk
+  /** Whether the post of an identity stands; one that comes back has none for a moment. */
+  isOpen(identity: Identity): boolean
   /** Who enters those that ask at doors; once. */
   onDoorRequest(handler: (arrival: DoorArrival) => Promise<string | undefined>): void
   post(identity: Identity): Post
@@ -158,6 +160,10 @@ class Office implements PostOffice {
 
   doors(identity: Identity): DoorDesk {
     return this.#mail(identity).doors
+  }
+
+  isOpen(identity: Identity): boolean {
+    return this.#mails.has(identity.key)
   }
 
   onDoorRequest(handler: (arrival: DoorArrival) => Promise<string | undefined>): void {

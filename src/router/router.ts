@@ -311,7 +311,9 @@ function answerOffers(
     backups.changed(identity)
   }
   const doors = (identity: Identity) => post.doors(identity)
-  answerContactOffers(offers, { identities, desk, links, doors, onCards })
+  const asking = (identity: Identity, key: string) =>
+    post.isOpen(identity) ? doors(identity).asking(key) : undefined
+  answerContactOffers(offers, { identities, desk, links, doors, asking, onCards })
   answerTunnelOffers(offers, options.tunnels, tunnels)
   answerTowerOffers(offers, { identities, towersOf: (identity) => post.towers(identity), setReach })
   answerStatusOffers(offers, {

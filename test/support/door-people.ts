@@ -129,6 +129,7 @@ export class DoorPerson {
       openDoorLine: () => this.#line(),
       putLine: this.#line(),
       onRequest: (arrival) => enter(arrival),
+      onDoors: () => {},
       onAsk: () => {},
     })
     const identities = {

@@ -8,7 +8,7 @@ import type { Contact } from "../../identity/contacts.ts"
 import type { Identity, IdentityBook } from "../../identity/identity.ts"
 import type { ContactDesk } from "../contact-desk.ts"
 import { GREETING_CHARACTERS_MAX } from "../contact-wire.ts"
-import type { DoorDesk } from "../door-desk.ts"
+import type { AskReport, DoorDesk } from "../door-desk.ts"
 import { WORDS_CHARACTERS_MAX } from "../introduction-letters.ts"
 import type { Links } from "../links.ts"
 import { type Offer, offer } from "../offer.ts"
@@ -173,6 +173,8 @@ export function answerContactOffers(
     desk: ContactDesk
     links: Links
     doors: (identity: Identity) => DoorDesk
+    /** How a request of an identity stands at a door. */
+    asking: (identity: Identity, key: string) => AskReport | undefined
     /** Told when a card was made or withdrawn. */
     onCards: (identity: Identity) => void
   },
@@ -182,7 +184,7 @@ export function answerContactOffers(
     ...contact,
     ...trustIn(identities.contacts(identity), contact),
     reachable: links.reachable(identity).includes(contact.key),
-    ...requestIn(parts.doors(identity), contact),
+    ...requestIn(parts.asking(identity, contact.key)),
   })
   book.register(add, async ({ identity: own, uri, name, greeting, as: ownName }) => {
     const identity = identities.find(own)
@@ -219,7 +221,6 @@ export function answerContactOffers(
   answerVerifyOffers(book, identities)
 }
 
-function requestIn(doors: DoorDesk, { key }: Contact) {
-  const asking = doors.asking(key)
+function requestIn(asking: AskReport | undefined) {
   return asking && { request: asking.state, ...(asking.reason && { reason: asking.reason }) }
 }
