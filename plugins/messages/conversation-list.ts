@@ -7,9 +7,9 @@ import type { ConversationDocument, conversationsOffer } from "./care-offers.ts"
 import { type Conversation, drafts } from "./conversation.ts"
 import type { InputOf } from "./desk.ts"
 import { timeOf } from "./details.ts"
-import { isoOf } from "./document.ts"
 import { type Head, NOTES } from "./entry.ts"
 import type { Office } from "./office.ts"
+import { isoOf } from "./scribe.ts"
 
 /** Beginning of a message, as the list of conversations shows it. */
 const PREVIEW_CHARACTERS_MAX = 100

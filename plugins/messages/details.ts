@@ -8,21 +8,24 @@ import type { MessageDocument } from "./document.ts"
 /** What is said of it. */
 type Told = Omit<MessageDocument, "details">
 
-/**
- * @param repliesTo - Number of the message it answers; `undefined` when that is not here.
- * @param nowMs - Milliseconds since 1970.
- * @returns Empty when there is nothing to say.
- */
-export function detailsOf(
-  told: Told,
-  { repliesTo, nowMs }: { repliesTo: number | undefined; nowMs: number },
-): string {
+/** What is said beside it. */
+interface Beside {
+  /** Number of the message it answers; `undefined` when that is not here. */
+  readonly repliesTo: number | undefined
+  /** Milliseconds since 1970. */
+  readonly nowMs: number
+  /** What it is told of for: that it was edited is then said already. */
+  readonly event?: string | undefined
+}
+
+/** The line; empty when there is nothing to say. */
+export function detailsOf(told: Told, { repliesTo, nowMs, event }: Beside): string {
   const { reason, replyTo, editedAt, attachments = [], reactions = [] } = told
   return [
     ...(reason === undefined ? [] : [reason]),
     ...reachedOf(told),
     ...(replyTo === undefined ? [] : [`reply to ${repliesTo ?? "a message that is not here"}`]),
-    ...(editedAt === undefined ? [] : ["edited"]),
+    ...(editedAt === undefined || event === "edited" ? [] : ["edited"]),
     ...attachments.map(({ name, size }) => `${name} ${sizeOf(size)}`),
     ...reactions.map(({ by, emoji }) => `${emoji} ${by}`),
     ...lifeOf(told, nowMs),
