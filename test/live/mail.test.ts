@@ -9,6 +9,7 @@ tellMailStory("letters between three routers and two towers, each with its own i
     patienceMs: 700_000,
     queuedCount: 1_000,
     chaos: { forMs: Number(process.env.ALLIUM_CHAOS_MS ?? 90_000), everyMs: 20_000 },
-    keyRestMs: 15_000,
+    // Within two minutes the peer's i2pd would go on with the ratchet session of the machine that was lost.
+    keyRestMs: 130_000,
   }
 })
