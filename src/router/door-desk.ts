@@ -30,12 +30,12 @@ import {
 } from "./door-book.ts"
 import { Errands } from "./door-errands.ts"
 import { DoorKeeper } from "./door-keeper.ts"
-import { openAtDoor } from "./door-keys.ts"
+import { forgetKeys, openAtDoor } from "./door-keys.ts"
 import { type DoorRequestRead, readRequest, writeRequest } from "./door-request.ts"
 import { CONTACTS_TOPIC } from "./introduction-letters.ts"
 import { devicesOf } from "./mail-devices.ts"
 import type { TowerDesk } from "./tower-desk.ts"
-import { LEFT_GRACE_MS } from "./tower-keeper.ts"
+import { LEFT_DEAD_MS, LEFT_GRACE_MS } from "./tower-keeper.ts"
 import type { TowerLine } from "./tower-line.ts"
 import type { TowerAddress } from "./tower-uri.ts"
 
@@ -47,6 +47,8 @@ const LONGEST_PLACE: Place = {
   sendId: new Uint8Array(32),
   moveKey: new Uint8Array(32),
 }
+/** Between two looks at doors of towers that were left. */
+const TIDY_MS = 3_600_000
 /** Between two looks whether a door that is waited for stands. */
 const LOOK_MS = 250
 
@@ -178,7 +180,7 @@ class Desk implements DoorDesk {
     for (const key of this.#book.asks.rows.keys()) this.#startAsk(key)
     for (const key of this.#book.noes.rows.keys()) this.#startNo(key)
     for (const key of this.#book.asked.rows.keys()) this.#settleAsked(key)
-    this.changed()
+    void this.#tidyOften().catch(() => {})
   }
 
   changed(): void {
@@ -292,6 +294,14 @@ class Desk implements DoorDesk {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.#scope.close()
+  }
+
+  async #tidyOften(): Promise<void> {
+    const { signal } = this.#scope
+    for (;;) {
+      this.changed()
+      await this.#options.clock.sleep(TIDY_MS, { signal })
+    }
   }
 
   #tools() {
@@ -425,7 +435,11 @@ class Desk implements DoorDesk {
     const nowMs = clock.now()
     const { doors, held } = this.#book
     for (const name of doors.rows.keys())
-      await this.#book.changeDoor(name, (door) => this.#asOf(nowMs, door, good))
+      await this.#book.changeDoor(
+        name,
+        (door) => this.#asOf(nowMs, door, good),
+        () => forgetKeys(this.#book, name),
+      )
     // A card that was given away is held as long as it is good, whatever the identity is later.
     const more = this.isAlways ? [...good].filter((card) => !held.rows.has(card)) : []
     const less = [...held.rows.keys()].filter((card) => !good.has(card))
@@ -439,11 +453,13 @@ class Desk implements DoorDesk {
   }
 
   /** `undefined` when a door stays as it is. */
-  #asOf(nowMs: number, door: DoorRecord, good: ReadonlySet<string>): DoorRecord | undefined {
+  #asOf(nowMs: number, door: DoorRecord, good: ReadonlySet<string>) {
     const { leftMs: before, ...rest } = door
     const leftMs = this.#isUsed(door.tower) ? undefined : (before ?? nowMs)
-    const isOver = leftMs !== undefined && nowMs - leftMs > LEFT_GRACE_MS
-    const state = isOver || !good.has(door.card) ? "ended" : door.state
+    const leftForMs = leftMs === undefined ? 0 : nowMs - leftMs
+    if (leftForMs > LEFT_DEAD_MS) return "gone"
+    const isOver = leftForMs > LEFT_GRACE_MS
+    const state = isOver || !good.has(door.card) ? ("ended" as const) : door.state
     if (state === door.state && leftMs === before) return undefined
     return { ...rest, state, ...(leftMs !== undefined && { leftMs }) }
   }

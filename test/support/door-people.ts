@@ -23,7 +23,7 @@ import { MemoryDisk, MemoryLife } from "./memory-store.ts"
 
 const signal = new AbortController().signal
 /** RFC 8032's first public key: any sound one. */
-const TOWER = {
+export const TOWER = {
   key: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
   address: `${"b".repeat(51)}a.b32.i2p`,
 }
@@ -64,6 +64,8 @@ export class DoorPerson {
   readonly disk = new MemoryDisk()
   readonly identity
   readonly #at: DoorWorld
+  /** In use. */
+  towers: readonly (typeof TOWER)[] = [TOWER]
   life!: MemoryLife
   contacts!: ContactBook
   desk!: ContactDesk
@@ -123,7 +125,7 @@ export class DoorPerson {
       contacts: this.contacts,
       cards: this.cards,
       card: (what) => card(identity, what),
-      towers: { used: () => [TOWER], spend: (_, __, deed) => this.#spend(deed) },
+      towers: { used: () => this.towers, spend: (_, __, deed) => this.#spend(deed) },
       post: () => this.#post(room),
       isReachable: () => false,
       openDoorLine: () => this.#line(),

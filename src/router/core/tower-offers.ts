@@ -150,5 +150,5 @@ const TRADE_OFF: Readonly<Record<Reach, string>> = {
   reachable:
     "Its destination is published while this router runs: letters and files come directly and at once, and whoever watches the network can see when it is on.",
   "pull-only":
-    "It publishes nothing and only asks its tower: nobody can see when it is on. Letters go and come by towers, so contacts need one too; files and new contacts need it to be reachable.",
+    "It publishes nothing and only asks its tower: nobody can see when it is on. Letters go and come by towers, so contacts need one too. Who has its card asks at the tower; files need it to be reachable.",
 }

@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
-import { DoorPerson, DoorWorld } from "../../support/door-people.ts"
+import { DoorPerson, DoorWorld, TOWER } from "../../support/door-people.ts"
 import { fuzzRuns } from "../../support/fuzz.ts"
 
 const words = { name: "ann", greeting: "hello", ownName: "bob" }
+const call = { signal: new AbortController().signal }
 const DAY_MS = 86_400_000
 
 /** An owner of a door and a stranger, and what dies in the end. */
@@ -151,6 +152,42 @@ describe("DoorDesk", () => {
     await again.stop()
   }, 20_000)
 
+  it("keeps a door for a week when its tower was left, and has others at the next", async () => {
+    const { ann, at } = story
+    const uri = await ann.uri()
+    ann.towers = []
+    ann.doors.changed()
+    await story.bob.desk.request(story.bob.identity, uri, words)
+    await at.until(story.askedAt)
+    await expect(ann.doors.hold(ann.cards.find("plain"), call)).rejects.toMatchObject({
+      code: "NO_TOWER",
+    })
+    const doors = () => ann.disk.below("/doors/doors/").length
+    await at.world.pass(6.9 * DAY_MS)
+    expect(doors()).toBe(1)
+    await at.world.pass(0.2 * DAY_MS)
+    expect(doors()).toBe(0)
+    ann.towers = [TOWER]
+    ann.doors.changed()
+    expect(await ann.uri()).not.toBe(uri)
+  }, 30_000)
+
+  it("forgets the door at a dead tower after a month", async () => {
+    const { ann, at } = story
+    await ann.uri()
+    at.isUp = false
+    await ann.stop()
+    await ann.start()
+    ann.towers = []
+    ann.doors.changed()
+    const doors = () => ann.disk.below("/doors/doors/").length
+    for (let day = 0; day < 30; day++) await at.world.pass(DAY_MS)
+    expect(doors()).toBe(1)
+    await at.world.pass(DAY_MS)
+    expect(doors()).toBe(0)
+    expect(ann.disk.below("/doors/keys/")).toEqual([])
+  }, 30_000)
+
   it("renews prekeys each month, and opens what was sealed for the ones before", async () => {
     const { ann, bob, at } = story
     const uri = await ann.uri()
@@ -234,7 +271,7 @@ describe("DoorDesk, when a process dies", () => {
         ),
       )
       expect(crashes.length).toBeGreaterThan(8)
-      const step = Math.max(1, Math.round(crashes.length / fuzzRuns(10)))
+      const step = Math.max(1, Math.round(crashes.length / fuzzRuns(4)))
       for (const crash of crashes.filter((_, index) => index % step === 0))
         await tell(decision, crash).catch((cause: unknown) => {
           throw new Error(`With ${JSON.stringify(crash)}`, { cause })
