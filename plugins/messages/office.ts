@@ -54,7 +54,7 @@ export class Office implements ConversationListener {
     this.context = context
     this.book = new ConversationBook(context, this)
     this.groups = new Hall(context, this.book)
-    this.scribe = new Scribe(context, this.book, (head, key) => this.groups.nameIn(head, key))
+    this.scribe = new Scribe(context, this.book, (head, key) => this.groups.names.nameIn(head, key))
     this.#lines = new TaskLines(context, this.book)
     this.inbox = new Inbox(context, this.#lines)
     this.settings = new Settings(context.store)

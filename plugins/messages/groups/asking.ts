@@ -22,6 +22,18 @@ export function askLog(turn: Turn, of: string, upto: number): void {
   turn.tell(of, { do: "ask", log: log.entries.length })
 }
 
+/** Asks again for what has not come: the owner and who has it, in turns. */
+export function askLogAgain(turn: Turn): void {
+  const { log, logAsked } = turn.state
+  const { nowMs } = turn.world
+  if (logAsked === undefined || log.entries.length >= logAsked.upto) return
+  const { times, atMs, upto, of } = logAsked
+  if (times >= ASKS_MAX || nowMs < atMs + ASK_FIRST_MS * 4 ** (times - 1)) return
+  const whom = times % 2 === 1 && log.owner !== turn.me ? log.owner : of
+  turn.change({ logAsked: { of, upto, times: times + 1, atMs: nowMs } })
+  turn.tell(whom, { do: "ask", log: log.entries.length })
+}
+
 /** Compares what another says is the log with ours. */
 export function compareHead(turn: Turn, of: string, head: Head): "same" | "ahead" | "differs" {
   const ours = hashAt(turn.state.log, head.number)

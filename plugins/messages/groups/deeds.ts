@@ -1,22 +1,15 @@
 /**
- * What we do to a group: as its owner, and as a member.
+ * What we do to a group: change it as its owner, say something as a member.
  *
  * @module
  */
 import { AlliumError } from "allium/plugin"
-import { keyBytes } from "./bytes.ts"
-import { ASK_FIRST_MS, ASKS_MAX } from "./chain.ts"
-import { type EntryBody, isLeaveOf, minuteOf, signLeave, writeEntry } from "./entry.ts"
+import { type EntryBody, minuteOf, writeEntry } from "./entry.ts"
 import { giveLog, grown } from "./history.ts"
 import { beginLog, extendLog, LOG_ENTRIES_MAX, MEMBERS_MAX, type Member } from "./log.ts"
-import { runAll } from "./posts.ts"
-import { inquire } from "./presence.ts"
-import { ERA_BYTES, type PlainRecord, postHash, writePost } from "./records.ts"
+import { ERA_BYTES, postHash, writePost } from "./records.ts"
 import { type GroupState, type GroupWorld, newState } from "./state.ts"
 import type { Turn } from "./turn.ts"
-
-/** How often members tell each other how far they are, if there is anything new. */
-export const HERE_EVERY_MS = 86_400_000
 
 /** A deed of the owner without what every entry has. */
 export type Deed = EntryBody extends infer B
@@ -74,83 +67,8 @@ export function say(turn: Turn, body: Uint8Array): { sequence: number; bytes: Ui
   return { sequence, bytes }
 }
 
-/**
- * Leaves: nothing is taken or said any more; the owner is told until the log says so.
- * @throws {AlliumError} `GROUP_ROLE` for an owner who is not alone, or who does not belong to the group.
- */
-export function leave(turn: Turn): void {
-  const { joined } = requireMember(turn)
-  const { log } = turn.state
-  if (log.owner === turn.me && log.members.size > 1)
-    throw new AlliumError(
-      "GROUP_ROLE",
-      "Cannot leave group: you are its owner, expected it to be handed over first",
-    )
-  turn.change({ leavingMs: turn.world.nowMs })
-  turn.note({ kind: "gone" })
-  if (log.owner !== turn.me) sayLeave(turn, joined)
-}
-
-/** The owner takes a wish to leave into the log. */
-export function takeLeave(turn: Turn, from: string, said: PlainRecord & { do: "leave" }): void {
-  const { log, unsure } = turn.state
-  const of = { group: log.id, joined: said.joined }
-  const member = log.members.get(from)
-  if (log.owner !== turn.me || unsure || member?.joined !== said.joined || from === turn.me) return
-  if (!isLeaveOf(from, of, said.wish)) return
-  const { joined, wish } = said
-  act(turn, { deed: "leave", member: keyBytes(from), joined, wish })
-}
-
-/** What time brings: to be called once a minute, and when a contact comes or goes. */
-export function tick(turn: Turn): void {
-  const { log, leavingMs } = turn.state
-  const member = log.members.get(turn.me)
-  if (member === undefined) return
-  const { nowMs } = turn.world
-  askLogAgain(turn)
-  hereToAll(turn) // also while we leave: what we know of the log, others may need
-  if (leavingMs === undefined) runAll(turn)
-  else if (log.owner !== turn.me && nowMs >= leavingMs + HERE_EVERY_MS) {
-    turn.change({ leavingMs: nowMs })
-    sayLeave(turn, member.joined)
-  }
-}
-
-/** After a restore: we ask everybody how far they are, and wait for one of them. */
-export function reviveGroup(turn: Turn): void {
-  turn.change({ unsure: true })
-  for (const key of turn.others()) inquire(turn, key, true)
-}
-
-function askLogAgain(turn: Turn): void {
-  const { log, logAsked } = turn.state
-  const { nowMs } = turn.world
-  if (logAsked === undefined || log.entries.length >= logAsked.upto) return
-  const { times, atMs, upto, of } = logAsked
-  if (times >= ASKS_MAX || nowMs < atMs + ASK_FIRST_MS * 4 ** (times - 1)) return
-  const whom = times % 2 === 1 && log.owner !== turn.me ? log.owner : of
-  turn.change({ logAsked: { of, upto, times: times + 1, atMs: nowMs } })
-  turn.tell(whom, { do: "ask", log: log.entries.length })
-}
-
-function hereToAll(turn: Turn): void {
-  const { told, own } = turn.state
-  const { number } = turn.head
-  const { nowMs } = turn.world
-  if (told.number === number && told.sequence === own.sequence) return
-  if (told.atMs === 0) turn.change({ told: { ...told, atMs: nowMs } }) // the news itself has just gone out
-  if (told.atMs === 0 || nowMs < told.atMs + HERE_EVERY_MS) return
-  turn.change({ told: { atMs: nowMs, number, sequence: own.sequence } })
-  for (const key of turn.others()) inquire(turn, key, false)
-}
-
-function sayLeave(turn: Turn, joined: number): void {
-  const wish = signLeave(turn.world.self, { group: turn.state.log.id, joined })
-  turn.tell(turn.state.log.owner, { do: "leave", joined, wish })
-}
-
-function requireMember(turn: Turn): Member {
+/** @throws {AlliumError} `GROUP_ROLE` for who does not belong to the group. */
+export function requireMember(turn: Turn): Member {
   const member = turn.state.log.members.get(turn.me)
   if (member !== undefined && turn.state.leavingMs === undefined) return member
   throw new AlliumError(

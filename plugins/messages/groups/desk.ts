@@ -5,10 +5,11 @@
  */
 import { AlliumError, type Contact, type Offer, type PluginContext, type z } from "allium/plugin"
 import { keyBytes } from "./bytes.ts"
-import { act, type Deed, leave } from "./deeds.ts"
+import { act, type Deed } from "./deeds.ts"
 import type { Listing } from "./directory.ts"
 import type { Hall } from "./hall.ts"
 import type { GroupKeeper } from "./keeper.ts"
+import { leave } from "./leaving.ts"
 import * as offers from "./offers.ts"
 
 type InputOf<O extends Offer> = z.output<O["input"]>
@@ -105,7 +106,7 @@ export class GroupDesk {
   #member(keeper: GroupKeeper, which: string): string {
     const keys = [...keeper.state.log.members.keys()]
     const found = keys.filter(
-      (key) => key === which || this.#hall.memberName(keeper, key) === which,
+      (key) => key === which || this.#hall.names.memberName(keeper, key) === which,
     )
     if (found.length === 1 && found[0] !== undefined) return found[0]
     const how = found.length === 0 ? "no member has" : "several members have"
@@ -120,7 +121,7 @@ export class GroupDesk {
     return {
       ...{ name: listing?.name ?? log.name, id, identity: identity.name },
       role: isIn ? mine : "gone",
-      owner: this.#hall.memberName(keeper, log.owner),
+      owner: this.#hall.names.memberName(keeper, log.owner),
       memberCount: log.members.size,
       members: this.#members(keeper),
       ...{ changes: log.entries.length, unsure, ...(forkedAt !== undefined && { forkedAt }) },
@@ -131,7 +132,7 @@ export class GroupDesk {
     const { identity, state } = keeper
     const contacts = this.#context.contacts.list(identity)
     return [...state.log.members.keys()].map((key) => ({
-      name: this.#hall.memberName(keeper, key),
+      name: this.#hall.names.memberName(keeper, key),
       key,
       role: key === state.log.owner ? ("owner" as const) : ("member" as const),
       isContact: contacts.some((one) => one.key === key && one.state === "accepted"),

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { randomBytes } from "node:crypto"
 import {
   AlliumError,
   type ArrivedLetter,
@@ -16,44 +15,45 @@ import {
   toAlliumError,
 } from "allium/plugin"
 import type { ConversationBook } from "../book.ts"
-import type { Head } from "../entry.ts"
 import { hex } from "./bytes.ts"
 import { Comeback, type SavedGroup } from "./comeback.ts"
-import { createGroup, reviveGroup, tick } from "./deeds.ts"
+import { createGroup } from "./deeds.ts"
 import { Directory, type Listing } from "./directory.ts"
-import { GroupKeeper, type KeeperListener } from "./keeper.ts"
-import { groupRoom, Ledger } from "./ledger.ts"
+import { asBadRecord, readForeign } from "./foreign.ts"
+import type { GroupKeeper } from "./keeper.ts"
+import { Keepers, type KeepersListener } from "./keepers.ts"
 import { parseLetterName } from "./letter-name.ts"
 import { meetGroup } from "./meeting.ts"
+import { GroupNames } from "./names.ts"
+import { Questions } from "./questions.ts"
 import { receive } from "./receive.ts"
-import { BODY_BYTES_MAX, type GroupRecord, readRecord } from "./records.ts"
+import { BODY_BYTES_MAX, type GroupRecord } from "./records.ts"
 import { GroupRunner } from "./runner.ts"
-import type { GroupState, GroupWorld, Note } from "./state.ts"
+import type { Note } from "./state.ts"
+import { reviveGroup, tick } from "./tick.ts"
+import { worldOf } from "./world.ts"
 
 /** Between two looks at what time brings. */
 const TICK_MS = 60_000
-/** A question about a group we know nothing of goes to the same contact once in so long. */
-const QUESTION_MS = 60_000
-/** Contacts such questions are remembered of. */
-const QUESTIONS_MAX = 1_000
-
 /** See the module. */
-export class Hall implements KeeperListener {
+export class Hall implements KeepersListener {
   readonly #context: PluginContext
   readonly #runner: GroupRunner
   readonly #comeback: Comeback
+  readonly #keepers: Keepers
+  readonly #questions: Questions
   readonly directory: Directory
-  readonly #open = new Map<string, Promise<GroupKeeper>>()
-  /** Of the groups that are open: what members are called. */
-  readonly #names = new Map<string, (key: string) => string>()
+  readonly names: GroupNames
   readonly #meetings = new Turns()
-  readonly #asked = new Map<string, number>()
 
   constructor(context: PluginContext, book: ConversationBook) {
     this.#context = context
     this.#runner = new GroupRunner(context, book)
     this.directory = new Directory(context)
+    this.names = new GroupNames(context, this.directory)
     this.#comeback = new Comeback(context, this.directory)
+    this.#keepers = new Keepers(context, this.directory, this)
+    this.#questions = new Questions(context)
   }
 
   /** Reads which groups there are; then they are kept going. */
@@ -63,14 +63,8 @@ export class Hall implements KeeperListener {
   }
 
   /** @throws {AlliumError} `STORE_DAMAGED`. */
-  keeper({ identity, id }: Pick<Listing, "identity" | "id">): Promise<GroupKeeper> {
-    const key = `${identity}/${id}`
-    const known = this.#open.get(key)
-    if (known !== undefined) return known
-    const opening = this.#reopen(identity, id)
-    this.#open.set(key, opening)
-    opening.catch(() => this.#open.delete(key)) // the next one tries again
-    return opening
+  keeper(of: Pick<Listing, "identity" | "id">): Promise<GroupKeeper> {
+    return this.#keepers.get(of)
   }
 
   /** Makes a group. @throws {AlliumError} `ALREADY_EXISTS`, `LIMIT_REACHED`. */
@@ -78,7 +72,7 @@ export class Hall implements KeeperListener {
     return this.#meetings.take(async () => {
       this.directory.requireFree(identity, name)
       this.directory.requireRoom(identity)
-      return this.#begin(identity, createGroup(this.#world(identity), name))
+      return this.#keepers.begin(identity, createGroup(worldOf(this.#context, identity), name))
     })
   }
 
@@ -120,7 +114,7 @@ export class Hall implements KeeperListener {
   /** Takes a letter of a group; all it changes is on disk when this resolves. @throws {AlliumError} `BAD_RECORD`. */
   async receive({ identity, contact, content, from }: ArrivedLetter): Promise<Reception> {
     const sender = from === "contact" ? contact.key : identity.key
-    const record = read(content)
+    const record = readForeign(content)
     const keeper = await this.#keeperFor(identity, sender, record)
     if (keeper === undefined) return { changes: [] }
     await asBadRecord(keeper.change((turn) => receive(turn, sender, record)))
@@ -145,13 +139,18 @@ export class Hall implements KeeperListener {
   }
 
   /** For the keepers. */
+  opened(keeper: GroupKeeper): void {
+    this.names.add(keeper)
+  }
+
+  /** For the keepers. */
   due(keeper: GroupKeeper): void {
     this.#runner.send(keeper)
   }
 
   /** For the keepers. */
   news(keeper: GroupKeeper): void {
-    this.#runner.show(keeper, this.#nameOf(keeper))
+    this.#runner.show(keeper, this.names.nameOf(keeper))
   }
 
   /** For the keepers. */
@@ -171,61 +170,13 @@ export class Hall implements KeeperListener {
     return this.#meetings.take(async () => {
       if (this.directory.get(of) !== undefined) return this.keeper(of)
       const met = await asBadRecord(
-        Promise.resolve().then(() => meetGroup(this.#world(identity), record)),
+        Promise.resolve().then(() => meetGroup(worldOf(this.#context, identity), record)),
       )
       if (met === undefined || !this.directory.hasRoom(identity, sender)) return undefined
-      if ("state" in met) return this.#begin(identity, met.state)
-      await this.#ask(identity, sender, met.question)
+      if ("state" in met) return this.#keepers.begin(identity, met.state)
+      await this.#questions.ask(identity, sender, met.question)
       return undefined
     })
-  }
-
-  /** "What group is this?" */
-  async #ask(identity: Identity, sender: string, content: Uint8Array): Promise<void> {
-    const key = `${identity.key}/${sender}`
-    const now = this.#context.clock.monotonicMs()
-    const last = this.#asked.get(key)
-    if (sender === identity.key || (last !== undefined && now - last < QUESTION_MS)) return
-    this.#asked.delete(key)
-    this.#asked.set(key, now)
-    for (const [oldest] of this.#asked) {
-      if (this.#asked.size <= QUESTIONS_MAX) break
-      this.#asked.delete(oldest)
-    }
-    const contact = this.#context.contacts.find(identity, sender)
-    const name = `g/question/${Math.floor(this.#context.clock.now())}`
-    await this.#context.mail.send({ identity, contact }, { content, name })
-  }
-
-  async #begin(identity: Identity, state: GroupState): Promise<GroupKeeper> {
-    const ledger = new Ledger(groupRoom(this.#context.store, identity.key, state.log.id))
-    const keeper = new GroupKeeper(this.#context, { identity, ledger, state, isNew: true }, this)
-    const listing: Listing = {
-      ...{ identity: identity.key, id: keeper.id, title: state.log.name },
-      ...{ name: this.directory.freeName(identity, state.log.name), isIn: keeper.isIn },
-      creator: state.log.entries[0]!.author,
-    }
-    const key = `${identity.key}/${keeper.id}`
-    await this.directory.put(listing, (change) => keeper.change(() => undefined, [change]))
-    this.#open.set(key, Promise.resolve(keeper))
-    this.#names.set(key, (member) => this.memberName(keeper, member))
-    this.news(keeper)
-    return keeper
-  }
-
-  async #reopen(identityKey: string, id: string): Promise<GroupKeeper> {
-    const identity = this.#context.identities.list().find(({ key }) => key === identityKey)
-    if (identity === undefined)
-      throw new AlliumError("NO_IDENTITY", "Cannot open group: its identity is gone")
-    const room = groupRoom(this.#context.store, identityKey, Buffer.from(id, "hex"))
-    const ledger = new Ledger(room)
-    const state = await ledger.load()
-    const keeper = new GroupKeeper(this.#context, { identity, ledger, state, isNew: false }, this)
-    await keeper.load()
-    this.#names.set(`${identityKey}/${id}`, (member) => this.memberName(keeper, member))
-    this.due(keeper)
-    this.news(keeper)
-    return keeper
   }
 
   /** What a crash left is done first; then what time brings, again and again. */
@@ -262,64 +213,17 @@ export class Hall implements KeeperListener {
   #tell(keeper: GroupKeeper, note: Note): void {
     if (note.kind === "got" || note.kind === "resend") return
     const { kind, ...rest } = note
-    const member = "member" in rest && { member: this.memberName(keeper, rest.member) }
-    const about = { identity: keeper.identity.name, group: this.#nameOf(keeper), id: keeper.id }
-    this.#context.emit(`group-${kind}`, { ...about, ...rest, ...member })
-  }
-
-  /** What we call a member: the name of the contact, what the owner calls them, or the beginning of their key. */
-  memberName(keeper: GroupKeeper, key: string): string {
-    const { identity, state } = keeper
-    if (key === identity.key) return identity.name
-    const contact = this.#context.contacts.list(identity).find((one) => one.key === key)
-    return contact?.name ?? state.log.members.get(key)?.label ?? key.slice(0, 8)
-  }
-
-  /** What we call a member of the group of a conversation. */
-  nameIn(head: Pick<Head, "identity" | "contact">, key: string): string {
-    return this.#names.get(`${head.identity}/${head.contact}`)?.(key) ?? key
-  }
-
-  #nameOf(keeper: GroupKeeper): string {
-    const listing = this.directory.get({ identity: keeper.identity.key, id: keeper.id })
-    return listing?.name ?? keeper.state.log.name
-  }
-
-  #world(identity: Identity): GroupWorld {
-    return {
-      self: identity,
-      nowMs: Math.floor(this.#context.clock.now()),
-      isContact: () => false,
-      random: (length) => new Uint8Array(randomBytes(length)),
+    const member = "member" in rest && { member: this.names.memberName(keeper, rest.member) }
+    const about = {
+      identity: keeper.identity.name,
+      group: this.names.nameOf(keeper),
+      id: keeper.id,
     }
+    this.#context.emit(`group-${kind}`, { ...about, ...rest, ...member })
   }
 
   #failed(error: unknown): void {
     if (this.#context.signal.aborted) return
     this.#context.log.error("group.failed", { code: toAlliumError(error).code })
-  }
-}
-
-function read(content: Uint8Array): GroupRecord {
-  try {
-    return readRecord(content)
-  } catch {
-    throw new AlliumError(
-      "BAD_RECORD",
-      "Cannot read group record: its shape is not that of version 1",
-    )
-  }
-}
-
-/** What a peer packed badly is a bad record: it never comes again. */
-async function asBadRecord<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work
-  } catch (error) {
-    if (!(error instanceof AlliumError) || error.code !== "BAD_PACK") throw error
-    throw new AlliumError(
-      "BAD_RECORD",
-      "Cannot read group record: it is not packed as it should be",
-    )
   }
 }

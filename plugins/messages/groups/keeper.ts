@@ -5,27 +5,19 @@
  *
  * @module
  */
-import { randomBytes } from "node:crypto"
 import { AlliumError, type Change, type Identity, type PluginContext, Turns } from "allium/plugin"
 import { hex } from "./bytes.ts"
 import { say } from "./deeds.ts"
-import { type Facts, factOf, type MemberState, newFacts, withFact } from "./facts.ts"
+import { factOf, newFacts } from "./facts.ts"
+import { Following, type LearntFact } from "./following.ts"
 import type { Ledger } from "./ledger.ts"
 import { letterName, type PostLetter } from "./letter-name.ts"
-import {
-  type GroupState,
-  type GroupWorld,
-  KEPT_POSTS_MAX,
-  type Note,
-  type OutRecord,
-} from "./state.ts"
+import { type GroupState, KEPT_POSTS_MAX, type Note, type OutRecord } from "./state.ts"
 import { Turn } from "./turn.ts"
+import { worldOf } from "./world.ts"
 
 /** Letters of one group that wait to be handed to the mail: a post to everybody takes 31. */
 export const DUE_MAX = 10_000
-/** Texts whose way to the members is followed. */
-export const FACTS_MAX = 1_000
-
 /** Who does what follows from a step. */
 export interface KeeperListener {
   /** Letters are due. */
@@ -42,9 +34,7 @@ export class GroupKeeper {
   readonly #context: PluginContext
   readonly #listener: KeeperListener
   readonly #turns = new Turns()
-  readonly #facts = new Map<number, Facts>()
-  /** Facts the conversation does not know yet. */
-  readonly fresh = new Set<number>()
+  readonly following: Following
   #state: GroupState
   #written: GroupState | undefined
   #dueCount = 0
@@ -58,6 +48,7 @@ export class GroupKeeper {
     this.#listener = listener
     this.identity = of.identity
     this.ledger = of.ledger
+    this.following = new Following(of.ledger)
     this.#state = of.state
     this.#written = of.isNew ? undefined : of.state
   }
@@ -76,16 +67,9 @@ export class GroupKeeper {
     return this.#state.leavingMs === undefined && this.#state.log.members.has(this.identity.key)
   }
 
-  facts(sequence: number): Facts | undefined {
-    return this.#facts.get(sequence)
-  }
-
   /** What a crash left. */
   async load(): Promise<void> {
-    for await (const [key, facts] of this.ledger.facts.entries()) {
-      this.#facts.set(Number(key), facts)
-      this.fresh.add(Number(key))
-    }
+    await this.following.load()
     for await (const _ of this.ledger.due.read()) this.#dueCount++
   }
 
@@ -106,7 +90,7 @@ export class GroupKeeper {
           ...also,
           this.ledger.posts.put(String(sequence), bytes),
           this.ledger.posts.remove(String(sequence - KEPT_POSTS_MAX)),
-          ...(id === undefined ? [] : this.#follow(sequence, newFacts(id, members))),
+          ...(id === undefined ? [] : this.following.follow(sequence, newFacts(id, members))),
         ],
       )
     })
@@ -115,21 +99,15 @@ export class GroupKeeper {
   /** What became of a letter that carried a post of ours. */
   reported(letter: PostLetter, hop: string, state: Parameters<typeof factOf>[0]): Promise<void> {
     const { sequence } = letter
-    const member = Object.keys(this.#facts.get(sequence)?.members ?? {}).find((key) =>
-      key.startsWith(letter.to),
-    )
+    const member = this.following.memberOf(sequence, letter.to)
     if (member === undefined) return Promise.resolve()
     return this.learned([sequence], member, factOf(state, hop === member))
   }
 
   /** A fact about some of our texts at one member. */
-  learned(
-    sequences: readonly number[],
-    member: string,
-    fact: { state: MemberState; reason?: string },
-  ): Promise<void> {
+  learned(sequences: readonly number[], member: string, fact: LearntFact): Promise<void> {
     return this.#turns.take(async () => {
-      const changes = this.#learn(sequences, member, fact)
+      const changes = this.following.learn(sequences, member, fact)
       if (changes.length > 0) await this.ledger.room.commit(changes)
       if (changes.length > 0) this.#listener.news(this)
     })
@@ -140,13 +118,8 @@ export class GroupKeeper {
     this.#dueCount -= gone
   }
 
-  /** Facts that need not be followed any more; the caller has written that. */
-  forget(sequence: number): void {
-    this.#facts.delete(sequence)
-  }
-
   async #step<T>(work: (turn: Turn) => T, also: (result: T) => readonly Change[]): Promise<T> {
-    const turn = new Turn(this.#state, this.#world())
+    const turn = new Turn(this.#state, worldOf(this.#context, this.identity))
     const result = work(turn)
     await this.#resend(turn)
     const { state, out, shown, notes } = turn.step
@@ -155,7 +128,7 @@ export class GroupKeeper {
       ...(state === this.#written ? [] : this.ledger.changes(this.#written, state)),
       ...due,
       ...shown.map(({ author, post }) => this.ledger.arrivals.append({ author, body: post.body })),
-      ...this.#got(notes),
+      ...this.following.got(notes),
       ...also(result),
     ]
     if (changes.length > 0) await this.ledger.room.commit(changes)
@@ -164,7 +137,7 @@ export class GroupKeeper {
     this.#dueCount += due.length
     this.#listener.noted(this, notes)
     if (due.length > 0) this.#listener.due(this)
-    if (shown.length > 0 || this.fresh.size > 0) this.#listener.news(this)
+    if (shown.length > 0 || this.following.fresh.size > 0) this.#listener.news(this)
     return result
   }
 
@@ -190,57 +163,5 @@ export class GroupKeeper {
         name: letterName(this.id, record),
       }),
     )
-  }
-
-  #got(notes: readonly Note[]): Change[] {
-    return notes.flatMap((note) => {
-      if (note.kind !== "got") return []
-      const sequences = [...this.#facts.keys()].filter((sequence) => sequence <= note.upto)
-      return this.#learn(sequences, note.member, { state: "delivered" })
-    })
-  }
-
-  #learn(
-    sequences: readonly number[],
-    member: string,
-    fact: { state: MemberState; reason?: string },
-  ): Change[] {
-    return sequences.flatMap((sequence) => {
-      const facts = this.#facts.get(sequence)
-      const next = facts && withFact(facts, member, fact)
-      if (next === undefined || next === facts) return []
-      this.fresh.add(sequence)
-      return this.#follow(sequence, next)
-    })
-  }
-
-  /** What is followed longest is given up; it stays as it is shown. */
-  #follow(sequence: number, facts: Facts): Change[] {
-    this.#facts.set(sequence, facts)
-    if (Object.keys(facts.members).length === 0) this.fresh.add(sequence)
-    const changes = [this.ledger.facts.put(String(sequence), facts)]
-    if (this.#facts.size <= FACTS_MAX) return changes
-    const oldest = Math.min(...this.#facts.keys())
-    this.#facts.delete(oldest)
-    return [...changes, this.ledger.facts.remove(String(oldest))]
-  }
-
-  #world(): GroupWorld {
-    let accepted: Set<string> | undefined
-    const { contacts, clock } = this.#context
-    return {
-      self: this.identity,
-      nowMs: Math.floor(clock.now()),
-      isContact: (key) => {
-        accepted ??= new Set(
-          contacts
-            .list(this.identity)
-            .filter(({ state }) => state === "accepted")
-            .map((contact) => contact.key),
-        )
-        return accepted.has(key)
-      },
-      random: (length) => new Uint8Array(randomBytes(length)),
-    }
   }
 }

@@ -4,8 +4,8 @@
  * @module
  */
 import { badRecord, keyBytes, keyText, same } from "./bytes.ts"
-import { takeLeave } from "./deeds.ts"
 import { giveLog, learn } from "./history.ts"
+import { takeLeave } from "./leaving.ts"
 import { givePosts, takeHere, takePost } from "./posts.ts"
 import { sayKeys, takeKeys } from "./presence.ts"
 import { type GroupRecord, type PassRecord, type PlainRecord, readPlain } from "./records.ts"

@@ -114,7 +114,8 @@ export class GroupRunner {
         pen.head.name = name
       })
     while (await this.#showSome(keeper, conversation));
-    for (const sequence of [...keeper.fresh]) await this.#tell(keeper, conversation, sequence)
+    for (const sequence of [...keeper.following.fresh])
+      await this.#tell(keeper, conversation, sequence)
   }
 
   async #showSome(keeper: GroupKeeper, conversation: Conversation): Promise<boolean> {
@@ -151,8 +152,8 @@ export class GroupRunner {
 
   /** Puts beside a text of ours what is known of its way. */
   async #tell(keeper: GroupKeeper, conversation: Conversation, sequence: number): Promise<void> {
-    const facts = keeper.facts(sequence)
-    keeper.fresh.delete(sequence)
+    const facts = keeper.following.get(sequence)
+    keeper.following.fresh.delete(sequence)
     if (facts === undefined) return
     const { reached, ...said } = summaryOf(facts)
     const now = Math.floor(this.#context.clock.now())
@@ -170,6 +171,6 @@ export class GroupRunner {
       pen.put(number, dies ? pen.expire(number, told, now + (entry.expiresS ?? 0) * 1_000) : told)
       if (isNews) pen.note(told.state, number, told)
     })
-    if (isSettled(facts)) keeper.forget(sequence)
+    if (isSettled(facts)) keeper.following.forget(sequence)
   }
 }

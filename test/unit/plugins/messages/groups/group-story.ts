@@ -1,18 +1,13 @@
 /** Members of groups without any disk or network: letters lie in a list until the test moves, shuffles or loses them. */
 import { createHash } from "node:crypto"
 import { keyBytes } from "../../../../../plugins/messages/groups/bytes.ts"
-import {
-  act,
-  createGroup,
-  type Deed,
-  leave,
-  say,
-  tick,
-} from "../../../../../plugins/messages/groups/deeds.ts"
+import { act, createGroup, type Deed, say } from "../../../../../plugins/messages/groups/deeds.ts"
+import { leave } from "../../../../../plugins/messages/groups/leaving.ts"
 import { meetGroup } from "../../../../../plugins/messages/groups/meeting.ts"
 import { receive } from "../../../../../plugins/messages/groups/receive.ts"
 import { readRecord } from "../../../../../plugins/messages/groups/records.ts"
 import type { GroupState, GroupWorld, Note } from "../../../../../plugins/messages/groups/state.ts"
+import { tick } from "../../../../../plugins/messages/groups/tick.ts"
 import { Turn } from "../../../../../plugins/messages/groups/turn.ts"
 import { isAlliumError } from "../../../../../src/base/errors.ts"
 import type { Identity } from "../../../../../src/identity/identity.ts"
