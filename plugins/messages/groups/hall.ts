@@ -35,6 +35,7 @@ import { worldOf } from "./world.ts"
 
 /** Between two looks at what time brings. */
 const TICK_MS = 60_000
+
 /** See the module. */
 export class Hall implements KeepersListener {
   readonly #context: PluginContext

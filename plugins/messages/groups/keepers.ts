@@ -56,7 +56,10 @@ export class Keepers {
     }
     const key = `${identity.key}/${keeper.id}`
     const put = this.#directory.put(listing, (change) => keeper.change(() => undefined, [change]))
-    this.#keep(key, put.then(() => keeper)) // before anybody can find the listing and open another
+    this.#keep(
+      key,
+      put.then(() => keeper),
+    ) // before anybody can find the listing and open another
     await put
     this.#listener.opened(keeper)
     this.#listener.news(keeper)
