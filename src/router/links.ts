@@ -8,6 +8,7 @@ import { AlliumError } from "../base/errors.ts"
 import type { Log } from "../base/log.ts"
 import type { Chance, RandomBytes } from "../base/random.ts"
 import { Scope } from "../base/scope.ts"
+import { Slots } from "../base/turns.ts"
 import type { Contact } from "../identity/contacts.ts"
 import type { Identity, IdentityBook } from "../identity/identity.ts"
 import type { Channel } from "../link/link.ts"
@@ -15,6 +16,12 @@ import type { Session } from "../sam/session.ts"
 import { type ChannelHandler, IdentityLinks } from "./identity-links.ts"
 import { keepInTouch } from "./keep-in-touch.ts"
 import type { PeerChannel } from "./plugin.ts"
+
+/**
+ * Contacts dialled at once to keep in touch; the others wait in line. An I2P router looks up a LeaseSet for each, and 1,000 at
+ * once delayed a start by a second and took 40 MiB.
+ */
+const DIALS_MAX = 64
 
 /** One contact of one identity. */
 export interface Pair {
@@ -85,6 +92,7 @@ interface Attached {
 
 class LinkBook implements Links {
   readonly #options: LinksOptions
+  readonly #dials = new Slots(DIALS_MAX)
   readonly #scope = new Scope()
   readonly #attached = new Map<string, Attached>()
   readonly #handlers = new Map<string, { anyone: boolean; handle: ChannelHandler }>()
@@ -220,7 +228,8 @@ class LinkBook implements Links {
     touching.set(contact.key, abort)
     const { clock, chance } = this.#options
     const { signal } = abort
-    const link = (call: { signal: AbortSignal }) => links.link(contact, call)
+    const link = (call: { signal: AbortSignal }) =>
+      this.#dials.take(() => links.link(contact, call), call)
     keepInTouch({ session, link, clock, chance, signal }).catch(() => {})
   }
 
