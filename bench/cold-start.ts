@@ -26,7 +26,7 @@ import { fillConversations } from "./messages.ts"
 import { BUILT, freePort, Program, requireBuilt, residentMebibytes } from "./router.ts"
 
 const CONTACTS = 1_000
-const ROUNDS = 5
+const ROUNDS = 3
 /** A router rests so long before its memory is read. */
 const REST_MS = 10_000
 
