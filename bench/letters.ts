@@ -42,7 +42,7 @@ export async function measureLetters({ rounds, roundTripsMs }: LettersSize): Pro
   const [near, far] = (process.env.ALLIUM_TESTNET_SAM_PORTS ?? "").split(",").filter(Boolean)
   if (near !== undefined && far !== undefined) {
     await using meeting = await openMeeting("sam", Number(near), Number(far))
-    return compare(meeting, rounds, "real i2pd")
+    return await compare(meeting, rounds, "real i2pd")
   }
   await using bridge = await openEmbeddedBridge()
   const { port } = bridge.address
