@@ -1,6 +1,7 @@
 import { rm } from "node:fs/promises"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { messages } from "../../../plugins/messages/index.ts"
 import {
   type MailRouter,
   type MailWorld,
@@ -48,6 +49,7 @@ describe("24 words after the loss of everything", () => {
       MailRouter,
       MailRouter,
     ]
+    b.plugins = [...b.plugins, messages]
     await Promise.all([a, b, c, t].map((one) => one.start()))
     await a.ask("identity create", { name: "ann" })
     await a.ask("identity create", { name: "work" })
@@ -159,6 +161,16 @@ describe("24 words after the loss of everything", () => {
       expect(await notes(c)).toContain("are you there?")
     },
     2 * PATIENCE_MS,
+  )
+
+  it(
+    "are noted in the conversation by who is a contact",
+    async () => {
+      const about = { direction: "note", note: "restored", text: "restored on a new device" }
+      const noted = (list: unknown[]) => list.length > 0
+      expect(await b.until("message list", { contact: "ann" }, noted)).toMatchObject([about])
+    },
+    PATIENCE_MS,
   )
 
   it(
