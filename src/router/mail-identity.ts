@@ -126,10 +126,16 @@ export class MailIdentity implements AsyncDisposable {
     const reason = hopeless(contact)
     for (const peer of devicesOf(contact ?? { key: contactKey })) {
       if (reason !== undefined) await this.#post.cancel(peer, reason)
-      if (contact === undefined || contact.state === "refused") await this.#post.forget(peer)
+      if (this.#isNobody(contactKey)) await this.#post.forget(peer)
     }
     await this.#towers.peersChanged()
     this.#doors.changed()
+  }
+
+  /** As it is now: who was removed may be asked again already. */
+  #isNobody(contactKey: string): boolean {
+    const contact = this.#options.contacts.byKey(contactKey)
+    return contact === undefined || contact.state === "refused"
   }
 
   /** A link to a contact came up. */

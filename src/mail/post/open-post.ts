@@ -159,7 +159,12 @@ class OpenPost implements Post {
   }
 
   beginAnew(peer: string): Promise<void> {
-    return this.#use(peer, async ({ courier }) => courier.beginAnew())
+    return this.#use(peer, async ({ it, courier }) => {
+      await it.alter(async (draft) => {
+        draft.state.introduced = undefined
+      })
+      courier.beginAnew()
+    })
   }
 
   async placesChanged(): Promise<void> {
@@ -176,13 +181,19 @@ class OpenPost implements Post {
 
   async forget(peer: string): Promise<void> {
     await this.#use(peer, async ({ it, courier, end }) => {
+      this.#known.delete(peer)
+      this.#open.delete(peer)
       end.abort()
-      await courier.running
-      await it.turn(() => it.erase())
+      const erased = (async () => {
+        await courier.running
+        await it.turn(() => it.erase())
+      })()
+      // Who comes meanwhile waits, and finds nothing.
+      const fresh = erased.then(() => this.#openDesk(peer))
+      this.#desks.set(peer, fresh)
+      fresh.catch(() => this.#desks.delete(peer))
+      await fresh
     })
-    this.#known.delete(peer)
-    this.#desks.delete(peer)
-    this.#open.delete(peer)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

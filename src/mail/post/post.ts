@@ -105,7 +105,10 @@ export interface Post extends AsyncDisposable {
    * done too often lately. The mailbox may say OK in all three cases; after a rejection it must not.
    */
   take(peer: string, envelope: Uint8Array): Promise<"taken" | "known" | "unreadable">
-  /** They say that they know nothing of us: what waits is sealed for another session, unless that was done too often lately. */
+  /**
+   * They say that they know nothing of us: they are told of us again, and what waits is sealed for another session, unless that
+   * was done too often lately.
+   */
   beginAnew(peer: string): Promise<void>
   /** Our own places changed: every correspondent is told. */
   placesChanged(): Promise<void>

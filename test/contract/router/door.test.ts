@@ -120,4 +120,35 @@ describe("asking at a tower", () => {
     )
     await becomes(b, await send(b, "ann", "still here?"), "delivered")
   }, 60_000)
+
+  it("who forgot a contact asks again at the door, and both write again", async () => {
+    const card = await a.ask<{ uri: string }>("contact card", { label: "fair" })
+    await b.ask("contact remove", { contact: "ann" })
+    await b.ask("contact add", { uri: card.uri, name: "ann", as: "bob" })
+    await contacts(b, ([one]) => one?.state === "accepted")
+    await becomes(a, await send(a, "bob", "once more"), "delivered")
+    await becomes(b, await send(b, "ann", "and back"), "delivered")
+  }, 60_000)
+
+  it("who is reachable can have a card at the tower, too, and be asked while off", async () => {
+    const bob = await b.ask<{ uri: string }>("contact card", { tower: true })
+    expect(bob.uri).toHaveLength(196)
+    expect(await b.ask("contact cards")).toMatchObject([
+      { card: "plain", state: "good" },
+      { card: "plain", state: "good", uri: bob.uri },
+    ])
+    await b.stop()
+    const d = world.router("d")
+    await d.start()
+    await d.ask("identity create", { name: "dora" })
+    // Without a tower: the answer comes by a link.
+    await d.ask("contact add", { uri: bob.uri, name: "bob", as: "dora" })
+    await contacts(d, ([one]) => one?.request === "left")
+    await b.start()
+    await contacts(b, (all) => all.some(({ name, state }) => name === "dora" && state === "asking"))
+    await b.ask("contact accept", { contact: "dora" })
+    await contacts(d, ([one]) => one?.state === "accepted")
+    await becomes(d, await send(d, "bob", "hello bob, at last"), "delivered")
+    await d.stop()
+  }, 60_000)
 })
