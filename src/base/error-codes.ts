@@ -216,6 +216,17 @@ const catalogue = {
   PEER_PROTOCOL: { status: 502, exit: 4 },
   BAD_TRACKER: { status: 502, exit: 4 },
   BAD_BACKUP: { status: 400, exit: 1 },
+  BAD_DEVICE_CODE: {
+    status: 400,
+    exit: 2,
+    next: "Copy the whole code, from allium-device: to its end.",
+  },
+  DEVICE_REFUSED: {
+    status: 403,
+    exit: 5,
+    next: "Make a new code on the first device: allium identity link.",
+  },
+  LINKED_DEVICE: { status: 409, exit: 5, next: "Do it on the identity's first device." },
 } as const satisfies Record<string, Outcome>
 
 /** Name of one expected failure. */

@@ -12,12 +12,19 @@ import type { StoreRoom, Table } from "../store/store.ts"
 import { makeCard } from "./card.ts"
 import { openContactBook } from "./contact-book.ts"
 import type { ContactBook } from "./contacts.ts"
+import { DEVICE_NUMBER_MAX } from "./device-list.ts"
 import { type DoorBook, openDoorBook } from "./doors.ts"
-import type { Identity, IdentityBook } from "./identity.ts"
+import type { DeviceSecrets, Identity, IdentityBook, JoinedIdentity } from "./identity.ts"
 import { checkPersonName, nameShape } from "./names.ts"
 import { ENTROPY_BYTES, readPhrase, seedOf, toPhrase } from "./phrase.ts"
 import { readPhraseFile, writePhraseFile } from "./phrase-file.ts"
-import { type UnlockedIdentity, unlockIdentity } from "./unlocked.ts"
+import {
+  linkedDevice,
+  secretsOf,
+  type UnlockedIdentity,
+  unlockIdentity,
+  unlockJoined,
+} from "./unlocked.ts"
 
 /** Each has tunnels of its own; a router with more is not one person's. */
 const IDENTITIES_MAX = 100
@@ -30,6 +37,23 @@ const recordShape = z.strictObject({
 })
 type IdentityRecord = z.infer<typeof recordShape>
 const entropyShape = z.instanceof(Uint8Array).refine((bytes) => bytes.length === ENTROPY_BYTES)
+
+const secretShape = z.custom<Uint8Array>(
+  (value) => value instanceof Uint8Array && value.length === 32,
+  "expected 32 bytes",
+)
+/** An identity of another home's words, as it is kept and handed over. */
+export const joinedShape: z.ZodType<JoinedIdentity> = z.strictObject({
+  name: nameShape,
+  device: z.int().min(1).max(DEVICE_NUMBER_MAX),
+  address: z.string().regex(/^[a-z2-7]{51}[aq]\.b32\.i2p$/),
+  secrets: z.strictObject({
+    identity: secretShape,
+    agreement: secretShape,
+    destination: secretShape,
+    nextKeyHash: z.string().regex(/^[\w-]{43}$/),
+  }),
+})
 
 /** What the book needs. */
 export interface BookOptions {
@@ -76,6 +100,8 @@ class StoredBook implements IdentityBook {
   readonly #options: BookOptions
   readonly #records: Table<IdentityRecord>
   readonly #phrases: Table<Uint8Array>
+  readonly #joined: Table<JoinedIdentity>
+  /** Of our words first. */
   readonly #entries: Entry[] = []
   #entropy: Uint8Array | undefined
   #seed: Uint8Array | undefined
@@ -85,6 +111,7 @@ class StoredBook implements IdentityBook {
   constructor(options: BookOptions) {
     this.#options = options
     this.#records = options.store.table("identities", recordShape)
+    this.#joined = options.store.table("joined", joinedShape)
     this.#phrases = options.store.table("phrase", entropyShape)
   }
 
@@ -96,11 +123,14 @@ class StoredBook implements IdentityBook {
     const entropy = agreed(stored, filed)
     if (records.length > 0 && entropy === undefined)
       throw damaged("there are identities without it")
-    if (entropy === undefined) return
-    if (filed === undefined) await this.#writeFile(entropy)
-    await this.#use(entropy)
+    if (entropy !== undefined && filed === undefined) await this.#writeFile(entropy)
+    if (entropy !== undefined) await this.#use(entropy)
     records.sort((one, other) => one.index - other.index)
     for (const record of records) this.#entries.push(await this.#unlock(record))
+    const joined: JoinedIdentity[] = []
+    for await (const [, one] of this.#joined.entries()) joined.push(one)
+    joined.sort((one, other) => (one.name < other.name ? -1 : 1))
+    for (const one of joined) this.#entries.push(await this.#open(unlockJoined(one)))
   }
 
   list(): readonly Identity[] {
@@ -133,13 +163,33 @@ class StoredBook implements IdentityBook {
   async restore(phrase: string, names: readonly string[]): Promise<void> {
     const entropy = readPhrase(phrase)
     await this.#turns.take(async () => {
-      if (this.#entries.length > 0)
+      if (this.#own().length > 0)
         throw new AlliumError("ALREADY_EXISTS", "Cannot restore: there are identities already")
       if (names.length === 0)
         throw new AlliumError("BAD_INPUT", "Cannot restore: give a name at least")
       const records = this.#newRecords(names)
       await this.#ensurePhrase(entropy)
       await this.#add(records)
+    })
+  }
+
+  deviceSecrets({ index, device }: Identity, other: number): DeviceSecrets {
+    if (device !== 0 || this.#seed === undefined) throw linkedDevice("link device")
+    return secretsOf(this.#seed, index, other)
+  }
+
+  join(joined: JoinedIdentity): Promise<Identity> {
+    return this.#turns.take(async () => {
+      const name = checkPersonName(joined.name)
+      const identity = unlockJoined({ ...joined, name })
+      const { length } = this.#entries
+      if (length >= IDENTITIES_MAX) throw tooMany()
+      if (this.list().some((one) => one.key === identity.key || one.name === name))
+        throw new AlliumError("ALREADY_EXISTS", "Cannot join: this home has that identity or name")
+      const entry = await this.#open(identity)
+      await this.#options.store.commit([this.#joined.put(identity.key, { ...joined, name })])
+      this.#entries.push(entry)
+      return identity
     })
   }
 
@@ -157,7 +207,7 @@ class StoredBook implements IdentityBook {
     const content = {
       revision: 1,
       key: identity.key,
-      destination: identity.destination.b32,
+      destination: identity.address,
       nextKeyHash: cardKeys.nextKeyHash,
       ...(name !== undefined && { name: checkPersonName(name) }),
       ...(door !== undefined && { door }),
@@ -175,18 +225,14 @@ class StoredBook implements IdentityBook {
   /** Numbers follow on; names are checked before anything is made. */
   #newRecords(names: readonly string[]): IdentityRecord[] {
     const taken = new Set(this.list().map(({ name }) => name))
-    if (taken.size + names.length > IDENTITIES_MAX)
-      throw new AlliumError(
-        "LIMIT_REACHED",
-        `Cannot make identity: expected at most ${IDENTITIES_MAX}`,
-      )
-    return names.map((text) => {
+    if (taken.size + names.length > IDENTITIES_MAX) throw tooMany()
+    const first = this.#own().length
+    return names.map((text, at) => {
       const name = checkPersonName(text)
       if (taken.has(name))
         throw new AlliumError("ALREADY_EXISTS", "Cannot make identity: one has that name")
-      const index = taken.size
       taken.add(name)
-      return { name, index, created: this.#options.clock.now() }
+      return { name, index: first + at, created: this.#options.clock.now() }
     })
   }
 
@@ -205,12 +251,20 @@ class StoredBook implements IdentityBook {
       this.#phrases.put("entropy", this.#entropy!),
       ...records.map((record) => this.#records.put(String(record.index), record)),
     ])
-    this.#entries.push(...entries)
+    this.#entries.splice(this.#own().length, 0, ...entries)
     return entries[0]!.identity
   }
 
-  async #unlock({ name, index }: IdentityRecord): Promise<Entry> {
-    const identity = unlockIdentity(this.#seed!, { name, index })
+  #unlock({ name, index }: IdentityRecord): Promise<Entry> {
+    return this.#open(unlockIdentity(this.#seed!, { name, index }))
+  }
+
+  /** Those of our words. */
+  #own(): readonly Entry[] {
+    return this.#entries.filter(({ identity }) => identity.device === 0)
+  }
+
+  async #open(identity: UnlockedIdentity): Promise<Entry> {
     const { clock, random } = this.#options
     const store = this.#options.store.room(identity.key)
     const contacts = await openContactBook({ store, clock, ownKey: identity.publicKey })
@@ -236,6 +290,11 @@ function agreed(
   if (stored === undefined || filed === undefined) return stored ?? filed
   if (Buffer.compare(stored, filed) === 0) return stored
   throw damaged("its file and the store hold different ones")
+}
+
+function tooMany(): AlliumError {
+  const message = `Cannot make identity: expected at most ${IDENTITIES_MAX}`
+  return new AlliumError("LIMIT_REACHED", message)
 }
 
 function damaged(found: string): AlliumError {

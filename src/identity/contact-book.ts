@@ -22,6 +22,7 @@ import type {
   ContactState,
   HeldIntroduction,
 } from "./contacts.ts"
+import type { DeviceList } from "./device-list.ts"
 import { keyFromText, keyToText } from "./keys.ts"
 import { readRotation } from "./rotation.ts"
 import { isSafetyNumber, safetyNumber } from "./safety-number.ts"
@@ -163,6 +164,36 @@ class StoredContacts implements ContactBook {
     })
   }
 
+  receiveDevices(key: string, devices: DeviceList): Promise<Contact | undefined> {
+    return this.#turns.take(async () => {
+      const known = this.#list.byKey(key)
+      if (known === undefined) return undefined
+      if ((known.devices?.revision ?? 0) >= devices.revision) return toContact(known)
+      return this.#save({ ...known, devices }, [])
+    })
+  }
+
+  mirror(record: ContactRecord): Promise<Contact> {
+    return this.#turns.take(async () => {
+      const known = this.#list.byKey(record.key)
+      if (known === undefined) this.#list.requireRoom(record.state)
+      const isKept = known?.name === record.name
+      const name = isKept ? record.name : this.#list.freeNameFor(record.name)
+      const devices = newer(record.devices, known?.devices)
+      return this.#save({ ...record, name, ...(devices && { devices }) }, [])
+    })
+  }
+
+  unmirror(key: string): Promise<Contact | undefined> {
+    return this.#turns.take(async () => {
+      const known = this.#list.byKey(key)
+      if (known === undefined) return undefined
+      await this.#options.store.commit([this.#table.remove(key)])
+      this.#list.delete(key)
+      return toContact(known)
+    })
+  }
+
   keep(): readonly ContactRecord[] {
     return this.#list.all()
   }
@@ -267,6 +298,10 @@ class StoredContacts implements ContactBook {
     this.#list.set(record)
     return toContact(record)
   }
+}
+
+function newer(one?: DeviceList, other?: DeviceList): DeviceList | undefined {
+  return (one?.revision ?? 0) < (other?.revision ?? 0) ? other : one
 }
 
 function heldAs(introduction: HeldIntroduction | undefined): Partial<ContactRecord> {

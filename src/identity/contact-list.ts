@@ -6,6 +6,7 @@
 import { z } from "zod"
 import { AlliumError } from "../base/errors.ts"
 import type { Contact, ContactState } from "./contacts.ts"
+import { DEVICE_NUMBER_MAX, DEVICES_MAX, type DeviceList } from "./device-list.ts"
 import { INTRODUCTION_BYTES } from "./introduction.ts"
 import { checkPersonName, freeName, nameShape, tameName } from "./names.ts"
 
@@ -22,13 +23,23 @@ const NAMELESS = "contact"
 
 const stateShape = z.enum(["requested", "asking", "introduced", "accepted", "refused", "blocked"])
 
+const addressShape = z.string().regex(/^[a-z2-7]{51}[aq]\.b32\.i2p$/)
 const keyShape = z.string().regex(/^[A-Za-z0-9_-]{43}$/)
+
+/** A device list, after its signature was checked. */
+export const deviceListShape: z.ZodType<DeviceList> = z.strictObject({
+  revision: z.int().min(0),
+  devices: z
+    .array(z.strictObject({ number: z.int().min(0).max(DEVICE_NUMBER_MAX), address: addressShape }))
+    .min(1)
+    .max(DEVICES_MAX),
+})
 
 /** A contact as the store holds it. */
 export const recordShape: z.ZodType<ContactRecord> = z.strictObject({
   name: nameShape,
   key: keyShape,
-  address: z.string().regex(/^[a-z2-7]{51}[aq]\.b32\.i2p$/),
+  address: addressShape,
   state: stateShape,
   verified: z.boolean(),
   greeting: z.string().max(2 * GREETING_LENGTH_MAX),
@@ -37,6 +48,7 @@ export const recordShape: z.ZodType<ContactRecord> = z.strictObject({
   card: nameShape.optional(),
   introducer: keyShape.optional(),
   wasVerified: z.boolean().optional(),
+  devices: deviceListShape.optional(),
   nextKeyHash: keyShape.optional(),
   introduction: z
     .instanceof(Uint8Array)

@@ -5,6 +5,7 @@
  */
 import type { Change } from "../store/store.ts"
 import type { ContactRecord } from "./contact-list.ts"
+import type { DeviceList } from "./device-list.ts"
 
 /**
  * `requested`: we asked, no answer yet. `asking`: they ask, we have not answered. `introduced`: a contact told us of them,
@@ -40,6 +41,8 @@ export interface Contact {
   readonly introducer?: string | undefined
   /** Their key changed since the user compared it, in the way their card had announced; until it is compared again. */
   readonly wasVerified?: boolean | undefined
+  /** Their devices, as they say; absent while they have one, at `address`. */
+  readonly devices?: DeviceList | undefined
 }
 
 /** Someone who asks, or whom we ask. */
@@ -108,6 +111,12 @@ export interface ContactBook {
   /** The contact as it was; it is gone. */
   remove(nameOrKey: string, also?: readonly Change[]): Promise<Contact>
   rename(nameOrKey: string, name: string): Promise<Contact>
+  /** Their devices, from a list whose signature holds; an older one changes nothing. `undefined` for a stranger. */
+  receiveDevices(key: string, list: DeviceList): Promise<Contact | undefined>
+  /** Takes over what another device of ours has of a contact; a name that is taken gets a number. */
+  mirror(record: ContactRecord): Promise<Contact>
+  /** Another device of ours removed them; `undefined` when nobody was there. */
+  unmirror(key: string): Promise<Contact | undefined>
   /** Everything, for a backup. */
   keep(): readonly ContactRecord[]
   /**

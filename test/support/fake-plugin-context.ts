@@ -293,9 +293,17 @@ function makeIdentity(name: string): Identity {
     throw new Error("No keys in this test")
   }
   return {
-    ...{ name: `${name}-self`, publicKey, index: 0, destinationKeys: nothing, sign: nothing },
+    ...{
+      name: `${name}-self`,
+      publicKey,
+      index: 0,
+      device: 0,
+      destinationKeys: nothing,
+      sign: nothing,
+    },
     ...{ agreementKey: publicKey, agreementProof: publicKey, agree: nothing, backupKey: nothing },
     key: Buffer.from(publicKey).toString("base64url"),
+    address: `${name}.b32.i2p`,
     destination: { b32: `${name}.b32.i2p` } as Identity["destination"],
   }
 }
