@@ -142,7 +142,7 @@ export class LinkAcceptor implements AsyncDisposable {
   /** A peer that begins afresh will not resume what it had. */
   #giveUpOld(peer: LinkPeer): void {
     for (const link of this.#links.values())
-      if (link.adrift && Buffer.from(peer.identityKey).equals(link.peer.identityKey))
+      if (link.adrift && isSamePeer(peer, link.peer))
         link.fail(linkLostError("the other side began a new link"))
   }
 }
@@ -155,6 +155,12 @@ export class LinkAcceptor implements AsyncDisposable {
  */
 export function roleToKeep(ownKey: Uint8Array, peerKey: Uint8Array): "out" | "in" {
   return Buffer.compare(ownKey, peerKey) < 0 ? "out" : "in"
+}
+
+/** Devices of one identity have destinations of their own. */
+function isSamePeer(one: LinkPeer, other: LinkPeer): boolean {
+  const isSameKey = Buffer.from(one.identityKey).equals(other.identityKey)
+  return isSameKey && one.destination.b32 === other.destination.b32
 }
 
 function keyOf(linkId: Uint8Array): string {

@@ -55,6 +55,8 @@ export interface BackupDesk extends AsyncDisposable {
   load(identity: Identity, sealed: Uint8Array): Promise<Backup>
   /** Plugins' parts; see `PluginContext.backup`. */
   part(plugin: string, part: BackupPart, scope: Scope): void
+  /** Every part, for a new device; and there, what came. */
+  readonly parts: Pick<BackupParts, "save" | "load">
 }
 
 /** What the desk stands on. */
@@ -77,7 +79,7 @@ export async function openBackupDesk(options: BackupDeskOptions): Promise<Backup
 
 class Desk implements BackupDesk {
   readonly #options: BackupDeskOptions
-  readonly #parts: BackupParts
+  readonly parts: BackupParts
   readonly #revisions: Table<number>
   readonly #scope = new Scope()
   readonly #alarms = new Map<string, Alarm>()
@@ -86,7 +88,7 @@ class Desk implements BackupDesk {
 
   constructor(options: BackupDeskOptions, parts: BackupParts) {
     this.#options = options
-    this.#parts = parts
+    this.parts = parts
     this.#revisions = options.store.table("backup-revisions", z.int().min(0))
     this.#written = options.store.table("backup-written", z.string())
   }
@@ -145,14 +147,14 @@ class Desk implements BackupDesk {
     await store.commit([revision])
     await doors.bring(backup.doors)
     await mail.bring(identity, backup)
-    await this.#parts.load(identity, backup.parts)
+    await this.parts.load(identity, backup.parts)
     for (const { key } of contacts) contactChanged(identity, key)
     this.changed(identity)
     return backup
   }
 
   part(plugin: string, part: BackupPart, scope: Scope): void {
-    this.#parts.add(plugin, part, scope)
+    this.parts.add(plugin, part, scope)
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -204,8 +206,8 @@ class Desk implements BackupDesk {
       contacts: identities.contacts(identity).keep(),
       doors: identities.doors(identity).keep(),
       ...(await mail.keep(identity)),
-      parts: await this.#parts.save(identity),
-      siblings: identities.list().map((one) => this.#sibling(one)),
+      parts: await this.parts.save(identity),
+      siblings: identities.list().flatMap((one) => (one.device === 0 ? [this.#sibling(one)] : [])),
     }
   }
 

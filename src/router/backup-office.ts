@@ -23,7 +23,7 @@ export interface BackupOffice extends AsyncDisposable {
   readonly backups: BackupDesk
   readonly keepsakes: KeepsakeDesk
   readonly restores: RestoreDesk
-  /** Begins with an identity whose post is open; once for each. */
+  /** Begins with an identity whose post is open; once for each. Of those whose words are elsewhere nothing is kept. */
   keep(identity: Identity): void
   /** Contacts, cards or towers of an identity changed. */
   changed(identity: Identity): void
@@ -56,11 +56,12 @@ export async function openBackupOffice(options: BackupOfficeOptions): Promise<Ba
   const mail = openBackupMail(options)
   const contactChanged = (identity: Identity, key: string) => links.contactChanged(identity, key)
   const backups = opening.use(await openBackupDesk({ ...options, mail, contactChanged }))
-  const letters = post.mailFor(KEEPSAKE_TOPIC, opening)
+  const letters = post.mailFor(KEEPSAKE_TOPIC, opening, { isPrivate: true })
   const towers = (identity: Identity) => mail.towers(identity)
   const keepsakes = opening.use(openKeepsakeDesk({ ...options, letters, towers }))
   const restores = opening.use(await openRestoreDesk({ ...options, mail, backups, keepsakes }))
   const changed = (identity: Identity) => {
+    if (identity.device !== 0) return
     backups.changed(identity)
     keepsakes.changed(identity)
   }
@@ -72,6 +73,7 @@ export async function openBackupOffice(options: BackupOfficeOptions): Promise<Ba
     restores,
     changed,
     keep(identity) {
+      if (identity.device !== 0) return
       backups.keep(identity)
       keepsakes.changed(identity)
     },

@@ -79,6 +79,8 @@ export interface ContactDeskOptions {
     of(identity: Identity): DoorDesk
     onRequest(handler: (arrival: DoorArrival) => Promise<string | undefined>): void
   }
+  /** Only the first device speaks with whoever asks and is asked: has it ask somebody. */
+  readonly askByFirst: (identity: Identity, uri: string, words: ContactWords) => Promise<void>
   readonly store: StoreRoom
   readonly emit: (event: string, data: Readonly<Record<string, unknown>>) => void
   readonly clock: Clock
@@ -121,6 +123,7 @@ class Desk implements ContactDesk {
     const parsed = parseContactUri(uri)
     if (parsed.key === identity.key)
       throw new AlliumError("CONTACT_STATE", "Cannot add contact: this is your own identity")
+    if (identity.device !== 0) return this.#requestByFirst(identity, uri, words)
     if ("tower" in parsed) return this.#requestAtDoor(identity, parsed, words)
     const { key, address, door } = parsed
     const notice = noticeFor(identity, { key, address }, "request", { ...words, door })
@@ -132,6 +135,17 @@ class Desk implements ContactDesk {
     this.#post.start(notice)
     this.#changed(identity, contact)
     return contact
+  }
+
+  /** On a linked device. */
+  async #requestByFirst(identity: Identity, uri: string, words: ContactWords): Promise<Contact> {
+    const book = this.#options.identities.contacts(identity)
+    const parsed = parseContactUri(uri)
+    const address = "tower" in parsed ? parsed.tower.address : parsed.address
+    const asked = await book.request({ key: parsed.key, address, name: words.name })
+    await this.#options.askByFirst(identity, uri, words)
+    this.#changed(identity, asked)
+    return asked
   }
 
   /** Until they answer, they are where they were asked. */
@@ -199,6 +213,11 @@ class Desk implements ContactDesk {
     // Who was only introduced to us never asked, so we ask; and nobody need hear that we will not.
     const told = state !== "introduced" ? kind : kind === "accept" ? "request" : undefined
     if (told === undefined) return this.#silently(identity, nameOrKey, "remove")
+    if (identity.device !== 0) {
+      const decided = await book[kind](nameOrKey)
+      this.#changed(identity, decided)
+      return decided
+    }
     const doors = this.#options.doors.of(identity)
     if (doors.canAnswer(peer.key)) return this.#answerAtTower(identity, peer.key, kind)
     const asked = doors.drop(peer.key)
@@ -282,6 +301,7 @@ class Desk implements ContactDesk {
     peer: Peer,
     notice: ContactNotice,
   ): Promise<ContactAnswer["kind"]> {
+    if (identity.device !== 0) return "noted"
     const book = this.#options.identities.contacts(identity)
     const before = book.byKey(peer.key)?.state
     const after = await this.#enter(identity, peer, notice)

@@ -1,5 +1,5 @@
 /**
- * The links of one identity: accepted from others, dialled to contacts, one standing for each peer.
+ * The links of one identity: accepted from others, dialled to contacts, one standing for each device of each peer.
  *
  * @module
  */
@@ -15,6 +15,7 @@ import { type LinkAcceptor, openLinkAcceptor, roleToKeep } from "../link/accepto
 import type { Channel, Link, LinkPeer } from "../link/link.ts"
 import { type LinkSelf, openLink } from "../link/open-link.ts"
 import type { SamStream, Session } from "../sam/session.ts"
+import { addressesOf, type OwnDevices, peerName } from "./mail-devices.ts"
 
 /** Links to peers who are no accepted contacts; they may only ask to become one. */
 const STRANGERS_MAX = 16
@@ -35,18 +36,24 @@ export type ChannelHandler = (arrival: {
   peerKey: string
   peerAddress: string
   contact: Contact | undefined
+  /** Which device of the contact, or of ourselves, it is; absent for a stranger. */
+  device?: number | undefined
   channel: Channel
 }) => Promise<void>
+
+/** `own`: another device of the same identity. */
+export type Standing = "stranger" | "contact" | "own"
 
 /** What the links of an identity stand on. */
 export interface IdentityLinksOptions {
   readonly identity: Identity
   readonly session: Session
   readonly contacts: ContactBook
+  readonly own: OwnDevices
   /** Finds who answers a protocol; `undefined` refuses the channel. */
-  readonly handlerFor: (protocol: string, stranger: boolean) => ChannelHandler | undefined
-  /** Told when a link to an accepted contact comes up. */
-  readonly onReachable: (contact: Contact) => void
+  readonly handlerFor: (protocol: string, standing: Standing) => ChannelHandler | undefined
+  /** Told when a link to a device of an accepted contact, or of ourselves, comes up. */
+  readonly onReachable: (peer: { readonly key: string; readonly device: number }) => void
   /** Told when a link to somebody else comes up. */
   readonly onStranger: (peer: { key: string; address: string }) => void
   readonly clock: Clock
@@ -55,18 +62,33 @@ export interface IdentityLinksOptions {
   readonly log: Log
 }
 
-interface Standing {
+interface Held {
   readonly link: Link
   readonly sinceMs: number
   readonly direction: "out" | "in"
 }
 
-/** Links of one identity, by the peer's key. */
+/** Who is at the other end. */
+interface Who {
+  readonly key: string
+  /** Of the link: see {@linkcode linkName}. */
+  readonly name: string
+  readonly standing: Standing
+  readonly contact: Contact | undefined
+  readonly device: number | undefined
+}
+
+/** Links are named by the peer's key, and with the number of the device unless it is the first one. */
+export function linkName(key: string, device: number): string {
+  return device === 0 ? key : peerName(key, device)
+}
+
+/** Links of one identity, by name. */
 export class IdentityLinks implements AsyncDisposable {
   readonly #options: IdentityLinksOptions
   readonly #scope = new Scope()
   readonly #acceptor: LinkAcceptor
-  readonly #standing = new Map<string, Standing>()
+  readonly #standing = new Map<string, Held>()
   readonly #dialling = new Map<string, Promise<Link>>()
 
   constructor(options: IdentityLinksOptions) {
@@ -82,12 +104,12 @@ export class IdentityLinks implements AsyncDisposable {
     void this.#acceptAll().catch((thrown: unknown) => this.#tell("accept.ended", thrown))
   }
 
-  /** Keys of peers with a standing link. */
+  /** Names of standing links. */
   peers(): readonly string[] {
     return [...this.#standing.keys()]
   }
 
-  /** Keys of peers whose link has a stream now. */
+  /** Names of links that have a stream now. */
   reachable(): readonly string[] {
     return [...this.#standing].filter(([, { link }]) => !link.adrift).map(([key]) => key)
   }
@@ -97,20 +119,26 @@ export class IdentityLinks implements AsyncDisposable {
    * @throws {AlliumError} `PEER_UNREACHABLE`, `PEER_MISMATCH`, `BRIDGE_UNREACHABLE`, …
    */
   link(peer: { key: string; address: string }, call: { signal: AbortSignal }): Promise<Link> {
-    const standing = this.#standing.get(peer.key)
+    const { name } = this.#who(peer)
+    const standing = this.#standing.get(name)
     if (standing !== undefined) return Promise.resolve(standing.link)
-    let dialling = this.#dialling.get(peer.key)
+    let dialling = this.#dialling.get(name)
     if (dialling === undefined) {
-      dialling = this.#dial(peer).finally(() => this.#dialling.delete(peer.key))
-      this.#dialling.set(peer.key, dialling)
+      dialling = this.#dial(peer).finally(() => this.#dialling.delete(name))
+      this.#dialling.set(name, dialling)
       dialling.catch(() => {})
     }
     return untilAborted(dialling, call.signal)
   }
 
-  /** Ends the link to a peer, if one stands. */
-  async drop(peerKey: string): Promise<void> {
-    await this.#standing.get(peerKey)?.link[Symbol.asyncDispose]()
+  /** Ends the link of that name, if one stands. */
+  async drop(name: string): Promise<void> {
+    await this.#standing.get(name)?.link[Symbol.asyncDispose]()
+  }
+
+  /** Ends links whose name says another thing of their peer than is known now; they come again. */
+  dropMistaken(): void {
+    for (const [name, { link }] of this.#standing) if (this.#whoIs(link).name !== name) close(link)
   }
 
   /** Ends every link, for good. */
@@ -154,36 +182,59 @@ export class IdentityLinks implements AsyncDisposable {
   }
 
   #adopt(link: Link, direction: "out" | "in"): void {
-    const { contacts, clock, onReachable } = this.#options
-    const key = keyOf(link.peer)
-    const contact = contacts.byKey(key)
-    const before = this.#standing.get(key)
+    const { clock, onReachable } = this.#options
+    const { key, name, standing, device } = this.#whoIs(link)
+    const before = this.#standing.get(name)
     const mine = { link, sinceMs: clock.monotonicMs(), direction }
     void this.#serve(link).catch((thrown: unknown) => this.#tell("serve", thrown))
     if (before !== undefined && this.#keeps(before, mine)) return void close(link)
-    this.#standing.set(key, mine)
+    this.#standing.set(name, mine)
     if (before !== undefined) close(before.link)
-    void link.closed.then(() => this.#forget(key, link))
-    if (contact?.state === "accepted") onReachable(contact)
+    void link.closed.then(() => this.#forget(name, link))
+    if (standing !== "stranger" && device !== undefined) onReachable({ key, device })
     else this.#meetStranger(key, link)
   }
 
   /** Whether the link that stood stays: only when both sides dialled at once, and by the link's own rule. */
-  #keeps(before: Standing, late: Standing): boolean {
+  #keeps(before: Held, late: Held): boolean {
     if (late.sinceMs - before.sinceMs > SAME_MOMENT_MS) return false
     if (before.direction === late.direction) return false
-    const { publicKey } = this.#options.identity
-    return before.direction === roleToKeep(publicKey, before.link.peer.identityKey)
+    const { identity, session } = this.#options
+    const { identityKey, destination } = before.link.peer
+    const isOwn = keyOf(before.link.peer) === identity.key
+    // Devices of one identity have one key: their destinations decide.
+    const role = isOwn
+      ? roleToKeep(session.destination.bytes, destination.bytes)
+      : roleToKeep(identity.publicKey, identityKey)
+    return before.direction === role
+  }
+
+  #whoIs({ peer }: { readonly peer: LinkPeer }): Who {
+    return this.#who({ key: keyOf(peer), address: peer.destination.b32 })
+  }
+
+  /** Whoever proves a key from an address its owner did not tell is a stranger. */
+  #who({ key, address }: { key: string; address: string }): Who {
+    const { identity, contacts } = this.#options
+    const contact = contacts.byKey(key)
+    const isOwn = key === identity.key
+    if (!isOwn && contact?.state !== "accepted")
+      return { key, name: key, standing: "stranger", contact, device: undefined }
+    const found = addressesOf(this.#options, key).find((one) => one.address === address)
+    if (found === undefined)
+      return { key, name: `${key}@${address}`, standing: "stranger", contact, device: undefined }
+    const name = linkName(key, found.number)
+    return { key, name, standing: isOwn ? "own" : "contact", contact, device: found.number }
   }
 
   /** The blocked and the too many hear nothing, as if nobody were here. */
   #admits(peer: LinkPeer): boolean {
-    const { contacts } = this.#options
-    const key = keyOf(peer)
-    const state = contacts.byKey(key)?.state
-    if (state === "accepted" || state === "blocked") return state === "accepted"
-    const strangers = this.peers().filter((one) => contacts.byKey(one)?.state !== "accepted")
-    return strangers.length < STRANGERS_MAX || this.#standing.has(key)
+    const { key, name, standing, contact } = this.#whoIs({ peer })
+    if (standing !== "stranger") return true
+    if (contact?.state === "blocked" || key === this.#options.identity.key) return false
+    const all = [...this.#standing.values()].map(({ link }) => this.#whoIs(link).standing)
+    const strangers = all.filter((one) => one === "stranger")
+    return strangers.length < STRANGERS_MAX || this.#standing.has(name)
   }
 
   /** What every link of this identity shares. */
@@ -194,21 +245,21 @@ export class IdentityLinks implements AsyncDisposable {
   }
 
   #meetStranger(key: string, link: Link): void {
-    this.#limitStranger(key, link)
+    this.#limitStranger(link)
     this.#options.onStranger({ key, address: link.peer.destination.b32 })
   }
 
-  #limitStranger(key: string, link: Link): void {
-    const { clock, contacts } = this.#options
+  #limitStranger(link: Link): void {
+    const { clock } = this.#options
     const { signal } = this.#scope
     void clock.sleep(STRANGER_MS, { signal }).then(
-      () => contacts.byKey(key)?.state !== "accepted" && close(link),
+      () => this.#whoIs(link).standing === "stranger" && close(link),
       () => {},
     )
   }
 
-  #forget(key: string, link: Link): void {
-    if (this.#standing.get(key)?.link === link) this.#standing.delete(key)
+  #forget(name: string, link: Link): void {
+    if (this.#standing.get(name)?.link === link) this.#standing.delete(name)
   }
 
   async #serve(link: Link): Promise<void> {
@@ -216,20 +267,21 @@ export class IdentityLinks implements AsyncDisposable {
   }
 
   #dispatch(link: Link, channel: Channel): void {
-    const { identity, contacts, handlerFor } = this.#options
-    const peerKey = keyOf(link.peer)
-    const contact = contacts.byKey(peerKey)
-    const handle = handlerFor(channel.protocol, contact?.state !== "accepted")
+    const { identity, handlerFor } = this.#options
+    const { key: peerKey, contact, device, standing } = this.#whoIs(link)
+    const handle = handlerFor(channel.protocol, standing)
     channel.on("error", (thrown) => this.#tell("channel", thrown))
     if (handle === undefined) {
       channel.destroy(new AlliumError("CHANNEL_REFUSED", "Cannot open channel: nobody answers it"))
       return
     }
     const peerAddress = link.peer.destination.b32
-    handle({ identity, peerKey, peerAddress, contact, channel }).catch((thrown: unknown) => {
-      this.#tell("handler", thrown)
-      channel.destroy()
-    })
+    handle({ identity, peerKey, peerAddress, contact, device, channel }).catch(
+      (thrown: unknown) => {
+        this.#tell("handler", thrown)
+        channel.destroy()
+      },
+    )
   }
 
   #tell(event: string, thrown: unknown): void {

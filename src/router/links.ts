@@ -10,11 +10,13 @@ import type { Chance, RandomBytes } from "../base/random.ts"
 import { Scope } from "../base/scope.ts"
 import { Slots } from "../base/turns.ts"
 import type { Contact } from "../identity/contacts.ts"
+import type { Device } from "../identity/device-list.ts"
 import type { Identity, IdentityBook } from "../identity/identity.ts"
 import type { Channel } from "../link/link.ts"
 import type { Session } from "../sam/session.ts"
-import { type ChannelHandler, IdentityLinks } from "./identity-links.ts"
+import { type ChannelHandler, IdentityLinks, linkName, type Standing } from "./identity-links.ts"
 import { keepInTouch } from "./keep-in-touch.ts"
+import { addressesOf, deviceOf, keyOf, type OwnDevices, peerName } from "./mail-devices.ts"
 import type { PeerChannel } from "./plugin.ts"
 
 /**
@@ -46,6 +48,11 @@ export interface Links extends AsyncDisposable {
   detach(identity: Identity): Promise<void>
   /** Answers a protocol for accepted contacts. @throws {TypeError} when it is answered already. */
   serve(protocol: string, handle: (peer: PeerChannel) => Promise<void>): Undo
+  /** Answers a protocol for every device of accepted contacts, and for our own: `peer` is the name of a correspondent. */
+  servePeers(
+    protocol: string,
+    handle: (from: { identity: Identity; peer: string; channel: Channel }) => Promise<void>,
+  ): Undo
   /** Answers a protocol for whoever proved an identity, contact or not. */
   serveAnyone(protocol: string, handle: ChannelHandler): Undo
   /** @throws {AlliumError} `NOT_ACCEPTED`, `PEER_UNREACHABLE`, `LINK_LOST`, … */
@@ -57,20 +64,35 @@ export interface Links extends AsyncDisposable {
     protocol: string,
     call: { signal: AbortSignal },
   ): Promise<Channel>
+  /** Opens a channel to a correspondent. @throws {AlliumError} `NOT_ACCEPTED` for one that is not known; as `open`. */
+  openPeer(
+    identity: Identity,
+    peer: string,
+    protocol: string,
+    call: { signal: AbortSignal },
+  ): Promise<Channel>
+  /** Calls `listener` each time a link to the first device of a contact comes up. */
   onReachable(listener: (pair: Pair) => void): Undo
+  /** The same for every device, of contacts and our own: `peer` is the name of a correspondent. */
+  onPeer(listener: (identity: Identity, peer: string) => void): Undo
   /** Calls `listener` each time a link to somebody who is no accepted contact comes up. */
   onStranger(listener: StrangerListener): Undo
   /** To be called after a contact changed: begins or ends keeping in touch. */
   contactChanged(identity: Identity, contactKey: string): void
-  /** Calls `listener` after each such change, whether the identity has a session or not. */
+  /** To be called after our own devices changed. */
+  devicesChanged(identity: Identity): void
+  /** Calls `listener` after each change of a contact, whether the identity has a session or not. */
   onContactChanged(listener: (identity: Identity, contactKey: string) => void): Undo
-  /** Keys of the peers an identity can talk to now; a link that looks for a new stream does not count. */
+  /** Names of links an identity can talk over now, see `linkName`; a link that looks for a new stream does not count. */
   reachable(identity: Identity): readonly string[]
+  /** Whether any device of a contact is reachable. */
+  isReachable(identity: Identity, contactKey: string): boolean
 }
 
 /** What links stand on. */
 export interface LinksOptions {
   readonly identities: IdentityBook
+  readonly own: OwnDevices
   readonly clock: Clock
   readonly chance: Chance
   readonly random: RandomBytes
@@ -86,7 +108,7 @@ interface Attached {
   readonly identity: Identity
   readonly session: Session
   readonly links: IdentityLinks
-  /** By contact key: what keeps that contact in touch. */
+  /** By name of the link: what keeps that device in touch. */
   readonly touching: Map<string, AbortController>
 }
 
@@ -95,8 +117,9 @@ class LinkBook implements Links {
   readonly #dials = new Slots(DIALS_MAX)
   readonly #scope = new Scope()
   readonly #attached = new Map<string, Attached>()
-  readonly #handlers = new Map<string, { anyone: boolean; handle: ChannelHandler }>()
+  readonly #handlers = new Map<string, { for: readonly Standing[]; handle: ChannelHandler }>()
   readonly #listeners = new Set<(pair: Pair) => void>()
+  readonly #peerListeners = new Set<(identity: Identity, peer: string) => void>()
   readonly #strangerListeners = new Set<StrangerListener>()
   readonly #contactListeners = new Set<(identity: Identity, contactKey: string) => void>()
 
@@ -105,15 +128,16 @@ class LinkBook implements Links {
   }
 
   attach(identity: Identity, session: Session): void {
-    const { identities, clock, chance, random, log } = this.#options
+    const { identities, own, clock, chance, random, log } = this.#options
     const contacts = identities.contacts(identity)
     const links = this.#scope.use(
       new IdentityLinks({
         identity,
         session,
         contacts,
-        handlerFor: (protocol, stranger) => this.#handlerFor(protocol, stranger),
-        onReachable: (contact) => this.#tellReachable({ identity, contact }),
+        own,
+        handlerFor: (protocol, standing) => this.#handlerFor(protocol, standing),
+        onReachable: ({ key, device }) => this.#tellReachable(identity, key, device),
         onStranger: (peer) => {
           for (const listener of this.#strangerListeners) listener(identity, peer)
         },
@@ -125,6 +149,7 @@ class LinkBook implements Links {
     )
     this.#attached.set(identity.key, { identity, session, links, touching: new Map() })
     for (const contact of contacts.list()) this.#keepOrEnd(identity, contact.key)
+    this.#keepOrEnd(identity, identity.key)
   }
 
   async detach(identity: Identity): Promise<void> {
@@ -135,13 +160,20 @@ class LinkBook implements Links {
   }
 
   serve(protocol: string, handle: (peer: PeerChannel) => Promise<void>): Undo {
-    return this.#register(protocol, false, async ({ identity, contact, channel }) => {
+    return this.#register(protocol, ["contact"], async ({ identity, contact, channel }) => {
       if (contact !== undefined) await handle({ identity, contact, channel })
     })
   }
 
+  servePeers(protocol: string, handle: Parameters<Links["servePeers"]>[1]): Undo {
+    return this.#register(protocol, ["contact", "own"], async (arrival) => {
+      const { identity, peerKey, device, channel } = arrival
+      if (device !== undefined) await handle({ identity, peer: peerName(peerKey, device), channel })
+    })
+  }
+
   serveAnyone(protocol: string, handle: ChannelHandler): Undo {
-    return this.#register(protocol, true, handle)
+    return this.#register(protocol, ["stranger", "contact", "own"], handle)
   }
 
   async open(to: Pair, protocol: string, call: { signal: AbortSignal }): Promise<Channel> {
@@ -149,6 +181,19 @@ class LinkBook implements Links {
     if (contact?.state !== "accepted")
       throw new AlliumError("NOT_ACCEPTED", "Cannot reach contact: not accepted by both sides")
     return this.openToAnyone(to.identity, contact, protocol, call)
+  }
+
+  async openPeer(
+    identity: Identity,
+    peer: string,
+    protocol: string,
+    call: { signal: AbortSignal },
+  ): Promise<Channel> {
+    const key = keyOf(peer)
+    const found = this.#devices(identity, key).find(({ number }) => number === deviceOf(peer))
+    if (found === undefined)
+      throw new AlliumError("NOT_ACCEPTED", "Cannot reach contact: it has no such device")
+    return this.openToAnyone(identity, { key, address: found.address }, protocol, call)
   }
 
   async openToAnyone(
@@ -166,6 +211,11 @@ class LinkBook implements Links {
     return () => this.#listeners.delete(listener)
   }
 
+  onPeer(listener: (identity: Identity, peer: string) => void): Undo {
+    this.#peerListeners.add(listener)
+    return () => this.#peerListeners.delete(listener)
+  }
+
   onStranger(listener: StrangerListener): Undo {
     this.#strangerListeners.add(listener)
     return () => this.#strangerListeners.delete(listener)
@@ -181,12 +231,34 @@ class LinkBook implements Links {
     return () => this.#contactListeners.delete(listener)
   }
 
-  #keepOrEnd(identity: Identity, contactKey: string): void {
+  devicesChanged(identity: Identity): void {
+    this.#keepOrEnd(identity, identity.key)
+  }
+
+  /** Keeps in touch with every device there is, and with no other. */
+  #keepOrEnd(identity: Identity, key: string): void {
     const attached = this.#attached.get(identity.key)
     if (attached === undefined) return
-    const contact = this.#options.identities.contacts(identity).byKey(contactKey)
-    if (contact?.state === "accepted") this.#touch(attached, contact)
-    else this.#untouch(attached, contactKey, contact?.state === "blocked")
+    attached.links.dropMistaken()
+    const state = this.#options.identities.contacts(identity).byKey(key)?.state
+    const devices = this.#devices(identity, key)
+    const names = new Set(devices.map(({ number }) => linkName(key, number)))
+    for (const name of [...attached.touching.keys(), key])
+      if ((name === key || name.startsWith(`${key}.`)) && !names.has(name))
+        this.#untouch(attached, name, state === "blocked")
+    for (const device of devices) this.#touch(attached, { key, ...device })
+  }
+
+  /** Devices of an accepted contact, or of ourselves. */
+  #devices(identity: Identity, key: string): readonly Device[] {
+    const { identities, own } = this.#options
+    const contacts = identities.contacts(identity)
+    if (key !== identity.key && contacts.byKey(key)?.state !== "accepted") return []
+    return addressesOf({ identity, contacts, own }, key)
+  }
+
+  isReachable(identity: Identity, contactKey: string): boolean {
+    return this.reachable(identity).some((name) => keyOf(name) === contactKey)
   }
 
   reachable(identity: Identity): readonly string[] {
@@ -205,37 +277,44 @@ class LinkBook implements Links {
     throw new AlliumError("SESSION_CLOSED", "Cannot open channel: the identity has no session")
   }
 
-  #register(protocol: string, anyone: boolean, handle: ChannelHandler): Undo {
+  #register(protocol: string, who: readonly Standing[], handle: ChannelHandler): Undo {
     if (this.#handlers.has(protocol))
       throw new TypeError(`Cannot serve ${protocol}: somebody answers it already`)
-    this.#handlers.set(protocol, { anyone, handle })
+    this.#handlers.set(protocol, { for: who, handle })
     return () => this.#handlers.delete(protocol)
   }
 
-  #handlerFor(protocol: string, stranger: boolean): ChannelHandler | undefined {
+  #handlerFor(protocol: string, standing: Standing): ChannelHandler | undefined {
     const entry = this.#handlers.get(protocol)
-    return stranger && entry?.anyone !== true ? undefined : entry?.handle
+    return entry?.for.includes(standing) ? entry.handle : undefined
   }
 
-  #tellReachable(pair: Pair): void {
-    for (const listener of this.#listeners) listener(pair)
+  #tellReachable(identity: Identity, key: string, device: number): void {
+    const contact = this.#options.identities.contacts(identity).byKey(key)
+    for (const listener of this.#peerListeners) listener(identity, peerName(key, device))
+    if (contact === undefined || device !== 0) return
+    for (const listener of this.#listeners) listener({ identity, contact })
   }
 
-  #touch({ identity, session, links, touching }: Attached, contact: Contact): void {
-    if (links.peers().includes(contact.key)) this.#tellReachable({ identity, contact })
-    if (touching.has(contact.key)) return
+  #touch(
+    { identity, session, links, touching }: Attached,
+    { key, number, address }: Device & { readonly key: string },
+  ): void {
+    const name = linkName(key, number)
+    if (links.peers().includes(name)) this.#tellReachable(identity, key, number)
+    if (touching.has(name)) return
     const abort = new AbortController()
-    touching.set(contact.key, abort)
+    touching.set(name, abort)
     const { clock, chance } = this.#options
     const { signal } = abort
     const link = (call: { signal: AbortSignal }) =>
-      this.#dials.take(() => links.link(contact, call), call)
+      this.#dials.take(() => links.link({ key, address }, call), call)
     keepInTouch({ session, link, clock, chance, signal }).catch(() => {})
   }
 
-  #untouch({ links, touching }: Attached, contactKey: string, hangUp: boolean): void {
-    touching.get(contactKey)?.abort()
-    touching.delete(contactKey)
-    if (hangUp) void links.drop(contactKey).catch(() => {})
+  #untouch({ links, touching }: Attached, name: string, hangUp: boolean): void {
+    touching.get(name)?.abort()
+    touching.delete(name)
+    if (hangUp) void links.drop(name).catch(() => {})
   }
 }

@@ -5,18 +5,58 @@
  */
 import { AlliumError } from "../base/errors.ts"
 import type { Contact, ContactBook } from "../identity/contacts.ts"
+import type { Device } from "../identity/device-list.ts"
+import type { Identity } from "../identity/identity.ts"
 
 /** Number of the device a contact's identity begins with. */
 const FIRST_DEVICE = 0
 
 /** Names of the devices a letter to a contact goes to. */
-export function devicesOf({ key }: Pick<Contact, "key">): readonly string[] {
-  return [`${key}.${FIRST_DEVICE}`]
+export function devicesOf(contact: Pick<Contact, "key" | "devices">): readonly string[] {
+  return (contact.devices?.devices ?? [{ number: FIRST_DEVICE }]).map(({ number }) =>
+    peerName(contact.key, number),
+  )
 }
 
-/** The identity key in the name of a correspondent. */
+/** What the rest of the router knows of our own devices. */
+export interface OwnDevices {
+  /** Devices of an identity but for the one that asks. */
+  others(identity: Identity): readonly Device[]
+}
+
+/** Name of a correspondent. */
+export function peerName(key: string, device: number): string {
+  return `${key}.${device}`
+}
+
+/** Number of the device in the name of a correspondent. */
+export function deviceOf(peer: string): number {
+  return Number(peer.slice(peer.indexOf(".") + 1))
+}
+
+/** Where each device of somebody is reached. The first one's address is what the contact's card says. */
+export function addressesOf({ identity, contacts, own }: Knowing, key: string): readonly Device[] {
+  if (key === identity.key) return own.others(identity)
+  const contact = contacts.byKey(key)
+  if (contact === undefined) return []
+  const { address, devices } = contact
+  const others = devices?.devices.filter(({ number }) => number !== FIRST_DEVICE) ?? []
+  return [{ number: FIRST_DEVICE, address }, ...others]
+}
+
+/** Who knows somebody's devices. */
+export interface Knowing {
+  readonly identity: Identity
+  readonly contacts: ContactBook
+  readonly own: OwnDevices
+}
+
+/** Characters of an identity key. */
+const KEY_LENGTH = 43
+
+/** The identity key in the name of a correspondent, or of a link. */
 export function keyOf(peer: string): string {
-  return peer.slice(0, peer.indexOf("."))
+  return peer.slice(0, KEY_LENGTH)
 }
 
 /** Correspondents whose letters are taken, and who are told our places: those of accepted contacts. */

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Clock } from "../base/clock.ts"
-import { AlliumError, toAlliumError } from "../base/errors.ts"
+import { AlliumError, isAlliumError, toAlliumError } from "../base/errors.ts"
 import type { Log } from "../base/log.ts"
 import type { Chance, RandomBytes } from "../base/random.ts"
 import { Scope } from "../base/scope.ts"
@@ -19,12 +19,36 @@ import { readIntroduction } from "../mail/post/introduction.ts"
 import { sealMove } from "../mail/post/move.ts"
 import { openPost } from "../mail/post/open-post.ts"
 import type { PostNews, Putting } from "../mail/post/options.ts"
-import type { InLetter, Introduction, LetterState, Place, Post } from "../mail/post/post.ts"
-import type { StoreRoom } from "../store/store.ts"
+import type {
+  InLetter,
+  Introduction,
+  LetterState,
+  OutLetter,
+  Place,
+  Post,
+  Reception,
+} from "../mail/post/post.ts"
+import type { Change, StoreRoom } from "../store/store.ts"
+import {
+  DEVICES_TOPIC,
+  type DeviceLetter,
+  packDeviceLetter,
+  readDeviceLetter,
+} from "./device-letters.ts"
 import { type DoorArrival, type DoorDesk, openDoorDesk } from "./door-desk.ts"
 import { CONTACTS_TOPIC } from "./introduction-letters.ts"
+import { type LetterFates, openLetterFates } from "./letter-fates.ts"
 import type { Links } from "./links.ts"
-import { acceptedContact, correspondents, devicesOf, hopeless, keyOf } from "./mail-devices.ts"
+import {
+  acceptedContact,
+  correspondents,
+  deviceOf,
+  devicesOf,
+  hopeless,
+  keyOf,
+  type OwnDevices,
+  peerName,
+} from "./mail-devices.ts"
 import type { MailTopics } from "./mail-topics.ts"
 import { ContactMailboxes } from "./own-mailbox.ts"
 import type { Sessions } from "./sessions.ts"
@@ -39,6 +63,11 @@ export interface MailParts {
   readonly links: Links
   readonly sessions: Sessions
   readonly topics: MailTopics
+  readonly own: OwnDevices
+  /** Takes what another device of ours says of contacts and devices. */
+  readonly onDevice: (identity: Identity, letter: DeviceLetter) => Promise<Reception>
+  /** Topics whose letters are no business of our other devices. */
+  readonly isPrivate: (topic: string) => boolean
   /** Told when a tower comes, goes or changes its state. */
   readonly onTower: (identity: Identity) => void
   /** Told what a person may want to know of a contact's mail. */
@@ -73,14 +102,15 @@ export class MailIdentity implements AsyncDisposable {
   readonly #mailboxes: ContactMailboxes
   readonly #putLine: TowerLine
   #post!: Post
+  #fates!: LetterFates
   #towers!: TowerDesk
   #doors!: DoorDesk
 
   private constructor(options: MailIdentityOptions) {
     this.identity = options.identity
     this.#options = options
-    this.#mailboxes = new ContactMailboxes(options.links, this.#scope.signal, (contact) =>
-      this.#wake(contact),
+    this.#mailboxes = new ContactMailboxes(options.links, this.#scope.signal, (peer) =>
+      this.#post.wake(peer),
     )
     this.#putLine = this.#scope.use(this.#line("put", PUT_IDLE_MS))
   }
@@ -115,19 +145,67 @@ export class MailIdentity implements AsyncDisposable {
       const reason = hopeless(contact)
       for (const peer of reason === undefined ? [] : devicesOf(contact))
         if (this.#post.hasWaiting(peer)) await this.#post.cancel(peer, reason ?? "")
+      await this.#forgetGone(contact.key)
     }
+    await this.#forgetGone(this.identity.key)
     await this.#towers.start()
     this.#doors.start()
+  }
+
+  /** Puts a letter to a contact into the outbox of each of their devices, and a copy into those of ours. */
+  async send(contact: Contact, letter: OutLetter, also: readonly Change[]): Promise<void> {
+    const peers = devicesOf(contact)
+    const { topic, name, content } = letter
+    const sent: DeviceLetter = {
+      ...{ kind: "sent", contact: contact.key, topic, name, content: new Uint8Array(content) },
+    }
+    const own = this.#options.isPrivate(topic) ? [] : this.#toOwn(sent)
+    const fate = peers.length > 1 ? this.#fates.begin(peers, letter) : undefined
+    const changes = [...also, ...(fate?.changes ?? [])]
+    try {
+      await this.#sendToAny(peers, (first, others) => {
+        const copies = others.map((peer) => ({ peer, letter }))
+        return this.#post.send(first, letter, changes, [...copies, ...own])
+      })
+    } catch (error) {
+      fate?.failed()
+      throw error
+    }
+  }
+
+  /** It is refused only when no device has room for it. */
+  async #sendToAny(
+    peers: readonly string[],
+    send: (first: string, others: readonly string[]) => Promise<void>,
+  ): Promise<void> {
+    for (const [at, first] of peers.entries())
+      try {
+        return await send(first, peers.toSpliced(at, 1))
+      } catch (error) {
+        if (!isAlliumError(error, "OUTBOX_FULL") || at + 1 === peers.length) throw error
+      }
+  }
+
+  /** Tells our other devices. */
+  async tellOwn(letter: DeviceLetter, also: readonly Change[] = []): Promise<void> {
+    const [first, ...others] = this.#toOwn(letter)
+    if (first !== undefined) await this.#post.send(first.peer, first.letter, also, others)
+  }
+
+  /** Our other devices are others now. */
+  async devicesChanged(): Promise<void> {
+    await this.#forgetGone(this.identity.key)
+    await this.#towers.peersChanged()
   }
 
   /** A contact came, went, or changed its state. */
   async contactChanged(contactKey: string): Promise<void> {
     const contact = this.#options.contacts.byKey(contactKey)
     const reason = hopeless(contact)
-    for (const peer of devicesOf(contact ?? { key: contactKey })) {
+    for (const peer of devicesOf(contact ?? { key: contactKey }))
       if (reason !== undefined) await this.#post.cancel(peer, reason)
-      if (this.#isNobody(contactKey)) await this.#post.forget(peer)
-    }
+    if (this.#isNobody(contactKey)) await this.#post.forget(peerName(contactKey, 0))
+    await this.#forgetGone(contactKey)
     await this.#towers.peersChanged()
     this.#doors.changed()
   }
@@ -138,22 +216,20 @@ export class MailIdentity implements AsyncDisposable {
     return contact === undefined || contact.state === "refused"
   }
 
-  /** A link to a contact came up. */
-  async reachable(contact: Contact): Promise<void> {
-    for (const peer of devicesOf(contact)) {
-      const meeting = this.#post.knows(peer) ? undefined : this.#meet(peer)
-      await meeting?.catch((error: unknown) => this.#tell("meet", error))
-      this.#post.wake(peer)
-    }
-  }
-
-  #wake(contact: Contact): void {
-    for (const peer of devicesOf(contact)) this.#post.wake(peer)
+  /** A link to a correspondent came up. */
+  async reachable(peer: string): Promise<void> {
+    if (!this.admits(peer)) return
+    const meeting = this.#post.knows(peer) ? undefined : this.#meet(peer)
+    await meeting?.catch((error: unknown) => this.#tell("meet", error))
+    this.#post.wake(peer)
   }
 
   /** Whether that correspondent may put, and be told of us. */
-  readonly admits = (peer: string): boolean =>
-    acceptedContact(this.#options.contacts, peer) !== undefined
+  readonly admits = (peer: string): boolean => {
+    if (this.#isOwn(peer)) return this.#ownPeers().includes(peer)
+    const contact = acceptedContact(this.#options.contacts, peer)
+    return contact !== undefined && devicesOf(contact).includes(peer)
+  }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#scope.close()
@@ -171,7 +247,7 @@ export class MailIdentity implements AsyncDisposable {
         return mailbox.tokenKey(call)
       },
       sealMove: (moveKey, place) => sealMove(moveKey, place, random),
-      peers: () => [...correspondents(contacts), ...this.#doors.awaited()],
+      peers: () => [...correspondents(contacts), ...this.#ownPeers(), ...this.#doors.awaited()],
       take: (peer, envelope) => this.#take(peer, envelope),
       placesChanged: () => this.placesChanged(),
       onChange: () => {
@@ -181,6 +257,7 @@ export class MailIdentity implements AsyncDisposable {
     })
     const crypto = createEnvelopeCrypto({ random })
     this.#doors = await this.#openDoors(crypto)
+    this.#fates = await openLetterFates(room.room("fates"))
     this.#post = await openPost({
       ...tools,
       self: this.identity,
@@ -228,6 +305,7 @@ export class MailIdentity implements AsyncDisposable {
         : undefined
     return {
       deliver: async (peer: string, letter: InLetter) => {
+        if (this.#isOwn(peer)) return this.#hearOwn(letter)
         const contact = from(peer) ?? answering(peer, letter)
         return contact ? topics.letter({ identity, contact }, peer, letter) : { changes: [] }
       },
@@ -241,9 +319,79 @@ export class MailIdentity implements AsyncDisposable {
       },
       report: async (peer: string, name: string, plugin: string, state: LetterState) => {
         const contact = contacts.byKey(keyOf(peer))
-        const told = { plugin, name, state }
-        return contact ? topics.report({ identity, contact }, peer, told) : { changes: [] }
+        return contact ? this.#report(contact, peer, { plugin, name, state }) : { changes: [] }
       },
+    }
+  }
+
+  /** A letter of another device of ours. @throws {AlliumError} `BAD_RECORD`. */
+  async #hearOwn({ topic, content }: InLetter): Promise<Reception> {
+    const { topics, contacts, onDevice } = this.#options
+    if (topic !== DEVICES_TOPIC) throw new AlliumError("BAD_RECORD", "Cannot read letter: topic")
+    const letter = readDeviceLetter(content)
+    if (letter.kind !== "sent" && letter.kind !== "state") return onDevice(this.identity, letter)
+    const contact = contacts.byKey(letter.contact)
+    if (contact === undefined) return { changes: [] }
+    const parties = { identity: this.identity, contact }
+    const peer = peerName(contact.key, 0)
+    if (letter.kind === "sent") return topics.letter(parties, peer, letter, "own device")
+    const { topic: plugin, name, state } = letter
+    return topics.report(parties, peer, { plugin, name, state })
+  }
+
+  /** One fact for all devices of a contact; when it is the last one, our other devices hear it, too. */
+  async #report(
+    contact: Contact,
+    peer: string,
+    told: { plugin: string; name: string; state: LetterState },
+  ): Promise<Reception> {
+    const { plugin: topic, name, state } = told
+    const heard = this.#fates.hear(peer, { topic, name }, state)
+    if (!heard.isNews) return heard
+    const { identity } = this
+    const { changes, done } = await this.#options.topics.report({ identity, contact }, peer, told)
+    const isEnd = state.kind === "delivered" || state.kind === "failed"
+    const tellOwn = () => {
+      if (!isEnd || this.#options.isPrivate(topic)) return
+      const letter: DeviceLetter = { kind: "state", contact: contact.key, topic, name, state }
+      this.tellOwn(letter).catch((error: unknown) => this.#tell("state", error))
+    }
+    return {
+      changes: [...heard.changes, ...changes],
+      done: () => {
+        heard.done?.()
+        done?.()
+        tellOwn()
+      },
+    }
+  }
+
+  #isOwn(peer: string): boolean {
+    return keyOf(peer) === this.identity.key
+  }
+
+  #ownPeers(): readonly string[] {
+    const { own } = this.#options
+    return own.others(this.identity).map(({ number }) => peerName(this.identity.key, number))
+  }
+
+  #toOwn(letter: DeviceLetter) {
+    const peers = this.#ownPeers()
+    if (peers.length === 0) return []
+    const out = { topic: DEVICES_TOPIC, name: "", content: packDeviceLetter(letter) }
+    return peers.map((peer) => ({ peer, letter: out }))
+  }
+
+  /** Devices that are on no list any more. */
+  async #forgetGone(key: string): Promise<void> {
+    const contact = this.#options.contacts.byKey(key)
+    const there = new Set(
+      key === this.identity.key ? this.#ownPeers() : contact && devicesOf(contact),
+    )
+    for (const peer of this.#post.peers()) {
+      if (keyOf(peer) !== key || there.has(peer) || deviceOf(peer) === 0) continue
+      await this.#post.cancel(peer, "NO_CONTACT")
+      await this.#post.forget(peer)
     }
   }
 
@@ -258,18 +406,18 @@ export class MailIdentity implements AsyncDisposable {
   }
 
   async #reach(peer: string, place: Place, call: { signal: AbortSignal }): Promise<Putting> {
-    const contact = this.#require(peer)
+    this.#require(peer)
     const mailbox =
       place.kind === "self"
-        ? await this.#mailboxes.reach({ identity: this.identity, contact }, call)
+        ? await this.#mailboxes.reach({ identity: this.identity, peer }, call)
         : (await this.#putLine.reach(place, call)).mailbox
     // It stays open for the next letter: nothing ends with one use.
     return { put: (item, how) => mailbox.put(item, how), async [Symbol.asyncDispose]() {} }
   }
 
   async #greet(peer: string, call: { signal: AbortSignal }): Promise<Introduction> {
-    const contact = this.#require(peer)
-    const mailbox = await this.#mailboxes.reach({ identity: this.identity, contact }, call)
+    this.#require(peer)
+    const mailbox = await this.#mailboxes.reach({ identity: this.identity, peer }, call)
     const greeting = await mailbox.greeting(new Uint8Array(QUEUE_ID_BYTES), call)
     if (greeting !== undefined) return readIntroduction(greeting)
     throw new AlliumError("MAILBOX_REFUSED", "Cannot greet contact: its mailbox has no greeting")
@@ -280,9 +428,8 @@ export class MailIdentity implements AsyncDisposable {
     await this.#post.meet(peer, await this.#greet(peer, { signal }))
   }
 
-  #require(peer: string): Contact {
-    const contact = acceptedContact(this.#options.contacts, peer)
-    if (contact !== undefined) return contact
+  #require(peer: string): void {
+    if (this.admits(peer)) return
     throw new AlliumError("NOT_ACCEPTED", "Cannot reach contact: not accepted by both sides")
   }
 

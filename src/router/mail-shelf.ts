@@ -12,7 +12,8 @@ export const SHELF_ITEMS_MAX = 256
 /** The same, in bytes. */
 export const SHELF_BYTES_MAX = 8 * 1_048_576
 
-const stateShape = z.discriminatedUnion("kind", [
+/** A letter's state, as it is kept. */
+export const letterStateShape: z.ZodType<LetterState> = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("queued") }),
   z.object({ kind: z.literal("stored"), place: z.string() }),
   z.object({ kind: z.literal("delivered") }),
@@ -22,9 +23,11 @@ const itemShape = z.object({
   plugin: z.string(),
   identity: z.string(),
   peer: z.string(),
+  /** Another device of ours wrote it to that correspondent. */
+  own: z.boolean().optional(),
   /** Of the content; a report has none. */
   byteCount: z.number(),
-  report: z.object({ name: z.string(), state: stateShape }).optional(),
+  report: z.object({ name: z.string(), state: letterStateShape }).optional(),
 })
 /** What is kept, without its content. */
 export interface ShelfItem {
@@ -32,6 +35,7 @@ export interface ShelfItem {
   /** Key of the identity. */
   readonly identity: string
   readonly peer: string
+  readonly own?: boolean | undefined
   readonly byteCount: number
   readonly report?: { readonly name: string; readonly state: LetterState } | undefined
 }

@@ -68,10 +68,16 @@ export class MailTopics {
   }
 
   /** @throws {AlliumError} `PLUGIN_FAILED` when it can neither be handed over nor kept: it comes again. */
-  async letter(parties: Parties, peer: string, letter: InLetter): Promise<Reception> {
+  async letter(
+    parties: Parties,
+    peer: string,
+    letter: InLetter,
+    from: ArrivedLetter["from"] = "contact",
+  ): Promise<Reception> {
     const handler = this.#handlers.get(`${letter.topic} letter`)
-    if (handler?.direct) return handler.run(letterEvent(parties, letter.content))
-    const item = { plugin: letter.topic, identity: parties.identity.key, peer }
+    if (handler?.direct) return handler.run(letterEvent(parties, letter.content, from))
+    const own = from === "own device"
+    const item = { plugin: letter.topic, identity: parties.identity.key, peer, ...(own && { own }) }
     const kept = this.#keep(item, letter.content, handler)
     if (kept !== undefined) return kept
     throw new AlliumError("PLUGIN_FAILED", "Cannot hand over letter: its plugin does not run")
@@ -143,12 +149,17 @@ export class MailTopics {
 }
 
 function eventOf(who: Parties, kept: { item: ShelfItem; content: Uint8Array }) {
-  const { report } = kept.item
-  return report ? reportEvent(who, report.name, report.state) : letterEvent(who, kept.content)
+  const { report, own } = kept.item
+  if (report) return reportEvent(who, report.name, report.state)
+  return letterEvent(who, kept.content, own ? "own device" : "contact")
 }
 
-function letterEvent(who: Parties, content: Uint8Array): ArrivedLetter & LetterReport {
-  return { ...who, content, from: "contact", name: "", state: { kind: "queued" } }
+function letterEvent(
+  who: Parties,
+  content: Uint8Array,
+  from: ArrivedLetter["from"] = "contact",
+): ArrivedLetter & LetterReport {
+  return { ...who, content, from, name: "", state: { kind: "queued" } }
 }
 
 function reportEvent(who: Parties, name: string, state: LetterState): ArrivedLetter & LetterReport {

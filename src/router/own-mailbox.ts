@@ -7,7 +7,7 @@
 import { untilAborted } from "../base/abort.ts"
 import type { Clock } from "../base/clock.ts"
 import { AlliumError } from "../base/errors.ts"
-import type { Contact } from "../identity/contacts.ts"
+import type { Identity } from "../identity/identity.ts"
 import type { Channel } from "../link/link.ts"
 import { openMailboxClient } from "../mail/mailbox/client.ts"
 import type { Mailbox, PutAnswer } from "../mail/mailbox/mailbox.ts"
@@ -15,7 +15,9 @@ import { serveMailbox } from "../mail/mailbox/server.ts"
 import { MAILBOX_PROTOCOL } from "../mail/mailbox/wire.ts"
 import { writeIntroduction } from "../mail/post/introduction.ts"
 import type { Post } from "../mail/post/post.ts"
-import type { Links, Pair } from "./links.ts"
+import { linkName } from "./identity-links.ts"
+import type { Links } from "./links.ts"
+import { deviceOf, keyOf } from "./mail-devices.ts"
 
 /** A link that stands opens a channel at once; longer, and it is as good as lost. */
 const OPEN_MS = 10_000
@@ -72,29 +74,35 @@ function refuse(): never {
   throw new AlliumError("MAILBOX_REFUSED", "Cannot do that: this is an identity's own mailbox")
 }
 
+/** A correspondent of one identity. */
+interface Way {
+  readonly identity: Identity
+  readonly peer: string
+}
+
 /** A channel that is open, or being opened. */
 interface Held {
-  readonly pair: Pair
+  readonly way: Way
   readonly mailbox: Promise<Mailbox>
   channel?: Channel
   /** For how long its link has been without a stream. */
   adriftMs: number
 }
 
-/** Mailboxes of contacts over links that stand; one channel each, kept while it lasts. */
+/** Mailboxes of contacts and of our own devices over links that stand; one channel each, kept while it lasts. */
 export class ContactMailboxes {
   readonly #links: Links
   readonly #signal: AbortSignal
-  readonly #onBack: (contact: Contact) => void
+  readonly #onBack: (peer: string) => void
   readonly #held = new Map<string, Held>()
   /** Given up while their links looked for a stream. */
-  readonly #missed = new Map<string, Pair>()
+  readonly #missed = new Map<string, Way>()
 
   /**
    * @param signal - Closes every channel.
    * @param onBack - Told when a link that was given up has a stream again.
    */
-  constructor(links: Links, signal: AbortSignal, onBack: (contact: Contact) => void = () => {}) {
+  constructor(links: Links, signal: AbortSignal, onBack: (peer: string) => void = () => {}) {
     this.#links = links
     this.#signal = signal
     this.#onBack = onBack
@@ -106,24 +114,24 @@ export class ContactMailboxes {
    * Dials nobody: that is done all the time, and whoever comes up is told.
    * @throws {AlliumError} `PEER_UNREACHABLE` when no link stands.
    */
-  reach(pair: Pair, call: { signal: AbortSignal }): Promise<Mailbox> {
-    const name = nameOf(pair)
-    if (!this.#standing()(pair)) {
-      this.#missed.set(name, pair)
+  reach(way: Way, call: { signal: AbortSignal }): Promise<Mailbox> {
+    const name = nameOf(way)
+    if (!this.#standing()(way)) {
+      this.#missed.set(name, way)
       return Promise.reject(unreachable())
     }
-    return untilAborted((this.#held.get(name) ?? this.#hold(pair, name)).mailbox, call.signal)
+    return untilAborted((this.#held.get(name) ?? this.#hold(way, name)).mailbox, call.signal)
   }
 
-  #hold(pair: Pair, name: string): Held {
-    const held: Held = { pair, mailbox: this.#open(pair, name), adriftMs: 0 }
+  #hold(way: Way, name: string): Held {
+    const held: Held = { way, mailbox: this.#open(way, name), adriftMs: 0 }
     this.#held.set(name, held)
     held.mailbox.catch(() => this.#held.delete(name))
     return held
   }
 
-  async #open(pair: Pair, name: string): Promise<Mailbox> {
-    const channel = await this.#openChannel(pair)
+  async #open(way: Way, name: string): Promise<Mailbox> {
+    const channel = await this.#openChannel(way)
     const client = openMailboxClient(channel)
     const close = () => void client[Symbol.asyncDispose]()
     this.#signal.addEventListener("abort", close, { once: true })
@@ -138,13 +146,13 @@ export class ContactMailboxes {
   }
 
   /** The time is for opening alone: a channel ends with the signal it was opened with. */
-  async #openChannel(pair: Pair): Promise<Channel> {
+  async #openChannel({ identity, peer }: Way): Promise<Channel> {
     const late = new AbortController()
     const error = new AlliumError("TIMED_OUT", "Cannot reach contact: its link opens no channel")
     const timer = setTimeout(() => late.abort(error), OPEN_MS)
     try {
       const signal = AbortSignal.any([this.#signal, late.signal])
-      return await this.#links.open(pair, MAILBOX_PROTOCOL, { signal })
+      return await this.#links.openPeer(identity, peer, MAILBOX_PROTOCOL, { signal })
     } finally {
       clearTimeout(timer)
     }
@@ -154,31 +162,31 @@ export class ContactMailboxes {
   #look(): void {
     const stands = this.#standing()
     for (const [name, held] of this.#held) {
-      held.adriftMs = stands(held.pair) ? 0 : held.adriftMs + LOOK_MS
+      held.adriftMs = stands(held.way) ? 0 : held.adriftMs + LOOK_MS
       if (held.adriftMs < ADRIFT_MS) continue
-      this.#missed.set(name, held.pair)
+      this.#missed.set(name, held.way)
       held.channel?.destroy(unreachable())
     }
-    for (const [name, pair] of this.#missed) {
-      if (!stands(pair)) continue
+    for (const [name, way] of this.#missed) {
+      if (!stands(way)) continue
       this.#missed.delete(name)
-      this.#onBack(pair.contact)
+      this.#onBack(way.peer)
     }
   }
 
   /** Answers for now; the list of an identity is made once. */
-  #standing(): (pair: Pair) => boolean {
+  #standing(): (way: Way) => boolean {
     const lists = new Map<string, ReadonlySet<string>>()
-    return ({ identity, contact }) => {
+    return ({ identity, peer }) => {
       const known = lists.get(identity.key) ?? new Set(this.#links.reachable(identity))
       lists.set(identity.key, known)
-      return known.has(contact.key)
+      return known.has(linkName(keyOf(peer), deviceOf(peer)))
     }
   }
 }
 
-function nameOf({ identity, contact }: Pair): string {
-  return `${identity.key}/${contact.key}`
+function nameOf({ identity, peer }: Way): string {
+  return `${identity.key}/${peer}`
 }
 
 function unreachable(): AlliumError {

@@ -9,8 +9,9 @@ import { Scope } from "../base/scope.ts"
 import type { Identity, IdentityBook } from "../identity/identity.ts"
 import { MAILBOX_PROTOCOL } from "../mail/mailbox/wire.ts"
 import type { Post } from "../mail/post/post.ts"
-import type { StoreRoom } from "../store/store.ts"
+import type { Change, StoreRoom } from "../store/store.ts"
 import type { Reach } from "./core/tower-offers.ts"
+import type { DeviceLetter } from "./device-letters.ts"
 import type { DoorArrival, DoorDesk } from "./door-desk.ts"
 import { devicesOf, keyOf, requireWritable } from "./mail-devices.ts"
 import { MailIdentity, type MailParts } from "./mail-identity.ts"
@@ -22,8 +23,12 @@ import type { TowerDesk } from "./tower-desk.ts"
 
 /** See the module. */
 export interface PostOffice extends AsyncDisposable {
-  /** Letters of one plugin; its handlers end with `scope`. */
-  mailFor(plugin: string, scope: Scope): PluginMail
+  /** Letters of one plugin; its handlers end with `scope`. @param how.isPrivate - Our other devices get no copies. */
+  mailFor(plugin: string, scope: Scope, how?: { readonly isPrivate: boolean }): PluginMail
+  /** Tells our other devices of an identity. */
+  tellOwn(identity: Identity, letter: DeviceLetter, also?: readonly Change[]): Promise<void>
+  /** To be called when the devices of an identity are others. */
+  devicesChanged(identity: Identity): Promise<void>
   /** Opens the post of an identity that was created or restored; one that stands already stays. */
   open(identity: Identity): Promise<void>
   /** Plugins run: letters may come. */
@@ -43,7 +48,7 @@ export interface PostOffice extends AsyncDisposable {
 }
 
 /** What the office stands on. */
-export interface PostOfficeOptions extends Omit<MailParts, "topics"> {
+export interface PostOfficeOptions extends Omit<MailParts, "topics" | "isPrivate"> {
   readonly identities: IdentityBook
   readonly store: StoreRoom
 }
@@ -60,7 +65,9 @@ export async function openPostOffice(options: PostOfficeOptions): Promise<PostOf
     return identity && contact && { identity, contact }
   }
   const topics = new MailTopics({ ...options, shelf, parties })
-  const office = new Office({ ...options, topics })
+  const secret = new Set<string>()
+  const isPrivate = (topic: string) => secret.has(topic)
+  const office = new Office({ ...options, topics, isPrivate }, secret)
   for await (const [key, reach] of reaches.entries()) office.reaches.set(key, reach)
   opening.use(office)
   for (const identity of identities.list()) await office.open(identity)
@@ -74,13 +81,16 @@ class Office implements PostOffice {
   readonly #scope = new Scope()
   readonly #mails = new Map<string, MailIdentity>()
   readonly reaches = new Map<string, Reach>()
+  readonly #private: Set<string>
   #started = false
   #onRequest: (arrival: DoorArrival) => Promise<string | undefined> = async () => {
     throw new AlliumError("NO_POST", "Cannot take request: nobody enters it")
   }
 
-  constructor(options: PostOfficeOptions & MailParts) {
+  /** @param secret - Topics our other devices get no copies of. */
+  constructor(options: PostOfficeOptions & MailParts, secret: Set<string>) {
     this.#options = options
+    this.#private = secret
   }
 
   async open(identity: Identity): Promise<void> {
@@ -114,17 +124,14 @@ class Office implements PostOffice {
         log.debug("mail.failed", { code: toAlliumError(error).code }),
       )
     this.#scope.defer(
-      links.serve(MAILBOX_PROTOCOL, ({ identity, contact, channel }) => {
+      links.servePeers(MAILBOX_PROTOCOL, ({ identity, peer, channel }) => {
         const { post, admits } = this.#mail(identity)
-        const [peer = ""] = devicesOf(contact)
         const own = { post, admits: () => admits(peer), signal, clock }
         return serveOwnMailbox(channel, peer, own)
       }),
     )
     this.#scope.defer(
-      links.onReachable(({ identity, contact }) =>
-        careful(identity, (mail) => mail.reachable(contact)),
-      ),
+      links.onPeer((identity, peer) => careful(identity, (mail) => mail.reachable(peer))),
     )
     this.#scope.defer(
       links.onContactChanged((identity, key) =>
@@ -133,16 +140,13 @@ class Office implements PostOffice {
     )
   }
 
-  mailFor(plugin: string, scope: Scope): PluginMail {
+  mailFor(plugin: string, scope: Scope, how = { isPrivate: false }): PluginMail {
     const { topics, identities } = this.#options
+    if (how.isPrivate) this.#private.add(plugin)
     return {
       send: async ({ identity, contact }, { content, name }, also = []) => {
         const found = requireWritable(identities.contacts(identity), contact.key)
-        const [first, ...others] = devicesOf(found)
-        const letter = { topic: plugin, content, name }
-        const { post } = this.#mail(identity)
-        await post.send(first ?? "", letter, also)
-        for (const device of others) await post.send(device, letter)
+        await this.#mail(identity).send(found, { topic: plugin, content, name }, also)
       },
       flash: async ({ identity, contact }, content) => {
         const { post, admits } = this.#mail(identity)
@@ -152,6 +156,14 @@ class Office implements PostOffice {
       receive: (handler) => topics.set(plugin, "letter", handler, scope),
       onReport: (handler) => topics.set(plugin, "report", handler, scope),
     }
+  }
+
+  tellOwn(identity: Identity, letter: DeviceLetter, also?: readonly Change[]): Promise<void> {
+    return this.#mail(identity).tellOwn(letter, also)
+  }
+
+  devicesChanged(identity: Identity): Promise<void> {
+    return this.#mail(identity).devicesChanged()
   }
 
   towers(identity: Identity): TowerDesk {

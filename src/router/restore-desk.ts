@@ -138,9 +138,9 @@ class Desk implements RestoreDesk {
   ): Promise<void> {
     const { identities } = this.#options
     const keyAt = await previewIdentities(words)
-    const stands = identities.list().length
+    const stands = this.#own().length
     // What was found late, in a file or at a tower, still comes to the identities it belongs to.
-    const isSame = mayStand && identities.list()[0]?.key === keyAt(0).key
+    const isSame = mayStand && this.#own()[0]?.key === keyAt(0).key
     if (stands > 0 && !isSame) return identities.restore(words, names)
     for (const [index, name] of names.entries()) {
       const { key } = keyAt(index)
@@ -148,6 +148,11 @@ class Desk implements RestoreDesk {
       if (isSame && index >= stands) await identities.create(this.#freeName(name))
     }
     if (!isSame) await identities.restore(words, names)
+  }
+
+  /** Identities of the words that are here. */
+  #own(): readonly Identity[] {
+    return this.#options.identities.list().filter(({ device }) => device === 0)
   }
 
   #freeName(name: string): string {
@@ -258,7 +263,7 @@ class Desk implements RestoreDesk {
   async #addSiblings({ siblings }: Backup): Promise<void> {
     const { identities } = this.#options
     const names = namesOf(siblings)
-    for (let index = identities.list().length; index < names.length; index++) {
+    for (let index = this.#own().length; index < names.length; index++) {
       const identity = await identities.create(this.#freeName(names[index]!))
       await this.#addSibling(
         identity,

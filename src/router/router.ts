@@ -4,6 +4,7 @@
  * @module
  */
 import { type Clock, systemClock } from "../base/clock.ts"
+import { AlliumError } from "../base/errors.ts"
 import { type Log, silentLog } from "../base/log.ts"
 import { type Chance, type RandomBytes, systemRandom } from "../base/random.ts"
 import { Scope } from "../base/scope.ts"
@@ -20,12 +21,16 @@ import { type ContactDesk, openContactDesk } from "./contact-desk.ts"
 import { ContactNewsDesk } from "./contact-news.ts"
 import { answerBackupOffers } from "./core/backup-offers.ts"
 import { answerContactOffers } from "./core/contact-offers.ts"
+import { answerDeviceOffers } from "./core/device-offers.ts"
 import { answerIdentityOffers } from "./core/identity-offers.ts"
 import { answerNameOffers } from "./core/name-offers.ts"
 import { answerPluginOffers } from "./core/plugin-offers.ts"
 import { answerStatusOffers } from "./core/status-offers.ts"
 import { answerTowerOffers, type Reach } from "./core/tower-offers.ts"
 import { answerTunnelOffers } from "./core/tunnel-offers.ts"
+import { type DeviceBook, openDeviceBook } from "./device-book.ts"
+import { type DeviceDesk, deviceBackup, openDeviceDesk } from "./device-desk.ts"
+import { DEVICES_TOPIC, type DeviceLetter } from "./device-letters.ts"
 import { diagnose } from "./doctor.ts"
 import { EventBus } from "./events.ts"
 import { type Home, openHome } from "./home.ts"
@@ -45,6 +50,9 @@ import { makeStatus } from "./status.ts"
 import type { TunnelKind } from "./tunnel.ts"
 import { openTunnelHost, type TunnelHost } from "./tunnel-host.ts"
 import { VERSION } from "./version.ts"
+
+/** Part of every backup that no plugin can be named like. */
+const DEVICES_PART = "core/devices"
 
 /** How a router is set up. */
 export interface RouterOptions {
@@ -115,6 +123,7 @@ interface Tools {
 interface Parts {
   readonly network: Network
   readonly identities: IdentityBook
+  readonly own: DeviceBook
   readonly sessions: Sessions
   readonly links: Links
   readonly offers: OfferBook
@@ -164,9 +173,11 @@ async function openParts(
         events.emit("session.changed", { owner: owner.kind, name: owner.name, state: state.name }),
     }),
   )
-  const links = scope.use(openLinks({ ...tools, identities }))
+  const own = await openDeviceBook(store.room("devices"))
+  const links = scope.use(openLinks({ ...tools, identities, own }))
   const stage = openStage(sessions, links, scope)
-  return { network, identities, sessions, links, offers: new OfferBook(), events, store, stage }
+  const offers = new OfferBook()
+  return { network, identities, own, sessions, links, offers, events, store, stage }
 }
 
 function openStage(sessions: Sessions, links: Links, scope: Scope): Stage {
@@ -193,6 +204,7 @@ function openStage(sessions: Sessions, links: Links, scope: Scope): Stage {
 /** What stands on the parts. */
 interface Upper {
   readonly desk: ContactDesk
+  readonly devices: DeviceDesk
   readonly post: PostOffice
   readonly backups: BackupOffice
   /** Opens what an identity needs; for those that were created or restored. */
@@ -210,11 +222,16 @@ async function openUpper(
   parts: Parts,
   scope: Scope,
 ): Promise<Upper> {
-  const { identities, links, sessions, offers, events, store, network } = parts
+  const { identities, own, links, sessions, offers, events, store, network } = parts
   const emit = (event: string, data: Readonly<Record<string, unknown>>) => events.emit(event, data)
   const petnames = openPetnames(store.room("names"), tools.clock.now)
   const resolver = openResolver({ petnames, identities, bridge: () => network.bridge() })
   let safety: BackupOffice | undefined
+  let devices: DeviceDesk | undefined
+  const deviceDesk = () => {
+    if (devices !== undefined) return devices
+    throw new AlliumError("BUSY", "Cannot speak with other devices: the router is starting")
+  }
   const onTower = (identity: Identity) => {
     emit("tower.changed", { identity: identity.name })
     safety?.changed(identity)
@@ -231,16 +248,22 @@ async function openUpper(
     const { name, state } = contact
     emit("contact.changed", { identity: identity.name, contact: name, state })
   }
-  const mail = { identities, links, sessions, store: store.room("mail"), onTower, onNews, onAsk }
+  const onDevice = async (identity: Identity, letter: DeviceLetter) =>
+    deviceDesk().hear(identity, letter)
+  const told = { onTower, onNews, onAsk, onDevice }
+  const mail = { identities, own, links, sessions, store: store.room("mail"), ...told }
   const post = scope.use(await openPostOffice({ ...tools, ...mail }))
-  const letters = post.mailFor(CONTACTS_TOPIC, scope)
+  const letters = post.mailFor(CONTACTS_TOPIC, scope, { isPrivate: true })
   const contacts = store.room("contacts")
   const doors = {
     of: (identity: Identity) => post.doors(identity),
     onRequest: (handler: Parameters<PostOffice["onDoorRequest"]>[0]) => post.onDoorRequest(handler),
   }
   const desk = scope.use(
-    await openContactDesk({ ...tools, identities, links, letters, doors, store: contacts, emit }),
+    await openContactDesk({
+      ...{ ...tools, identities, links, letters, doors, store: contacts, emit },
+      askByFirst: async (identity, uri, words) => deviceDesk().ask(identity, uri, words),
+    }),
   )
   const onNew = async (identity: Identity) => {
     await post.open(identity)
@@ -260,6 +283,16 @@ async function openUpper(
   }
   const backups = scope.use(await openBackupOffice({ ...tools, ...base }))
   safety = backups
+  backups.backups.part(DEVICES_PART, deviceBackup(own), scope)
+  devices = scope.use(
+    await openDeviceDesk({
+      ...{ ...tools, identities, own, links, sessions, post, emit, onNew },
+      letters: post.mailFor(DEVICES_TOPIC, scope, { isPrivate: true }),
+      desk: () => desk,
+      parts: backups.backups.parts,
+      store: store.room("devices"),
+    }),
+  )
   const plugins = scope.use(
     await openPluginHost(options.plugins, {
       ...tools,
@@ -292,7 +325,7 @@ async function openUpper(
   for (const identity of identities.list()) await onNew(identity)
   answerNameOffers(offers, petnames, resolver)
   const setReach = reachBy(post.setReach)
-  return { desk, post, backups, plugins, tunnels, resolver, onNew, setReach }
+  return { desk, devices, post, backups, plugins, tunnels, resolver, onNew, setReach }
 }
 
 function answerOffers(
@@ -306,6 +339,7 @@ function answerOffers(
   const view = { ...parts, home, version: VERSION }
   answerIdentityOffers(offers, identities, onNew)
   answerBackupOffers(offers, { identities, ...backups })
+  answerDeviceOffers(offers, { identities, desk: parts.devices })
   const onCards = (identity: Identity) => {
     post.doors(identity).changed()
     backups.changed(identity)

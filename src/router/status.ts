@@ -80,12 +80,11 @@ function towerLines({ identities, post }: RouterView): Status["towers"] {
 function countContacts({ identities, links }: RouterView): Status["contacts"] {
   const counts = { accepted: 0, asking: 0, reachable: 0 }
   for (const identity of identities.list()) {
-    const reachable = new Set(links.reachable(identity))
     for (const { key, state } of identities.contacts(identity).list()) {
       if (state === "asking") counts.asking++
       if (state !== "accepted") continue
       counts.accepted++
-      if (reachable.has(key)) counts.reachable++
+      if (links.isReachable(identity, key)) counts.reachable++
     }
   }
   return counts

@@ -149,6 +149,7 @@ export class DoorPerson {
         openToAnyone: () => Promise.reject(new AlliumError("PEER_UNREACHABLE", "Nobody is there")),
       } as unknown as Links,
       letters: { send: async () => {}, receive() {} },
+      askByFirst: async () => {},
       doors: {
         of: () => this.doors,
         onRequest: (handler) => {

@@ -64,6 +64,7 @@ export class FakePeople {
       links,
       letters: mail,
       doors: noDoors,
+      askByFirst: async () => {},
       store: store.room("contacts"),
       emit: (event, data) => void events.push({ event, ...data }),
       clock: systemClock,

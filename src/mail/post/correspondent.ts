@@ -22,7 +22,7 @@ import {
   type Tables,
 } from "./kept.ts"
 import type { PostOptions } from "./options.ts"
-import { Outbox } from "./outbox.ts"
+import { Outbox, type Staged } from "./outbox.ts"
 import { owes } from "./outgoing.ts"
 import { ORIGIN_BYTES } from "./payload.ts"
 import type { OutLetter } from "./post.ts"
@@ -164,6 +164,17 @@ export class Correspondent {
   send(letter: OutLetter, also: readonly Change[]): Promise<void> {
     const mark = this.#index.waiting.put(this.peer, true)
     return this.outbox.send(letter, [mark, ...also])
+  }
+
+  /** How to send a letter in somebody else's commit; `undefined` when there is no room. */
+  stage(letter: OutLetter): Staged | undefined {
+    try {
+      const { changes, done, failed } = this.outbox.stage(letter)
+      return { changes: [this.#index.waiting.put(this.peer, true), ...changes], done, failed }
+    } catch (error) {
+      if (isAlliumError(error, "OUTBOX_FULL")) return undefined
+      throw error
+    }
   }
 
   /** The index says who has something waiting, so that a start need not look at all. */

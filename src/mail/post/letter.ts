@@ -6,14 +6,14 @@
  */
 import { isUtf8 } from "node:buffer"
 import { AlliumError } from "../../base/errors.ts"
-import { type InLetter, LETTER_BYTES_MAX } from "./post.ts"
+import { type InLetter, LETTER_BYTES_MAX, LETTER_WRAP_BYTES_MAX } from "./post.ts"
 
 /** Longest topic, in bytes of UTF-8. */
 export const TOPIC_BYTES_MAX = 32
 /** The field before a letter that says how long it is. */
 export const LETTER_LENGTH_BYTES = 4
 /** Longest body of a letter: the length of its topic, the topic, the content. */
-export const LETTER_BODY_BYTES_MAX = 1 + TOPIC_BYTES_MAX + LETTER_BYTES_MAX
+export const LETTER_BODY_BYTES_MAX = 1 + TOPIC_BYTES_MAX + LETTER_BYTES_MAX + LETTER_WRAP_BYTES_MAX
 /** Topic of letters between the posts themselves. */
 export const CONTROL_TOPIC = ""
 

@@ -13,14 +13,22 @@ import { takeEnvelope, type Verdict } from "./arrival.ts"
 import { tellOfUs } from "./begin.ts"
 import { Correspondent, type Index } from "./correspondent.ts"
 import { Courier } from "./courier.ts"
+import type { Draft } from "./draft.ts"
 import { sendFlash } from "./flash.ts"
 import { listTable } from "./kept.ts"
 import { TOPIC_BYTES_MAX } from "./letter.ts"
 import type { PostOptions } from "./options.ts"
 import { cancelAll } from "./outgoing.ts"
-import { type Introduction, LETTER_BYTES_MAX, type OutLetter, type Post } from "./post.ts"
+import {
+  type Introduction,
+  LETTER_BYTES_MAX,
+  LETTER_WRAP_BYTES_MAX,
+  type LetterCopy,
+  type OutLetter,
+  type Post,
+} from "./post.ts"
 import { introduceTo, learn } from "./prekeys.ts"
-import { settle } from "./reports.ts"
+import { report, settle } from "./reports.ts"
 
 /** Correspondents kept in memory though nothing is to be done for them. */
 const IDLE_MAX = 64
@@ -93,12 +101,40 @@ class OpenPost implements Post {
     }
   }
 
-  async send(peer: string, letter: OutLetter, also: readonly Change[] = []): Promise<void> {
-    requireLetter(letter)
-    if (Buffer.byteLength(letter.name) > NAME_BYTES_MAX)
-      throw new RangeError(`Cannot send letter: its name has more than ${NAME_BYTES_MAX} bytes`)
+  async send(
+    peer: string,
+    letter: OutLetter,
+    also: readonly Change[] = [],
+    copies: readonly LetterCopy[] = [],
+  ): Promise<void> {
+    requireOutLetter(letter)
+    const [copy, ...others] = copies
     await this.#use(peer, async ({ it, courier }) => {
-      await it.send(letter, also)
+      if (copy === undefined) await it.send(letter, also)
+      else
+        await this.#sendCopy(copy, (staged) =>
+          this.send(peer, letter, [...also, ...staged], others),
+        )
+      courier.wake()
+    })
+  }
+
+  /** Sends a copy in the commit of `sendAll`. */
+  async #sendCopy(
+    { peer, letter }: LetterCopy,
+    sendAll: (staged: readonly Change[]) => Promise<void>,
+  ): Promise<void> {
+    requireOutLetter(letter, LETTER_BYTES_MAX + LETTER_WRAP_BYTES_MAX)
+    await this.#use(peer, async ({ it, courier }) => {
+      const staged = it.stage(letter)
+      try {
+        await sendAll(staged?.changes ?? [])
+      } catch (error) {
+        staged?.failed()
+        throw error
+      }
+      staged?.done()
+      if (staged === undefined) await it.alter((draft) => reportFull(it, draft, letter))
       courier.wake()
     })
   }
@@ -139,6 +175,10 @@ class OpenPost implements Post {
       const { bundle, places } = it.memory.theirs
       return bundle && { bundle: new Uint8Array(bundle), places }
     })
+  }
+
+  peers(): readonly string[] {
+    return [...new Set([...this.#known, ...this.#unread, ...this.#open.keys()])]
   }
 
   knows(peer: string): boolean {
@@ -254,13 +294,29 @@ class OpenPost implements Post {
   }
 }
 
-function requireLetter({ topic, content }: { topic: string; content: Uint8Array }): void {
+/** A copy for which there was no room. */
+async function reportFull(it: Correspondent, draft: Draft, letter: OutLetter): Promise<void> {
+  it.options.log.warn("copy-dropped", { code: "OUTBOX_FULL" })
+  const state = { kind: "failed", reason: "OUTBOX_FULL" } as const
+  await report(it, draft, { entries: [letter], state })
+}
+
+function requireOutLetter(letter: OutLetter, byteMost = LETTER_BYTES_MAX): void {
+  requireLetter(letter, byteMost)
+  if (Buffer.byteLength(letter.name) > NAME_BYTES_MAX)
+    throw new RangeError(`Cannot send letter: its name has more than ${NAME_BYTES_MAX} bytes`)
+}
+
+function requireLetter(
+  { topic, content }: { topic: string; content: Uint8Array },
+  byteMost = LETTER_BYTES_MAX,
+): void {
   const topicBytes = Buffer.byteLength(topic)
   if (topicBytes < 1 || topicBytes > TOPIC_BYTES_MAX)
     throw new RangeError(`Cannot send letter: its topic has ${topicBytes} bytes, expected 1 to 32`)
-  if (content.length > LETTER_BYTES_MAX)
+  if (content.length > byteMost)
     throw new AlliumError(
       "LETTER_TOO_LONG",
-      `Cannot send letter: it has ${content.length} bytes, expected at most ${LETTER_BYTES_MAX}`,
+      `Cannot send letter: it has ${content.length} bytes, expected at most ${byteMost}`,
     )
 }

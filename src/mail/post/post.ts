@@ -11,6 +11,8 @@ import type { Change } from "../../store/store.ts"
 
 /** Longest letter: 1,000 pages. Longer things are files. */
 export const LETTER_BYTES_MAX = 4 * 1_048_576
+/** What a device adds that tells another device of its letter. */
+export const LETTER_WRAP_BYTES_MAX = 512
 
 /** A letter on its way out. */
 export interface OutLetter {
@@ -19,6 +21,12 @@ export interface OutLetter {
   readonly content: Uint8Array
   /** The sender's own name for it, at most 64 bytes, unique among what waits; comes back in reports. */
   readonly name: string
+}
+
+/** A letter that goes out together with another. */
+export interface LetterCopy {
+  readonly peer: string
+  readonly letter: OutLetter
 }
 
 /** A letter that came in, whole, for the first time, in its sender's order. */
@@ -77,10 +85,16 @@ export interface Introduction {
 export interface Post extends AsyncDisposable {
   /**
    * Puts a letter into the outbox, in one commit with `also`; it is on disk when this resolves.
+   * @param copies - For other correspondents, in the same commit; one whose outbox is full goes without.
    * @throws {AlliumError} `OUTBOX_FULL`, `STORE_FULL`, `LETTER_TOO_LONG`; like every call, `NO_POST` after closing.
    * @throws {RangeError} For an empty topic, or one of more than 32 bytes, or a name of more than 64.
    */
-  send(peer: string, letter: OutLetter, also?: readonly Change[]): Promise<void>
+  send(
+    peer: string,
+    letter: OutLetter,
+    also?: readonly Change[],
+    copies?: readonly LetterCopy[],
+  ): Promise<void>
   /**
    * Sends what is worth nothing later (a typing notice), if it fits one envelope and the correspondent is reachable directly
    * now; keeps nothing. Resolves in any case, after at most 15 s.
@@ -96,6 +110,8 @@ export interface Post extends AsyncDisposable {
   meet(peer: string, introduction: Introduction): Promise<void>
   /** What we know of them, for a backup; `undefined` when that is not enough to send. */
   theirs(peer: string): Promise<Introduction | undefined>
+  /** Everybody of whom something is kept. */
+  peers(): readonly string[]
   /** Whether we know enough of them to send. */
   knows(peer: string): boolean
   /**

@@ -8,6 +8,7 @@ import { AlliumError } from "../../base/errors.ts"
 import { contactQr, formatContactUri } from "../../identity/contact-uri.ts"
 import { type Door, PLAIN_CARD } from "../../identity/doors.ts"
 import type { Identity, IdentityBook } from "../../identity/identity.ts"
+import { linkedDevice } from "../../identity/unlocked.ts"
 import type { DoorDesk } from "../door-desk.ts"
 import { type Offer, offer } from "../offer.ts"
 import type { OfferBook } from "../offers.ts"
@@ -76,7 +77,7 @@ export function answerCardOffers(
 ): void {
   const { identities, onCards } = parts
   const shown = (identity: Identity, { label, id }: Door) => {
-    const at = { key: identity.key, address: identity.destination.b32 }
+    const at = { key: identity.key, address: identity.address }
     const uri = formatContactUri({ ...at, ...(id !== undefined && { door: id }) })
     return { identity: identity.name, card: label, uri }
   }
@@ -97,6 +98,9 @@ export function answerCardOffers(
     const { identity: name, label = PLAIN_CARD, withdraw, qr, tower, ...wish } = input
     const identity = identities.find(name)
     const doors = identities.doors(identity)
+    // The first device answers whoever asks, so it alone knows which cards are good.
+    if (identity.device !== 0 && (tower || (withdraw ?? wish.new) !== undefined))
+      throw linkedDevice("change cards")
     if (withdraw !== undefined) {
       const gone = await doors.withdraw(withdraw)
       onCards(identity)

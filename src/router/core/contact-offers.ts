@@ -181,9 +181,9 @@ export function answerContactOffers(
 ): void {
   const { identities, desk, links } = parts
   const report = (identity: Identity, contact: Contact) => ({
-    ...contact,
+    ...withoutDevices(contact),
     ...trustIn(identities.contacts(identity), contact),
-    reachable: links.reachable(identity).includes(contact.key),
+    reachable: links.isReachable(identity, contact.key),
     ...requestIn(parts.asking(identity, contact.key)),
   })
   book.register(add, async ({ identity: own, uri, name, greeting, as: ownName }) => {
@@ -211,7 +211,9 @@ export function answerContactOffers(
   })
   book.register(rename, async ({ identity: own, contact, name }) => {
     const identity = identities.find(own)
-    return report(identity, await identities.contacts(identity).rename(contact, name))
+    const renamed = await identities.contacts(identity).rename(contact, name)
+    links.contactChanged(identity, renamed.key)
+    return report(identity, renamed)
   })
   book.register(introduce, async ({ identity: own, contact, other, words }) => {
     const told = await desk.introduce(identities.find(own), [contact, other], words)
@@ -223,4 +225,9 @@ export function answerContactOffers(
 
 function requestIn(asking: AskReport | undefined) {
   return asking && { request: asking.state, ...(asking.reason && { reason: asking.reason }) }
+}
+
+/** How many devices they have is for the post. */
+function withoutDevices({ devices: _, ...contact }: Contact): Contact {
+  return contact
 }

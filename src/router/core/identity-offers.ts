@@ -8,6 +8,7 @@ import type { Identity, IdentityBook } from "../../identity/identity.ts"
 import { type Offer, offer } from "../offer.ts"
 import type { OfferBook } from "../offers.ts"
 import { backupOffers } from "./backup-offers.ts"
+import { deviceOffers } from "./device-offers.ts"
 
 const nameField = z.string().min(1).max(64).meta({ description: "Seen by nobody but you" })
 const identityShape = z.object({
@@ -55,7 +56,14 @@ const phrase = offer({
 })
 
 /** Every offer of this file. */
-export const identityOffers: readonly Offer[] = [create, list, show, phrase, ...backupOffers]
+export const identityOffers: readonly Offer[] = [
+  create,
+  list,
+  show,
+  phrase,
+  ...backupOffers,
+  ...deviceOffers,
+]
 
 /**
  * Gives the offers their runners.

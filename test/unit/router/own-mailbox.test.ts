@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
-import type { Contact } from "../../../src/identity/contacts.ts"
 import type { Identity } from "../../../src/identity/identity.ts"
 import { MAILBOX_PROTOCOL } from "../../../src/mail/mailbox/wire.ts"
 import type { Links } from "../../../src/router/links.ts"
@@ -7,7 +6,8 @@ import { ContactMailboxes } from "../../../src/router/own-mailbox.ts"
 import { joinChannels } from "../../support/fake-channel.ts"
 import { FakeWorld } from "../../support/fake-world.ts"
 
-const pair = { identity: { key: "me" } as Identity, contact: { key: "them" } as Contact }
+const THEM = "t".repeat(43)
+const way = { identity: { key: "me" } as Identity, peer: `${THEM}.0` }
 const call = { signal: new AbortController().signal }
 
 describe("ContactMailboxes", () => {
@@ -18,8 +18,9 @@ describe("ContactMailboxes", () => {
   function mailboxes(open: (signal: AbortSignal) => ReturnType<Links["open"]>) {
     const state = { stands: true, backs: 0 }
     const links = {
-      reachable: () => (state.stands ? ["them"] : []),
-      open: (_: unknown, __: string, { signal }: { signal: AbortSignal }) => open(signal),
+      reachable: () => (state.stands ? [THEM] : []),
+      openPeer: (_: unknown, __: string, ___: string, how: { signal: AbortSignal }) =>
+        open(how.signal),
     }
     const end = new AbortController()
     const onBack = () => void state.backs++
@@ -34,10 +35,10 @@ describe("ContactMailboxes", () => {
       lives = signal
       return near
     })
-    const mailbox = await boxes.reach(pair, call)
+    const mailbox = await boxes.reach(way, call)
     await vi.advanceTimersByTimeAsync(3_600_000)
     expect(lives.aborted).toBe(false)
-    expect(await boxes.reach(pair, call)).toBe(mailbox)
+    expect(await boxes.reach(way, call)).toBe(mailbox)
     end.abort()
     expect(lives.aborted).toBe(true)
   })
@@ -51,7 +52,7 @@ describe("ContactMailboxes", () => {
       })
     })
     for (const nth of [1, 2]) {
-      const reaching = expect(boxes.reach(pair, call)).rejects.toMatchObject({ code: "TIMED_OUT" })
+      const reaching = expect(boxes.reach(way, call)).rejects.toMatchObject({ code: "TIMED_OUT" })
       await vi.advanceTimersByTimeAsync(10_000)
       await reaching
       expect(tries).toBe(nth)
@@ -63,12 +64,12 @@ describe("ContactMailboxes", () => {
     far.on("error", () => {})
     const { boxes, end, state } = mailboxes(async () => near)
     const item = { sendId: new Uint8Array(32), id: new Uint8Array(16) }
-    const mailbox = await boxes.reach(pair, call)
+    const mailbox = await boxes.reach(way, call)
     const waiting = mailbox.put({ ...item, envelope: new Uint8Array(4_096) }, call)
     const lost = expect(waiting).rejects.toThrow()
     state.stands = false
     await vi.advanceTimersByTimeAsync(6_000)
-    await expect(boxes.reach(pair, call)).rejects.toMatchObject({ code: "PEER_UNREACHABLE" })
+    await expect(boxes.reach(way, call)).rejects.toMatchObject({ code: "PEER_UNREACHABLE" })
     expect(near.destroyed).toBe(false)
     await vi.advanceTimersByTimeAsync(6_000)
     await lost
@@ -83,14 +84,14 @@ describe("ContactMailboxes", () => {
   it("keeps a channel over a short loss of the stream", async () => {
     const [near] = joinChannels(MAILBOX_PROTOCOL, new FakeWorld())
     const { boxes, end, state } = mailboxes(async () => near)
-    const mailbox = await boxes.reach(pair, call)
+    const mailbox = await boxes.reach(way, call)
     for (let losses = 0; losses < 5; losses++) {
       state.stands = false
       await vi.advanceTimersByTimeAsync(8_000)
       state.stands = true
       await vi.advanceTimersByTimeAsync(4_000)
     }
-    expect(await boxes.reach(pair, call)).toBe(mailbox)
+    expect(await boxes.reach(way, call)).toBe(mailbox)
     end.abort()
   })
 })
