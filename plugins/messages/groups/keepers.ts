@@ -56,11 +56,11 @@ export class Keepers {
     }
     const key = `${identity.key}/${keeper.id}`
     const put = this.#directory.put(listing, (change) => keeper.change(() => undefined, [change]))
-    this.#keep(
+    // Before anybody can find the listing, and open another.
+    await this.#keep(
       key,
       put.then(() => keeper),
-    ) // before anybody can find the listing and open another
-    await put
+    )
     this.#listener.opened(keeper)
     this.#listener.news(keeper)
     return keeper
