@@ -349,7 +349,9 @@ function answerOffers(
     post.isOpen(identity) ? doors(identity).asking(key) : undefined
   answerContactOffers(offers, { identities, desk, links, doors, asking, onCards })
   answerTunnelOffers(offers, options.tunnels, tunnels)
-  answerTowerOffers(offers, { identities, towersOf: (identity) => post.towers(identity), setReach })
+  const towersOf = (identity: Identity) => post.towers(identity)
+  const isOpen = (identity: Identity) => post.isOpen(identity)
+  answerTowerOffers(offers, { identities, towersOf, isOpen, setReach })
   answerStatusOffers(offers, {
     status: () => makeStatus(view, tools.clock, startedMs),
     doctor: (call) => diagnose(view, call),

@@ -65,7 +65,8 @@ function sessionLine(report: SessionReport): Status["sessions"][number] {
 }
 
 function towerLines({ identities, post }: RouterView): Status["towers"] {
-  return identities.list().flatMap((identity) =>
+  const open = identities.list().filter((identity) => post.isOpen(identity))
+  return open.flatMap((identity) =>
     post
       .towers(identity)
       .list()

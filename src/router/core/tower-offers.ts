@@ -109,10 +109,12 @@ export function answerTowerOffers(
   parts: {
     readonly identities: IdentityBook
     readonly towersOf: (identity: Identity) => TowerDesk
+    /** Not for a moment after an identity was made or restored. */
+    readonly isOpen: (identity: Identity) => boolean
     readonly setReach: (identity: Identity, reach: Reach) => Promise<void>
   },
 ): void {
-  const { identities, towersOf, setReach } = parts
+  const { identities, towersOf, isOpen, setReach } = parts
   const line = (identity: Identity, report: TowerReport) => {
     const { queueCount, missingCount, tokenCount, ...rest } = report
     const counts = { queues: queueCount, missing: missingCount, tokens: tokenCount }
@@ -132,7 +134,8 @@ export function answerTowerOffers(
     return line(found, await towersOf(found).leave(tower))
   })
   book.register(list, async ({ identity }) => {
-    const asked = identity === undefined ? identities.list() : [identities.find(identity)]
+    const all = identities.list().filter(isOpen)
+    const asked = identity === undefined ? all : [identities.find(identity)]
     return asked.flatMap((one) =>
       towersOf(one)
         .list()
