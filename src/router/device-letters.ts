@@ -58,8 +58,12 @@ export function packDeviceLetter(letter: DeviceLetter): Uint8Array {
 /** @throws {AlliumError} `BAD_RECORD` for anything {@linkcode packDeviceLetter} does not write. */
 export function readDeviceLetter(content: Uint8Array): DeviceLetter {
   const parsed = letterShape.safeParse(unpack(content))
-  if (parsed.success) return parsed.data
+  if (parsed.success) return withoutVersion(parsed.data)
   throw new AlliumError("BAD_RECORD", "Cannot read letter of a device: another shape")
+}
+
+function withoutVersion({ v: _, ...letter }: z.output<typeof letterShape>): DeviceLetter {
+  return letter as DeviceLetter
 }
 
 function unpack(content: Uint8Array): unknown {
