@@ -207,7 +207,11 @@ describe("openApi() and bodies", () => {
     const head =
       "POST /v1/note/echo HTTP/1.1\r\nHost: allium\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
     const chunk = `10000\r\n${"x".repeat(65_536)}\r\n`
-    const socket = await dial(sample.socketPath, head, ...Array(BODY_BYTES_MAX / 65_536 + 1).fill(chunk))
+    const socket = await dial(
+      sample.socketPath,
+      head,
+      ...Array(BODY_BYTES_MAX / 65_536 + 1).fill(chunk),
+    )
     const [answer] = await once(socket, "data")
     expect(String(answer)).toContain("413 Payload Too Large")
     socket.destroy()
