@@ -46,6 +46,7 @@ describe("messages", () => {
 async function act(pair: FakePair, step: Step, count: number, here: Set<string>): Promise<void> {
   const peer = pair[step.side]
   for (const each of [pair.left, pair.right]) if (!each.life) await each.start(messages)
+  if (!peer.life) return // the plug was pulled while it started
   if (step.deed === "cut") pair.cut()
   else if (step.deed === "connect") pair.connect()
   else if (step.deed === "crash")

@@ -125,7 +125,7 @@ describe("24 words after the loss of everything", () => {
         expect.objectContaining({ name: "bob", verified: true }),
         expect.objectContaining({ name: "carl", verified: false }),
       ])
-      expect(await again.ask("tower list")).toMatchObject([{ use: "used" }])
+      expect(await again.ask("tower list", { identity: "me" })).toMatchObject([{ use: "used" }])
       expect(await again.ask("contact cards")).toMatchObject([{ card: "plain" }, { card: "fair" }])
       await eventually(
         () => again.ask<unknown[]>("tower list", { identity: "work" }).catch(() => []),
