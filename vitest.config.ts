@@ -5,6 +5,9 @@ const conditions = ["source"]
 const resolve = { conditions }
 const ssr = { resolve: { conditions, externalConditions: conditions } }
 
+/** Contracts of whole routers: they wait for back-offs, as stories do. */
+const WHOLE_ROUTERS = "test/contract/router/{devices,door,mail,restore,rotate}.test.ts"
+
 export default defineConfig({
   resolve,
   ssr,
@@ -16,7 +19,7 @@ export default defineConfig({
         test: {
           name: "fast",
           include: ["test/*.test.ts", "test/unit/**/*.test.ts", "test/contract/**/*.test.ts"],
-          exclude: ["test/contract/**/*.live.test.ts"],
+          exclude: ["test/contract/**/*.live.test.ts", WHOLE_ROUTERS],
           isolate: false,
           maxWorkers: 2,
           testTimeout: 30_000,
@@ -28,7 +31,7 @@ export default defineConfig({
         ssr,
         test: {
           name: "scenario",
-          include: ["test/scenario/**/*.test.ts"],
+          include: ["test/scenario/**/*.test.ts", WHOLE_ROUTERS],
           // Stories wait more than they work: for back-offs, silences and restarts.
           maxWorkers: 3,
           sequence: { groupOrder: 1 },
