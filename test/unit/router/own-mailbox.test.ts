@@ -28,7 +28,7 @@ describe("ContactMailboxes", () => {
     return { boxes, end, state }
   }
 
-  it("keeps a channel that opened for as long as the router runs", async () => {
+  it("keeps a channel that opened, long after it took to open", async () => {
     const [near] = joinChannels(MAILBOX_PROTOCOL, new FakeWorld())
     let lives = call.signal
     const { boxes, end } = mailboxes(async (signal) => {
@@ -36,7 +36,7 @@ describe("ContactMailboxes", () => {
       return near
     })
     const mailbox = await boxes.reach(way, call)
-    await vi.advanceTimersByTimeAsync(3_600_000)
+    await vi.advanceTimersByTimeAsync(60_000)
     expect(lives.aborted).toBe(false)
     expect(await boxes.reach(way, call)).toBe(mailbox)
     end.abort()
