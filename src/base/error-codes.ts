@@ -227,6 +227,11 @@ const catalogue = {
     next: "Make a new code on the first device: allium identity link.",
   },
   LINKED_DEVICE: { status: 409, exit: 5, next: "Do it on the identity's first device." },
+  HAS_LINKED_DEVICES: {
+    status: 409,
+    exit: 5,
+    next: "Unlink them first: allium identity devices.",
+  },
 } as const satisfies Record<string, Outcome>
 
 /** Name of one expected failure. */

@@ -18,6 +18,7 @@ import type { DeviceSecrets, Identity, IdentityBook, JoinedIdentity } from "./id
 import { checkPersonName, nameShape } from "./names.ts"
 import { ENTROPY_BYTES, readPhrase, seedOf, toPhrase } from "./phrase.ts"
 import { readPhraseFile, writePhraseFile } from "./phrase-file.ts"
+import { ROTATIONS_MAX } from "./rotation.ts"
 import {
   linkedDevice,
   secretsOf,
@@ -34,6 +35,8 @@ const recordShape = z.strictObject({
   index: z.int().min(0),
   /** Milliseconds since 1970. */
   created: z.number(),
+  /** Of its keys; 0 when absent. */
+  version: z.int().min(0).max(ROTATIONS_MAX).optional(),
 })
 type IdentityRecord = z.infer<typeof recordShape>
 const entropyShape = z.instanceof(Uint8Array).refine((bytes) => bytes.length === ENTROPY_BYTES)
@@ -49,10 +52,14 @@ export const joinedShape: z.ZodType<JoinedIdentity> = z.strictObject({
   address: z.string().regex(/^[a-z2-7]{51}[aq]\.b32\.i2p$/),
   secrets: z.strictObject({
     identity: secretShape,
+    first: secretShape.optional(),
     agreement: secretShape,
     destination: secretShape,
     nextKeyHash: z.string().regex(/^[\w-]{43}$/),
   }),
+  rotations: z
+    .custom<Uint8Array>((value) => value instanceof Uint8Array, "expected bytes")
+    .optional(),
 })
 
 /** What the book needs. */
@@ -91,6 +98,8 @@ export async function previewIdentities(
 }
 
 interface Entry {
+  /** Absent for one whose words are elsewhere. */
+  record: IdentityRecord | undefined
   readonly identity: UnlockedIdentity
   readonly contacts: ContactBook
   readonly doors: DoorBook
@@ -173,9 +182,9 @@ class StoredBook implements IdentityBook {
     })
   }
 
-  deviceSecrets({ index, device }: Identity, other: number): DeviceSecrets {
+  deviceSecrets({ index, device, present }: Identity, other: number): DeviceSecrets {
     if (device !== 0 || this.#seed === undefined) throw linkedDevice("link device")
-    return secretsOf(this.#seed, index, other)
+    return secretsOf(this.#seed, index, { device: other, version: present.version })
   }
 
   join(joined: JoinedIdentity): Promise<Identity> {
@@ -201,19 +210,41 @@ class StoredBook implements IdentityBook {
     return this.#entry(identity).doors
   }
 
-  card(identity: Identity, options: { name?: string; door?: string } = {}): Promise<string> {
-    const { cardKeys } = this.#entry(identity).identity
-    const { name, door } = options
+  rotate(identity: Identity, to?: number): Promise<void> {
+    return this.#turns.take(async () => {
+      const entry = this.#entry(identity)
+      if (entry.record === undefined) throw linkedDevice("rotate key")
+      const { version } = identity.present
+      const next = to ?? version + 1
+      if (next <= version) return
+      if (next > ROTATIONS_MAX)
+        throw new AlliumError(
+          "LIMIT_REACHED",
+          `Cannot rotate key: expected at most ${ROTATIONS_MAX} times`,
+        )
+      const record = { ...entry.record, version: next }
+      await this.#options.store.commit([this.#records.put(String(record.index), record)])
+      entry.record = record
+      entry.identity.advance(next)
+    })
+  }
+
+  card(
+    identity: Identity,
+    options: { name?: string; door?: string; version?: number } = {},
+  ): Promise<string> {
+    const { name, door, version = identity.present.version } = options
+    const { key, privateKey, nextKeyHash } = this.#entry(identity).identity.cardKeys(version)
     const content = {
       revision: 1,
-      key: identity.key,
+      key,
       destination: identity.address,
-      nextKeyHash: cardKeys.nextKeyHash,
+      nextKeyHash,
       ...(name !== undefined && { name: checkPersonName(name) }),
       ...(door !== undefined && { door }),
     }
     const nowMs = this.#options.clock.now()
-    return makeCard(content, { privateKey: cardKeys.privateKey, nowMs })
+    return makeCard(content, { privateKey, nowMs })
   }
 
   #entry(identity: Identity): Entry {
@@ -255,8 +286,8 @@ class StoredBook implements IdentityBook {
     return entries[0]!.identity
   }
 
-  #unlock({ name, index }: IdentityRecord): Promise<Entry> {
-    return this.#open(unlockIdentity(this.#seed!, { name, index }))
+  #unlock(record: IdentityRecord): Promise<Entry> {
+    return this.#open(unlockIdentity(this.#seed!, record), record)
   }
 
   /** Those of our words. */
@@ -264,11 +295,11 @@ class StoredBook implements IdentityBook {
     return this.#entries.filter(({ identity }) => identity.device === 0)
   }
 
-  async #open(identity: UnlockedIdentity): Promise<Entry> {
+  async #open(identity: UnlockedIdentity, record?: IdentityRecord): Promise<Entry> {
     const { clock, random } = this.#options
     const store = this.#options.store.room(identity.key)
-    const contacts = await openContactBook({ store, clock, ownKey: identity.publicKey })
-    return { identity, contacts, doors: await openDoorBook({ store, clock, random }) }
+    const contacts = await openContactBook({ store, clock, self: identity })
+    return { record, identity, contacts, doors: await openDoorBook({ store, clock, random }) }
   }
 
   async #use(entropy: Uint8Array): Promise<void> {

@@ -15,24 +15,25 @@ import {
   toContact,
 } from "./contact-list.ts"
 import { type ContactEvent, contactOutcome } from "./contact-states.ts"
-import type {
-  Contact,
-  ContactBook,
-  ContactRequest,
-  ContactState,
-  HeldIntroduction,
+import {
+  type Contact,
+  type ContactBook,
+  type ContactRequest,
+  type ContactState,
+  type HeldIntroduction,
+  presentKeyOf,
 } from "./contacts.ts"
 import type { DeviceList } from "./device-list.ts"
-import { keyFromText, keyToText } from "./keys.ts"
-import { readRotation } from "./rotation.ts"
+import type { Identity } from "./identity.ts"
+import { keyFromText } from "./keys.ts"
+import { type Rotation, rotationsFrom } from "./rotation.ts"
 import { isSafetyNumber, safetyNumber } from "./safety-number.ts"
 
 interface BookOptions {
   /** A room of the identity's own. */
   readonly store: StoreRoom
   readonly clock: Clock
-  /** Our identity key, 32 bytes. */
-  readonly ownKey: Uint8Array
+  readonly self: Pick<Identity, "present" | "keysOf">
 }
 
 /** Opens the contacts of one identity. @throws {AlliumError} `STORE_DAMAGED`. */
@@ -76,9 +77,14 @@ class StoredContacts implements ContactBook {
     return toContact(this.#list.find(nameOrKey))
   }
 
+  byAnyKey(key: string): Contact | undefined {
+    const record = this.#list.byAnyKey(key)
+    return record && toContact(record)
+  }
+
   request(wanted: ContactRequest, also: Changes = []): Promise<Contact> {
     return this.#turns.take(async () => {
-      const known = this.#list.byKey(wanted.key)
+      const known = this.#list.byAnyKey(wanted.key)
       const state = nextState(known, "we request")
       const base = known ?? this.#stranger(wanted, state)
       const name = this.#chosenName(wanted.name, known) ?? base.name
@@ -88,14 +94,14 @@ class StoredContacts implements ContactBook {
 
   receiveRequest(from: ContactRequest, also: Changes = []): Promise<Contact> {
     return this.#turns.take(async () => {
-      const known = this.#list.byKey(from.key)
+      const known = this.#list.byAnyKey(from.key)
       if (known?.state === "blocked") return toContact(known)
       const state = nextState(known, "they request")
       const base = known ?? this.#stranger(from, state)
       const greeting = cutGreeting(from.greeting ?? "")
       const { address, card, introduction } = from
       const asked = { ...base, state, address, greeting, ...(card !== undefined && { card }) }
-      return this.#save({ ...asked, ...heldAs(introduction), ...pinned(base, from) }, also)
+      return this.#save({ ...asked, ...heldAs(introduction), ...this.#learnt(base, from) }, also)
     })
   }
 
@@ -104,7 +110,7 @@ class StoredContacts implements ContactBook {
     also: Changes = [],
   ): Promise<Contact> {
     return this.#turns.take(async () => {
-      const known = this.#list.byKey(about.key)
+      const known = this.#list.byAnyKey(about.key)
       if (known?.state === "blocked") return toContact(known)
       const state = nextState(known, "they are introduced")
       const base = known ?? {
@@ -121,17 +127,20 @@ class StoredContacts implements ContactBook {
 
   receiveAccept(from: ContactRequest, also: Changes = []): Promise<Contact | undefined> {
     return this.#turns.take(async () => {
-      const known = this.#list.byKey(from.key)
+      const known = this.#list.byAnyKey(from.key)
       if (known === undefined) return undefined
       const state = nextState(known, "they accept")
       if (state !== "accepted") return toContact(known)
-      return this.#save({ ...known, state, address: from.address, ...pinned(known, from) }, also)
+      return this.#save(
+        { ...known, state, address: from.address, ...this.#learnt(known, from) },
+        also,
+      )
     })
   }
 
   receiveRefusal(key: string, also: Changes = []): Promise<Contact | undefined> {
     return this.#turns.take(async () => {
-      const known = this.#list.byKey(key)
+      const known = this.#list.byAnyKey(key)
       if (known === undefined) return undefined
       return this.#save({ ...known, state: nextState(known, "they refuse") }, also)
     })
@@ -204,7 +213,7 @@ class StoredContacts implements ContactBook {
       const keys = new Set(kept.map(({ key }) => key))
       for (const known of this.#list.all()) if (!keys.has(known.key)) back.set(known)
       const records = kept
-        .filter(({ key }) => key !== keyToText(this.#options.ownKey))
+        .filter(({ key }) => this.#options.self.keysOf(key) === undefined)
         .map((record) => {
           const standing = this.#list.byKey(record.key)?.state
           const isAccepted = standing === "accepted" && record.state !== "blocked"
@@ -221,7 +230,8 @@ class StoredContacts implements ContactBook {
   }
 
   safetyNumber(nameOrKey: string): Promise<string> {
-    return safetyNumber(this.#options.ownKey, keyFromText(this.#list.find(nameOrKey).key))
+    const their = presentKeyOf(this.#list.find(nameOrKey))
+    return safetyNumber(this.#options.self.present.publicKey, keyFromText(their))
   }
 
   async verify(nameOrKey: string, digits?: string): Promise<Contact> {
@@ -237,23 +247,60 @@ class StoredContacts implements ContactBook {
     })
   }
 
-  rotate(key: string, rotation: Uint8Array, also: Changes = []): Promise<Contact> {
+  rotate(key: string, rotations: readonly Rotation[], also: Changes = []): Promise<Contact> {
     return this.#turns.take(async () => {
       const known = this.#list.find(key)
-      const { newKey, nextKeyHash } = readRotation(rotation, {
-        key,
-        nextKeyHash: known.nextKeyHash ?? "",
-      })
-      const isTaken = this.#list.byKey(newKey) !== undefined
-      if (known.state === "blocked" || isTaken || newKey === keyToText(this.#options.ownKey))
+      const before = presentKeyOf(known)
+      const { nextKeyHash } = known
+      const steps = rotationsFrom(rotations, { key: before, nextKeyHash })
+      const last = steps.at(-1)
+      if (last === undefined) return toContact(known)
+      const fresh = steps.map(({ newKey }) => newKey)
+      if (known.state === "blocked" || fresh.some((one) => this.#isTaken(one)))
         throw new AlliumError("CONTACT_STATE", "Cannot change key: the contact's state forbids it")
-      const wasVerified = known.verified || known.wasVerified === true
-      const record = { ...known, key: newKey, nextKeyHash, verified: false, wasVerified }
-      const contact = await this.#save(record, [this.#table.remove(key), ...also])
-      this.#list.delete(key)
-      this.#list.set(record)
-      return contact
+      const passed = [before, ...fresh.slice(0, -1)].filter((one) => one !== known.key)
+      return this.#save(
+        {
+          ...known,
+          ...{ presentKey: last.newKey, nextKeyHash: last.nextKeyHash, verified: false },
+          retired: [...(known.retired ?? []), ...passed],
+          wasVerified: known.verified || known.wasVerified === true,
+          ...(known.devices && { devices: firstAlone(known.devices) }),
+        },
+        also,
+      )
     })
+  }
+
+  commitmentOf(nameOrKey: string): string | undefined {
+    return this.#list.find(nameOrKey).nextKeyHash
+  }
+
+  told(nameOrKey: string): number {
+    return this.#list.find(nameOrKey).told ?? 0
+  }
+
+  setTold(nameOrKey: string, version: number, also: Changes = []): Promise<void> {
+    return this.#turns.take(async () => {
+      const known = this.#list.find(nameOrKey)
+      if ((known.told ?? 0) < version) await this.#save({ ...known, told: version }, also)
+    })
+  }
+
+  #isTaken(key: string): boolean {
+    return this.#list.byAnyKey(key) !== undefined || this.#options.self.keysOf(key) !== undefined
+  }
+
+  /** What a card and rotations of theirs say beside the key. */
+  #learnt(
+    known: ContactRecord,
+    { nextKeyHash, rotations }: ContactRequest,
+  ): Partial<ContactRecord> {
+    const firstKey = rotations?.[0]?.oldKey
+    const isNews = firstKey !== undefined && firstKey !== known.key && !this.#isTaken(firstKey)
+    // A thief of the key can sign a card that commits to another: the first commitment counts.
+    const isPinned = known.nextKeyHash !== undefined || nextKeyHash === undefined
+    return { ...(isNews && { firstKey }), ...(!isPinned && { nextKeyHash }) }
   }
 
   #move(nameOrKey: string, event: ContactEvent, also: Changes): Promise<Contact> {
@@ -276,12 +323,14 @@ class StoredContacts implements ContactBook {
   }
 
   /** Somebody we did not know until now. */
-  #stranger({ key, address, name }: ContactRequest, state: ContactState): ContactRecord {
-    if (key === keyToText(this.#options.ownKey))
+  #stranger({ key, address, name, ...more }: ContactRequest, state: ContactState): ContactRecord {
+    const { self } = this.#options
+    if (self.keysOf(key) !== undefined)
       throw new AlliumError("BAD_INPUT", "Cannot add contact: that is this identity itself")
     keyFromText(key)
     this.#list.requireRoom(state)
-    const fresh = { key, address, state, verified: false, greeting: "" }
+    const told = more.told ?? self.present.version
+    const fresh = { key, address, state, verified: false, greeting: "", told }
     return { ...fresh, name: this.#list.freeNameFor(name), since: this.#options.clock.now() }
   }
 
@@ -300,6 +349,11 @@ class StoredContacts implements ContactBook {
   }
 }
 
+/** Only who has one device can rotate: others they had are cast out, heard of it or not. */
+function firstAlone({ revision, devices }: DeviceList): DeviceList {
+  return { revision, devices: devices.slice(0, 1) }
+}
+
 function newer(one?: DeviceList, other?: DeviceList): DeviceList | undefined {
   return (one?.revision ?? 0) < (other?.revision ?? 0) ? other : one
 }
@@ -307,11 +361,6 @@ function newer(one?: DeviceList, other?: DeviceList): DeviceList | undefined {
 function heldAs(introduction: HeldIntroduction | undefined): Partial<ContactRecord> {
   if (introduction === undefined) return {}
   return { introducer: introduction.introducer, introduction: introduction.bytes }
-}
-
-/** A thief of the key can sign a card that commits to another: the first commitment counts. */
-function pinned(known: ContactRecord, { nextKeyHash }: ContactRequest): Partial<ContactRecord> {
-  return known.nextKeyHash !== undefined || nextKeyHash === undefined ? {} : { nextKeyHash }
 }
 
 /** @throws {AlliumError} `CONTACT_STATE`. */

@@ -9,6 +9,7 @@ import type { Contact, ContactState } from "./contacts.ts"
 import { DEVICE_NUMBER_MAX, DEVICES_MAX, type DeviceList } from "./device-list.ts"
 import { INTRODUCTION_BYTES } from "./introduction.ts"
 import { checkPersonName, freeName, nameShape, tameName } from "./names.ts"
+import { ROTATIONS_MAX } from "./rotation.ts"
 
 /** All in memory, about 1 kB each. */
 const CONTACTS_MAX = 10_000
@@ -24,7 +25,8 @@ const NAMELESS = "contact"
 const stateShape = z.enum(["requested", "asking", "introduced", "accepted", "refused", "blocked"])
 
 const addressShape = z.string().regex(/^[a-z2-7]{51}[aq]\.b32\.i2p$/)
-const keyShape = z.string().regex(/^[A-Za-z0-9_-]{43}$/)
+/** A key or a hash as text. */
+export const keyShape: z.ZodString = z.string().regex(/^[A-Za-z0-9_-]{43}$/)
 
 /** A device list, after its signature was checked. */
 export const deviceListShape: z.ZodType<DeviceList> = z.strictObject({
@@ -50,6 +52,10 @@ export const recordShape: z.ZodType<ContactRecord> = z.strictObject({
   wasVerified: z.boolean().optional(),
   devices: deviceListShape.optional(),
   nextKeyHash: keyShape.optional(),
+  presentKey: keyShape.optional(),
+  firstKey: keyShape.optional(),
+  retired: z.array(keyShape).max(ROTATIONS_MAX).optional(),
+  told: z.int().min(0).max(ROTATIONS_MAX).optional(),
   introduction: z
     .instanceof(Uint8Array)
     .refine((bytes) => bytes.length === INTRODUCTION_BYTES)
@@ -60,15 +66,26 @@ export const recordShape: z.ZodType<ContactRecord> = z.strictObject({
 export interface ContactRecord extends Contact {
   /** What it was when it was blocked. */
   readonly before?: ContactState | undefined
-  /** What their first card committed to. */
+  /** What their first card committed to, or their last rotation. */
   readonly nextKeyHash?: string | undefined
+  /** Keys they had between the first we knew and the present one. */
+  readonly retired?: readonly string[] | undefined
+  /** Up to which version of our own key they know us; 0 when absent. */
+  readonly told?: number | undefined
   /** What to show them when we ask: `introduction.ts`. */
   readonly introduction?: Uint8Array | undefined
 }
 
 /** What others get to see. */
 export function toContact(record: ContactRecord): Contact {
-  const { before: _1, introduction: _2, nextKeyHash: _3, ...contact } = record
+  const {
+    before: _1,
+    introduction: _2,
+    nextKeyHash: _3,
+    retired: _4,
+    told: _5,
+    ...contact
+  } = record
   return contact
 }
 
@@ -81,6 +98,8 @@ export function cutGreeting(greeting: string): string {
 export class ContactList {
   readonly #byKey = new Map<string, ContactRecord>()
   readonly #keyByName = new Map<string, string>()
+  /** Every key that is or was theirs, to the one they are kept by. */
+  readonly #keyByOther = new Map<string, string>()
 
   all(): readonly ContactRecord[] {
     return [...this.#byKey.values()]
@@ -90,23 +109,29 @@ export class ContactList {
     return this.#byKey.get(key)
   }
 
+  /** By any key of theirs that we know. */
+  byAnyKey(key: string): ContactRecord | undefined {
+    return this.#byKey.get(key) ?? this.#byKey.get(this.#keyByOther.get(key) ?? "")
+  }
+
   /** @throws {AlliumError} `NO_CONTACT`; does not repeat what was asked for. */
   find(nameOrKey: string): ContactRecord {
     const key = this.#keyByName.get(nameOrKey.normalize("NFC")) ?? nameOrKey
-    const record = this.#byKey.get(key)
+    const record = this.byAnyKey(key)
     if (record !== undefined) return record
     throw new AlliumError("NO_CONTACT", "Cannot find contact: nobody has that name or key")
   }
 
   /** In place of the record with the same key. */
   set(record: ContactRecord): void {
-    this.#forgetName(record.key)
+    this.#forgetNames(record.key)
     this.#byKey.set(record.key, record)
     this.#keyByName.set(record.name, record.key)
+    for (const other of otherKeys(record)) this.#keyByOther.set(other, record.key)
   }
 
   delete(key: string): void {
-    this.#forgetName(key)
+    this.#forgetNames(key)
     this.#byKey.delete(key)
   }
 
@@ -131,8 +156,14 @@ export class ContactList {
     throw new AlliumError("TOO_MANY_CONTACTS", "Cannot add contact: there are as many as can be")
   }
 
-  #forgetName(key: string): void {
+  #forgetNames(key: string): void {
     const known = this.#byKey.get(key)
-    if (known !== undefined) this.#keyByName.delete(known.name)
+    if (known === undefined) return
+    this.#keyByName.delete(known.name)
+    for (const other of otherKeys(known)) this.#keyByOther.delete(other)
   }
+}
+
+function otherKeys({ presentKey, firstKey, retired }: ContactRecord): readonly string[] {
+  return [presentKey, firstKey, ...(retired ?? [])].filter((key) => key !== undefined)
 }

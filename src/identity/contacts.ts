@@ -6,6 +6,7 @@
 import type { Change } from "../store/store.ts"
 import type { ContactRecord } from "./contact-list.ts"
 import type { DeviceList } from "./device-list.ts"
+import type { Rotation } from "./rotation.ts"
 
 /**
  * `requested`: we asked, no answer yet. `asking`: they ask, we have not answered. `introduced`: a contact told us of them,
@@ -24,8 +25,12 @@ export type ContactState =
 export interface Contact {
   /** Chosen by the user; unique within the identity. */
   readonly name: string
-  /** Their identity's Ed25519 public key, base64url, 43 characters. */
+  /** Ed25519 public key we first knew them by, base64url, 43 characters: their id here for ever. */
   readonly key: string
+  /** The key that counts now, when it is another one: {@linkcode presentKeyOf}. */
+  readonly presentKey?: string | undefined
+  /** A key they had before we met: others, and groups, may know them by it. */
+  readonly firstKey?: string | undefined
   /** Where their identity is reached: `.b32.i2p` name of their destination. */
   readonly address: string
   readonly state: ContactState
@@ -45,9 +50,14 @@ export interface Contact {
   readonly devices?: DeviceList | undefined
 }
 
+/** The key that proves who they are now: for links, envelopes, cards, digits. */
+export function presentKeyOf({ key, presentKey }: Pick<Contact, "key" | "presentKey">): string {
+  return presentKey ?? key
+}
+
 /** Someone who asks, or whom we ask. */
 export interface ContactRequest {
-  /** Base64url, 43 characters; pinned: only a rotation their card committed to changes it. */
+  /** Any key we know of them, or their present one; base64url, 43 characters. */
   readonly key: string
   /** `.b32.i2p` name. */
   readonly address: string
@@ -56,6 +66,10 @@ export interface ContactRequest {
   readonly greeting?: string
   /** What their card commits to: SHA-256 of their next key, base64url. The first one seen counts for ever. */
   readonly nextKeyHash?: string
+  /** Rotations that led to their key, believed: only their first key is taken from it, unless somebody has it already. */
+  readonly rotations?: readonly Rotation[]
+  /** Up to which version of our own key they know us; the present one when absent. */
+  readonly told?: number
   /** Label of our card they ask with. */
   readonly card?: string
   /** The introduction they ask with, whose signature, end and people have been checked. */
@@ -82,7 +96,10 @@ export interface ContactBook {
   list(): readonly Contact[]
   /** @throws {AlliumError} `NO_CONTACT`. */
   find(nameOrKey: string): Contact
+  /** By the key we first knew them by. */
   byKey(key: string): Contact | undefined
+  /** By any key that is known to be or to have been theirs. */
+  byAnyKey(key: string): Contact | undefined
   /** We ask: `requested`, or `accepted` when they asked before. */
   request(contact: ContactRequest, also?: readonly Change[]): Promise<Contact>
   /**
@@ -126,12 +143,19 @@ export interface ContactBook {
    */
   bring(kept: readonly ContactRecord[]): Promise<readonly Contact[]>
   /**
-   * Their key changes: state, name and everything else stay, `verified` becomes `wasVerified`.
-   * @param rotation - Untrusted bytes, see `rotation.ts`.
-   * @throws {AlliumError} `BAD_RECORD`, also when no card of theirs was seen; `CONTACT_STATE` for the blocked, and when the
-   * new key is a contact's already.
+   * Their present key changes; all else stays, but `verified` becomes `wasVerified`. Rotations they made before we met, and
+   * those we know, are skipped.
+   * @param key - Any key we know of them.
+   * @throws {AlliumError} `BAD_RECORD` when they do not lead on from the key we know; `CONTACT_STATE` for the blocked, and
+   * when a new key is another contact's.
    */
-  rotate(key: string, rotation: Uint8Array, also?: readonly Change[]): Promise<Contact>
+  rotate(key: string, rotations: readonly Rotation[], also?: readonly Change[]): Promise<Contact>
+  /** The only key that can take over from theirs: its SHA-256, base64url; `undefined` when no card of theirs was seen. */
+  commitmentOf(nameOrKey: string): string | undefined
+  /** Up to which version of our own key they know us. */
+  told(nameOrKey: string): number
+  /** They know of our key up to this version. */
+  setTold(nameOrKey: string, version: number, also?: readonly Change[]): Promise<void>
   /** Sixty digits in 12 groups, the same on both sides. */
   safetyNumber(nameOrKey: string): Promise<string>
   /**

@@ -67,14 +67,18 @@ export function readDeviceList(bytes: Uint8Array, publicKey: Uint8Array): Device
   const end = LIST_HEAD_BYTES + count * DEVICE_BYTES
   const isWhole = count >= 1 && count <= DEVICES_MAX && bytes.length === end + SIGNATURE_BYTES
   if (!isWhole || bytes[0] !== VERSION) throw bad("of another form")
-  if (Buffer.compare(bytes.subarray(1, 1 + KEY_BYTES), publicKey) !== 0)
-    throw bad("about another identity")
+  if (Buffer.compare(listedKey(bytes), publicKey) !== 0) throw bad("about another identity")
   if (!verifySignature(publicKey, DOMAIN, bytes.subarray(0, end), bytes.subarray(end)))
     throw bad("not signed by the identity")
   const revision = Number(Buffer.from(bytes).readBigUInt64BE(1 + KEY_BYTES))
   const devices = Array.from({ length: count }, (_, at) => deviceAt(bytes, at))
   if (!Number.isSafeInteger(revision) || !isSound(devices)) throw bad("of another form")
   return { revision, devices }
+}
+
+/** Whose a list says it is, 32 bytes; fewer when it is cut. */
+export function listedKey(bytes: Uint8Array): Uint8Array {
+  return bytes.subarray(1, 1 + KEY_BYTES)
 }
 
 function deviceAt(bytes: Uint8Array, at: number): Device {

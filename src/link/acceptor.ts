@@ -12,6 +12,7 @@ import {
   type LinkStream,
   underDeadline,
 } from "./exchange.ts"
+import type { Signer } from "./handshake.ts"
 import { completeLimits, type LinkLimits } from "./limits.ts"
 import type { Link, LinkPeer } from "./link.ts"
 import { linkLostError } from "./link-errors.ts"
@@ -27,7 +28,9 @@ export interface LinkAcceptorOptions extends LinkSelf {
    * Says whether this caller, proven by its signature, is to learn that we are here. When not, the
    * stream is closed without a word.
    */
-  readonly admit?: (peer: LinkPeer) => boolean | Promise<boolean>
+  readonly admit?: (peer: LinkPeer, wantedKey: Uint8Array) => boolean | Promise<boolean>
+  /** Keys of ours beside `identity` that callers may want; `admit` hears which one a caller did. */
+  readonly others?: () => readonly Signer[]
   /** Dials a peer whose link lost its stream, after it had some time to dial us. */
   readonly redial?: (peer: LinkPeer, call: { signal: AbortSignal }) => Promise<LinkStream>
 }
@@ -92,7 +95,7 @@ export class LinkAcceptor implements AsyncDisposable {
     const terms = termsOf(this.#limits, true)
     const caller = await hearCaller(stream, { ...this.#options, terms, signal })
     const peer: LinkPeer = { identityKey: caller.identityKey, destination: stream.peer }
-    if ((await this.#options.admit?.(peer)) === false) throw notAdmitted()
+    if ((await this.#options.admit?.(peer, caller.wantedKey)) === false) throw notAdmitted()
     if (isResumption(caller.hello)) return this.#resume(stream, caller)
     return this.#begin(stream, caller, peer)
   }

@@ -34,6 +34,8 @@ export type LinkStream = Duplex & { readonly peer: Destination }
 /** What both sides of a handshake need. */
 export interface ExchangeOptions {
   readonly identity: Signer
+  /** Other keys of ours that a caller may want. */
+  readonly others?: () => readonly Signer[]
   /** Our own. */
   readonly destination: Destination
   readonly random: RandomBytes
@@ -89,6 +91,8 @@ export async function callPeer(
 export interface Caller {
   readonly hello: Hello
   readonly identityKey: Uint8Array
+  /** Which key of ours it wants, and we answer with. */
+  readonly wantedKey: Uint8Array
   /** Answers; resolves to the id a new link would have once the caller has confirmed. */
   answer(reply: { received: number; resumed: boolean }): Promise<Uint8Array>
 }
@@ -100,26 +104,44 @@ export interface Caller {
  * own; the signal's reason.
  */
 export async function hearCaller(stream: LinkStream, options: ExchangeOptions): Promise<Caller> {
-  const { identity } = options
-  const ends: Ends = {
-    callerDestination: stream.peer.bytes,
-    answererDestination: options.destination.bytes,
-    answererKey: identity.publicKey,
-  }
   const bytes = await readExactly(stream, HELLO_BYTES, options)
-  const read = bytes && readHello(bytes, ends)
+  const read = bytes && readHelloTo(options, bytes, stream.peer)
   if (read === undefined) throw mismatch()
-  const { hello, callerKey: identityKey, transcript } = read
+  const { self, hello, callerKey: identityKey, transcript } = read
   const answer: Caller["answer"] = async (reply) => {
     const nonce = options.random(NONCE_BYTES)
-    const welcome = writeWelcome({ nonce, ...options.terms, ...reply }, identity, transcript)
+    const welcome = writeWelcome({ nonce, ...options.terms, ...reply }, self, transcript)
     stream.write(welcome.bytes)
     const confirm = await readExactly(stream, CONFIRM_BYTES, options)
     if (confirm === undefined || !isConfirm(confirm, identityKey, welcome.transcript))
       throw mismatch()
     return linkIdOf(welcome.transcript)
   }
-  return { hello, identityKey, answer }
+  return { hello, identityKey, wantedKey: self.publicKey, answer }
+}
+
+/** What HELLO says to whichever key of ours it wants. */
+function readHelloTo(
+  { identity, others, destination }: ExchangeOptions,
+  bytes: Buffer,
+  caller: Destination,
+) {
+  const toKey = (self: Signer) => {
+    const ends: Ends = {
+      callerDestination: caller.bytes,
+      answererDestination: destination.bytes,
+      answererKey: self.publicKey,
+    }
+    const read = readHello(bytes, ends)
+    return read && { self, ...read }
+  }
+  const read = toKey(identity)
+  if (read !== undefined) return read
+  for (const other of others?.() ?? []) {
+    const later = toKey(other)
+    if (later !== undefined) return later
+  }
+  return undefined
 }
 
 /** True when HELLO names a link. */

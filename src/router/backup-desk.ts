@@ -136,6 +136,7 @@ class Desk implements BackupDesk {
   async load(identity: Identity, sealed: Uint8Array): Promise<Backup> {
     const { identities, mail, store, contactChanged } = this.#options
     const backup = openBackup(identity, sealed)
+    await identities.rotate(identity, backup.keyVersion ?? 0)
     const book = identities.contacts(identity)
     const doors = identities.doors(identity)
     const known = (await this.#revisions.get(identity.key)) ?? 0
@@ -203,6 +204,7 @@ class Desk implements BackupDesk {
     const { identities, mail } = this.#options
     return {
       name: identity.name,
+      keyVersion: identity.present.version,
       contacts: identities.contacts(identity).keep(),
       doors: identities.doors(identity).keep(),
       ...(await mail.keep(identity)),

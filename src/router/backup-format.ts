@@ -11,6 +11,7 @@ import type { RandomBytes } from "../base/random.ts"
 import { type ContactRecord, recordShape } from "../identity/contact-list.ts"
 import { type DoorsKept, doorsShape } from "../identity/doors.ts"
 import { nameShape } from "../identity/names.ts"
+import { ROTATIONS_MAX } from "../identity/rotation.ts"
 import { introductionShape } from "../mail/post/introduction.ts"
 import type { Introduction } from "../mail/post/post.ts"
 import { seal, unseal } from "../store/seal.ts"
@@ -52,6 +53,8 @@ const backupShape = z.strictObject({
   /** Milliseconds since 1970. */
   madeMs: z.number().nonnegative(),
   name: nameShape,
+  /** Of the identity's keys; 0 when absent. */
+  keyVersion: z.int().min(0).max(ROTATIONS_MAX).optional(),
   reach: reachShape,
   contacts: z.array(recordShape).max(10_000),
   doors: doorsShape,
@@ -73,6 +76,7 @@ export interface Backup {
   readonly revision: number
   readonly madeMs: number
   readonly name: string
+  readonly keyVersion?: number | undefined
   readonly reach: Reach
   readonly contacts: readonly ContactRecord[]
   readonly doors: DoorsKept

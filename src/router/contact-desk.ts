@@ -10,8 +10,14 @@ import type { Chance, RandomBytes } from "../base/random.ts"
 import { Scope } from "../base/scope.ts"
 import { type Card, readCard } from "../identity/card.ts"
 import { parseContactUri, type TowerAddress } from "../identity/contact-uri.ts"
-import type { Contact, ContactBook, HeldIntroduction } from "../identity/contacts.ts"
+import {
+  type Contact,
+  type ContactBook,
+  type HeldIntroduction,
+  presentKeyOf,
+} from "../identity/contacts.ts"
 import type { Identity, IdentityBook } from "../identity/identity.ts"
+import { type Rotation, readRotations } from "../identity/rotation.ts"
 import type { Channel } from "../link/link.ts"
 import type { Reception } from "../mail/post/post.ts"
 import type { StoreRoom } from "../store/store.ts"
@@ -30,6 +36,7 @@ import { introduce, judgeIntroduction, readIntroductionLetter } from "./introduc
 import type { Links } from "./links.ts"
 import { NoticePost, type PendingNotice } from "./notice-post.ts"
 import type { ArrivedLetter, PluginMail } from "./plugin.ts"
+import { RotationDesk, type RotationDeskOptions } from "./rotation-desk.ts"
 
 /** One notice and its answer, once the link stands. */
 const EXCHANGE_MS = 60_000
@@ -60,6 +67,10 @@ export interface ContactDesk extends AsyncDisposable {
   block(identity: Identity, nameOrKey: string): Promise<Contact>
   unblock(identity: Identity, nameOrKey: string): Promise<Contact>
   remove(identity: Identity, nameOrKey: string): Promise<Contact>
+  /**
+   * Our next key takes over; every contact is told until they know. @throws {AlliumError} `LIMIT_REACHED` after 16 times.
+   */
+  rotate(identity: Identity): Promise<void>
   /** Tells two contacts of each other; see `introduction-letters.ts`. */
   introduce(
     identity: Identity,
@@ -73,7 +84,7 @@ export interface ContactDeskOptions {
   readonly identities: IdentityBook
   readonly links: Links
   /** Letters to and from contacts about contacts. */
-  readonly letters: Pick<PluginMail, "send" | "receive">
+  readonly letters: Pick<PluginMail, "send" | "receive" | "onReport">
   /** Doors at towers: ours, and those of others. */
   readonly doors: {
     of(identity: Identity): DoorDesk
@@ -99,12 +110,16 @@ export async function openContactDesk(options: ContactDeskOptions): Promise<Cont
 class Desk implements ContactDesk {
   readonly #options: ContactDeskOptions
   readonly #post: NoticePost
+  readonly #rotations: RotationDesk
   readonly #scope = new Scope()
 
   constructor(options: ContactDeskOptions) {
     this.#options = options
     const deliver = (notice: PendingNotice, signal: AbortSignal) => this.#deliver(notice, signal)
     this.#post = this.#scope.use(new NoticePost({ ...options, deliver }))
+    const exchange: RotationDeskOptions["exchange"] = (...call) => this.#exchange(...call)
+    const changed: RotationDeskOptions["changed"] = (...news) => this.#changed(...news)
+    this.#rotations = this.#scope.use(new RotationDesk({ ...options, exchange, changed }))
   }
 
   async open(): Promise<void> {
@@ -116,16 +131,18 @@ class Desk implements ContactDesk {
     )
     this.#options.letters.receive((letter) => this.#receiveLetter(letter))
     this.#options.doors.onRequest((arrival) => this.#receiveAtDoor(arrival))
+    await this.#rotations.open()
     await this.#post.resume()
   }
 
   async request(identity: Identity, uri: string, words: ContactWords): Promise<Contact> {
     const parsed = parseContactUri(uri)
-    if (parsed.key === identity.key)
+    if (identity.keysOf(parsed.key) !== undefined)
       throw new AlliumError("CONTACT_STATE", "Cannot add contact: this is your own identity")
     if (identity.device !== 0) return this.#requestByFirst(identity, uri, words)
-    if ("tower" in parsed) return this.#requestAtDoor(identity, parsed, words)
-    const { key, address, door } = parsed
+    const key = this.#nameOf(identity, parsed.key)
+    if ("tower" in parsed) return this.#requestAtDoor(identity, { ...parsed, key }, words)
+    const { address, door } = parsed
     const notice = noticeFor(identity, { key, address }, "request", { ...words, door })
     const wanted = { key, address, name: words.name }
     const book = this.#options.identities.contacts(identity)
@@ -146,6 +163,11 @@ class Desk implements ContactDesk {
     await this.#options.askByFirst(identity, uri, words)
     this.#changed(identity, asked)
     return asked
+  }
+
+  /** The key we know somebody by: theirs that was given, or the first one of a contact. */
+  #nameOf(identity: Identity, key: string): string {
+    return this.#options.identities.contacts(identity).byAnyKey(key)?.key ?? key
   }
 
   /** Until they answer, they are where they were asked. */
@@ -187,6 +209,10 @@ class Desk implements ContactDesk {
 
   remove(identity: Identity, nameOrKey: string): Promise<Contact> {
     return this.#silently(identity, nameOrKey, "remove")
+  }
+
+  rotate(identity: Identity): Promise<void> {
+    return this.#rotations.rotate(identity)
   }
 
   introduce(
@@ -261,28 +287,46 @@ class Desk implements ContactDesk {
   }
 
   async #deliver(notice: PendingNotice, signal: AbortSignal): Promise<void> {
-    const { identities, links } = this.#options
+    const { identities } = this.#options
     const identity = identities.list().find(({ key }) => key === notice.identityKey)
     if (identity === undefined) return
+    const { version } = identity.present
     const peer = { key: notice.contactKey, address: notice.address }
+    const answer = await this.#exchange(
+      identity,
+      peer,
+      await this.#notice(identity, notice),
+      signal,
+    )
+    if (signal.aborted) return
+    await this.#applyAnswer(identity, peer, answer)
+    await this.#rotations.knows(identity, peer.key, version)
+  }
+
+  async #exchange(
+    identity: Identity,
+    peer: Peer,
+    notice: ContactNotice,
+    signal: AbortSignal,
+  ): Promise<ContactAnswer> {
+    const { links } = this.#options
     const channel = await links.openToAnyone(identity, peer, CONTACT_PROTOCOL, { signal })
-    const answer = await exchange(channel, await this.#notice(identity, notice), signal)
-    if (!signal.aborted) await this.#applyAnswer(identity, peer, answer)
+    return exchange(channel, notice, signal)
   }
 
   async #notice(identity: Identity, pending: PendingNotice): Promise<ContactNotice> {
     const { kind, greeting, ownName, door, introduction } = pending
     const name = ownName === undefined ? {} : { name: ownName }
     const card = kind === "refuse" ? "" : await this.#options.identities.card(identity, name)
-    return { kind, card, greeting, ...present({ door, introduction }) }
+    return { kind, card, greeting, ...present({ door, introduction }), ...cameFrom(identity) }
   }
 
   async #applyAnswer(identity: Identity, peer: Peer, answer: ContactAnswer): Promise<void> {
     const book = this.#options.identities.contacts(identity)
-    const before = book.byKey(peer.key)
+    const before = book.byAnyKey(peer.key)
     if (answer.kind === "noted" || before === undefined) return
     const after = await (answer.kind === "accepted"
-      ? this.#entered(book, peer, answer.card)
+      ? this.#entered(identity, peer, answer)
       : book.receiveRefusal(peer.key))
     if (after !== undefined && after.state !== before.state) this.#changed(identity, after)
   }
@@ -291,7 +335,8 @@ class Desk implements ContactDesk {
     const notice = await readRecord(channel, noticeShape)
     const kind = await this.#applyNotice(identity, peer, notice)
     const card = kind === "accepted" ? await this.#options.identities.card(identity) : ""
-    channel.end(packRecord({ kind, card }))
+    const came = kind === "accepted" ? cameFrom(identity) : {}
+    channel.end(packRecord({ kind, card, ...came }))
     await channel.delivered
   }
 
@@ -301,9 +346,10 @@ class Desk implements ContactDesk {
     peer: Peer,
     notice: ContactNotice,
   ): Promise<ContactAnswer["kind"]> {
+    if (notice.kind === "rotate") return this.#rotated(identity, peer, notice)
     if (identity.device !== 0) return "noted"
     const book = this.#options.identities.contacts(identity)
-    const before = book.byKey(peer.key)?.state
+    const before = book.byAnyKey(peer.key)?.state
     const after = await this.#enter(identity, peer, notice)
     if (after === "ignored") return "noted"
     if (after !== undefined && after.state !== before) this.#changed(identity, after)
@@ -311,47 +357,80 @@ class Desk implements ContactDesk {
     return after?.state === "asking" || notice.kind === "refuse" ? "noted" : "refused"
   }
 
+  /** Signed by both keys, so it does not matter whose link it came by; but it must be about them. */
+  async #rotated(identity: Identity, peer: Peer, notice: ContactNotice) {
+    const steps = stepsIn(notice)
+    if (!steps.some(({ oldKey, newKey }) => oldKey === peer.key || newKey === peer.key))
+      throw new AlliumError("BAD_RECORD", "Cannot take key rotation: it is not about who tells it")
+    const known = await this.#rotations.take(identity, steps)
+    return known === undefined ? ("refused" as const) : ("noted" as const)
+  }
+
   async #enter(
     identity: Identity,
     peer: Peer,
-    { kind, card, greeting, door: doorId, introduction: shown }: ContactNotice,
+    notice: ContactNotice,
   ): Promise<Contact | "ignored" | undefined> {
+    const { kind, card, greeting, door: doorId, introduction: shown } = notice
     const book = this.#options.identities.contacts(identity)
+    if (kind === "accept") return this.#entered(identity, peer, notice)
+    const rotations = await this.#cameBy(identity, peer, notice)
     if (kind === "refuse") return book.receiveRefusal(peer.key)
-    if (kind === "accept") return this.#entered(book, peer, card)
-    const { name, nextKeyHash } = await this.#requireCard(card, peer)
+    const { name, nextKeyHash } = await this.#requireCard(identity, card, peer)
     const door = this.#options.identities.doors(identity).byId(doorId)
     const introduction = shown && this.#judge(identity, peer, shown)
     // A card that was withdrawn leads to somebody who never answers; whom we know needs no card.
-    if (door === undefined && introduction === undefined && isStranger(book.byKey(peer.key)))
+    if (door === undefined && introduction === undefined && isStranger(book.byAnyKey(peer.key)))
       return "ignored"
     const label = door?.id === undefined ? undefined : door.label
     return book.receiveRequest({
       ...peer,
       greeting,
-      ...present({ name, nextKeyHash, card: label, introduction }),
+      ...present({ name, nextKeyHash, card: label, introduction, rotations }),
     })
   }
 
-  async #entered(book: ContactBook, peer: Peer, card: string): Promise<Contact | undefined> {
-    const { nextKeyHash } = await this.#requireCard(card, peer)
-    return book.receiveAccept({ ...peer, nextKeyHash })
+  async #entered(
+    identity: Identity,
+    peer: Peer,
+    said: Pick<ContactNotice, "card" | "rotations">,
+  ): Promise<Contact | undefined> {
+    const book = this.#options.identities.contacts(identity)
+    const rotations = await this.#cameBy(identity, peer, said)
+    const { nextKeyHash } = await this.#requireCard(identity, said.card, peer)
+    return book.receiveAccept({ ...peer, nextKeyHash, ...present({ rotations }) })
+  }
+
+  /** How they came to the key they speak with; who is known by an older one has the newer from now on. */
+  async #cameBy(
+    identity: Identity,
+    peer: Peer,
+    said: Pick<ContactNotice, "rotations">,
+  ): Promise<readonly Rotation[] | undefined> {
+    if (said.rotations === undefined) return undefined
+    const steps = stepsIn(said)
+    const known = await this.#rotations.take(identity, steps)
+    const proven = known === undefined ? peer.key : presentKeyOf(known)
+    if (steps.at(-1)?.newKey === proven) return steps
+    throw new AlliumError("BAD_RECORD", "Cannot take key rotation: it leads to another key")
   }
 
   #judge(identity: Identity, peer: Peer, bytes: Uint8Array): HeldIntroduction | undefined {
-    const byKey = (key: string) => this.#options.identities.contacts(identity).byKey(key)
-    return judgeIntroduction(bytes, { identity, byKey }, peer, this.#options.clock.now())
+    const byAnyKey = (key: string) => this.#options.identities.contacts(identity).byAnyKey(key)
+    return judgeIntroduction(bytes, { identity, byAnyKey }, peer, this.#options.clock.now())
   }
 
   /** Who asks at a door of ours; what they are then, or `undefined` for somebody who is ignored. */
   async #receiveAtDoor(arrival: DoorArrival): Promise<string | undefined> {
-    const { identity, key, card, door, greeting, also } = arrival
+    const { identity, key, card, door, greeting, also, told } = arrival
     const book = this.#options.identities.contacts(identity)
-    const before = book.byKey(key)
-    if (before?.state === "blocked" || key === identity.key) return undefined
+    const before = book.byAnyKey(key)
+    if (before?.state === "blocked" || identity.keysOf(key) !== undefined) return undefined
+    // An older key proves nothing any more.
+    if (before !== undefined && presentKeyOf(before) !== key) return undefined
     const { name, nextKeyHash, destination: address } = card
     const label = door.id === undefined ? undefined : door.label
-    const words = { greeting, nextKeyHash, ...present({ name, card: label }) }
+    const words = { greeting, nextKeyHash, told, ...present({ name, card: label }) }
     const after = await book.receiveRequest({ key, address, ...words }, also).catch(droppedWhenFull)
     if (after === undefined) this.#options.log.warn("contact.request-dropped", {})
     else if (after.state !== before?.state) this.#changed(identity, after)
@@ -371,7 +450,11 @@ class Desk implements ContactDesk {
     const ask = doors.of(identity).drop(key, { keepAsked: true })
     const after = await (answer.kind === "refused"
       ? book.receiveRefusal(key, ask.changes)
-      : this.#acceptedBy(book, await readCard(answer.card, { key, nowMs }).catch(badAnswer), ask))
+      : this.#acceptedBy(
+          book,
+          await readCard(answer.card, { key: presentKeyOf(contact), nowMs }).catch(badAnswer),
+          ask,
+        ))
     ask.done()
     if (after !== undefined && after.state !== before) this.#changed(identity, after)
   }
@@ -389,20 +472,36 @@ class Desk implements ContactDesk {
       await this.#receiveAnswer(letter, answer)
       return { changes: [] }
     }
+    const steps = this.#rotations.readLetter(letter.content)
+    if (steps !== undefined) return this.#receiveRotations(letter, steps)
     const about = readIntroductionLetter(letter, this.#options.clock.now())
     if (about === undefined || letter.from !== "contact") return { changes: [] }
     const book = this.#options.identities.contacts(identity)
-    const before = book.byKey(about.key)
+    const before = book.byAnyKey(about.key)
     const after = await book.receiveIntroduction(about).catch(droppedWhenFull)
     if (after === undefined) this.#options.log.warn("contact.introduction-dropped", {})
     else if (before?.introducer !== after.introducer) this.#changed(identity, after)
     return { changes: [] }
   }
 
+  async #receiveRotations(
+    { identity, contact, from }: ArrivedLetter,
+    steps: readonly Rotation[],
+  ): Promise<Reception> {
+    const isTheirs = steps.some(({ oldKey, newKey }) =>
+      [oldKey, newKey].includes(presentKeyOf(contact)),
+    )
+    if (from !== "contact" || !isTheirs)
+      throw new AlliumError("BAD_RECORD", "Cannot take key rotation: it is not by them")
+    await this.#rotations.take(identity, steps)
+    return { changes: [] }
+  }
+
   /** The card must be theirs, valid now, and name the destination they speak from. */
-  async #requireCard(jws: string, peer: Peer): Promise<Card> {
+  async #requireCard(identity: Identity, jws: string, peer: Peer): Promise<Card> {
+    const known = this.#options.identities.contacts(identity).byAnyKey(peer.key)
     const card = await readCard(jws, {
-      key: peer.key,
+      key: known === undefined ? peer.key : presentKeyOf(known),
       nowMs: this.#options.clock.now(),
     })
     if (card.destination !== peer.address)
@@ -436,6 +535,17 @@ function droppedWhenFull(error: unknown): undefined {
 /** It would come again and again. */
 function badAnswer(cause: unknown): never {
   throw new AlliumError("BAD_RECORD", "Cannot take answer: its card does not hold", { cause })
+}
+
+/** @throws {AlliumError} `BAD_RECORD`. */
+function stepsIn({ rotations }: Pick<ContactNotice, "rotations">): readonly Rotation[] {
+  return readRotations(rotations ?? new Uint8Array())
+}
+
+/** How we came to our key; nothing before the first rotation. */
+function cameFrom(identity: Identity): Pick<ContactNotice, "rotations"> {
+  const rotations = identity.rotations()
+  return rotations.length === 0 ? {} : { rotations }
 }
 
 /** The members that are there. */

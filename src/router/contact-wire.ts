@@ -10,6 +10,7 @@ import { z } from "zod"
 import { AlliumError } from "../base/errors.ts"
 import { packValue, unpackValue } from "../base/pack.ts"
 import { doorShape } from "../identity/doors.ts"
+import { ROTATION_BYTES, ROTATIONS_MAX } from "../identity/rotation.ts"
 import { introductionShape } from "./introduction-letters.ts"
 
 /** Name of the protocol on a link. */
@@ -19,16 +20,23 @@ const RECORD_BYTES_MAX = 8_192
 /** Longest greeting, in characters. */
 export const GREETING_CHARACTERS_MAX = 500
 
-/** `request`: may we be contacts? `accept`: yes. `refuse`: no. */
+/** Rotations as they come from outside; `rotation.ts` reads them. */
+export const rotationsShape: z.ZodType<Uint8Array> = z
+  .instanceof(Uint8Array)
+  .refine(({ length }) => length > 0 && length <= ROTATIONS_MAX * ROTATION_BYTES)
+
+/** `request`: may we be contacts? `accept`: yes. `refuse`: no. `rotate`: my key is another now. */
 export const noticeShape = z.strictObject({
-  kind: z.enum(["request", "accept", "refuse"]),
-  /** Compact JWS, see `docs/protocol/card.md`; empty in a refusal. */
+  kind: z.enum(["request", "accept", "refuse", "rotate"]),
+  /** Compact JWS, see `docs/protocol/card.md`; empty in a refusal and in a rotation. */
   card: z.string().max(2_048),
   greeting: z.string().max(GREETING_CHARACTERS_MAX),
   /** Door id of the card they have of us; absent for the plain card. */
   door: doorShape.optional(),
   /** What a mutual contact signed. */
   introduction: introductionShape.optional(),
+  /** How the sender came to its key; absent when it is its first. */
+  rotations: rotationsShape.optional(),
 })
 
 /** One notice. */
@@ -38,6 +46,8 @@ export type ContactNotice = z.output<typeof noticeShape>
 export const answerShape = z.strictObject({
   kind: z.enum(["noted", "accepted", "refused"]),
   card: z.string().max(2_048),
+  /** As in a notice; when it is `accepted` only. */
+  rotations: rotationsShape.optional(),
 })
 
 /** The answer to a notice. */

@@ -10,11 +10,12 @@ import {
   DEVICES_MAX,
   type Device,
   type DeviceList,
+  listedKey,
   makeDeviceList,
   readDeviceList,
 } from "../identity/device-list.ts"
 import type { Identity } from "../identity/identity.ts"
-import { keyFromText } from "../identity/keys.ts"
+import { keyToText } from "../identity/keys.ts"
 import type { Change, StoreRoom, Table } from "../store/store.ts"
 import type { OwnDevices } from "./mail-devices.ts"
 
@@ -57,9 +58,10 @@ export class DeviceBook implements OwnDevices {
     return this.list(identity).devices.filter(({ number }) => number !== identity.device)
   }
 
-  /** What contacts are told; `undefined` when none was ever linked. */
-  signed({ key }: Pick<Identity, "key">): Uint8Array | undefined {
-    return this.#records.get(key)?.list
+  /** What contacts are told, signed by the present key; `undefined` when none was ever linked. */
+  signed({ key, present }: Pick<Identity, "key" | "present">): Uint8Array | undefined {
+    const record = this.#records.get(key)
+    return record && makeDeviceList(present, record.said)
   }
 
   /** Number of the next device. @throws {AlliumError} `LIMIT_REACHED`. */
@@ -73,7 +75,7 @@ export class DeviceBook implements OwnDevices {
   /** Says anew which devices there are. @param nowMs - Later than any list a lost machine made. */
   async change(identity: Identity, devices: readonly Device[], nowMs: number): Promise<void> {
     const revision = Math.max(this.list(identity).revision + 1, Math.floor(nowMs))
-    const list = makeDeviceList(identity, { revision, devices })
+    const list = makeDeviceList(identity.present, { revision, devices })
     const numbers = devices.map(({ number }) => number)
     const last = Math.max(this.#records.get(identity.key)?.last ?? 0, ...numbers)
     await this.#save(identity.key, { list, last })
@@ -81,10 +83,11 @@ export class DeviceBook implements OwnDevices {
 
   /**
    * Takes a list another device of ours made, or a backup kept; an older one changes nothing.
-   * @returns Whether it is new. @throws {AlliumError} `BAD_RECORD` unless the identity signed it.
+   * @returns Whether it is new. @throws {AlliumError} `BAD_RECORD` unless the identity signed it, by a key it has or had.
    */
   async take(identity: Identity, list: Uint8Array, last = 0): Promise<boolean> {
-    const { revision, devices } = readDeviceList(list, identity.publicKey)
+    const { publicKey } = identity.keysOf(keyToText(listedKey(list))) ?? identity.present
+    const { revision, devices } = readDeviceList(list, publicKey)
     if (revision <= this.list(identity).revision) return false
     const known = this.#records.get(identity.key)?.last ?? 0
     const highest = Math.max(known, last, ...devices.map(({ number }) => number))
@@ -105,6 +108,6 @@ export class DeviceBook implements OwnDevices {
   }
 
   #keep(key: string, record: BookRecord): void {
-    this.#records.set(key, { ...record, said: readDeviceList(record.list, keyFromText(key)) })
+    this.#records.set(key, { ...record, said: readDeviceList(record.list, listedKey(record.list)) })
   }
 }

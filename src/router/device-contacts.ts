@@ -69,7 +69,7 @@ export class DeviceContacts {
   /** Another device tells us. */
   hear(identity: Identity, { contact: key, atMs, record }: Told): Promise<void> {
     return this.#turns.take(async () => {
-      if (key === identity.key || (record !== undefined && record.key !== key)) return
+      if (identity.keysOf(key) !== undefined || (record && record.key !== key)) return
       const before = await this.#known.get(placeOf(identity, key))
       if (before !== undefined && before.atMs >= atMs) return
       // What cannot be done any more is no reason not to know what the other device knows.

@@ -12,11 +12,11 @@ import { packValue, unpackValue } from "../base/pack.ts"
 import type { Chance, RandomBytes } from "../base/random.ts"
 import { Scope } from "../base/scope.ts"
 import { Turns } from "../base/turns.ts"
-import type { Contact } from "../identity/contacts.ts"
+import { type Contact, presentKeyOf } from "../identity/contacts.ts"
 import { readDeviceList } from "../identity/device-list.ts"
 import type { Identity, IdentityBook } from "../identity/identity.ts"
 import { keyFromText } from "../identity/keys.ts"
-import { linkedDevice } from "../identity/unlocked.ts"
+import { linkedDevice, unlockJoined } from "../identity/unlocked.ts"
 import type { Channel } from "../link/link.ts"
 import type { Reception } from "../mail/post/post.ts"
 import { deriveDestinationKeys } from "../sam/derive.ts"
@@ -58,6 +58,12 @@ export interface DeviceDesk extends AsyncDisposable {
   list(identity: Identity): readonly DeviceReport[]
   /** From now on nothing goes to that device. @throws {AlliumError} `LINKED_DEVICE`, `NOT_FOUND`. */
   unlink(identity: Identity, number: number): Promise<void>
+  /**
+   * Does what only an identity without linked devices may; none is linked meanwhile, and a code that was made is void.
+   * @param deed - For the error.
+   * @throws {AlliumError} `LINKED_DEVICE`, `HAS_LINKED_DEVICES`, what `work` says.
+   */
+  alone(identity: Identity, deed: string, work: () => Promise<void>): Promise<void>
   /** Takes what another device of ours says. */
   hear(identity: Identity, letter: DeviceLetter): Promise<Reception>
   /** Has the first device ask somebody to become a contact. */
@@ -144,8 +150,8 @@ class Desk implements DeviceDesk {
     own.nextNumber(identity)
     const secret = random(DEVICE_SECRET_BYTES)
     this.#codes.set(identity.key, { secret, untilMs: clock.monotonicMs() + CODE_MS })
-    const { key, address } = identity
-    return { code: formatDeviceCode({ key, address, secret }), goodForMs: CODE_MS }
+    const { present, address } = identity
+    return { code: formatDeviceCode({ key: present.key, address, secret }), goodForMs: CODE_MS }
   }
 
   async join(
@@ -189,6 +195,20 @@ class Desk implements DeviceDesk {
     })
   }
 
+  async alone(identity: Identity, deed: string, work: () => Promise<void>): Promise<void> {
+    if (identity.device !== 0) throw linkedDevice(deed)
+    await this.#turns.take(async () => {
+      const { length } = this.#options.own.others(identity)
+      if (length > 0)
+        throw new AlliumError(
+          "HAS_LINKED_DEVICES",
+          `Cannot ${deed}: ${length} other devices are linked, expected none`,
+        )
+      this.#codes.delete(identity.key)
+      await work()
+    })
+  }
+
   async hear(identity: Identity, letter: DeviceLetter): Promise<Reception> {
     if (letter.kind === "contact") await this.#contacts.hear(identity, letter)
     if (letter.kind === "ask" && identity.device === 0)
@@ -211,7 +231,7 @@ class Desk implements DeviceDesk {
   #requireNew(key: string, name: string | undefined): void {
     const taken = this.#options.identities
       .list()
-      .some((one) => one.key === key || one.name === name)
+      .some((one) => one.keysOf(key) !== undefined || one.name === name)
     if (taken)
       throw new AlliumError("ALREADY_EXISTS", "Cannot join: this home has that identity or name")
   }
@@ -230,7 +250,7 @@ class Desk implements DeviceDesk {
     const { random, clock } = this.#options
     const code = this.#codes.get(identity.key)
     const isGood = () => this.#codes.get(identity.key) === code
-    const ends = { callerKey: keyFromText(peerKey), identityKey: identity.publicKey }
+    const ends = { callerKey: keyFromText(peerKey), identityKey: identity.present.publicKey }
     await answerAsking(channel, ends, {
       secret: () =>
         code && isGood() && clock.monotonicMs() < code.untilMs ? code.secret : undefined,
@@ -255,9 +275,10 @@ class Desk implements DeviceDesk {
     await own.change(identity, [...devices, fresh], clock.now())
     await this.#announce(identity)
     emit("identity.linked", { identity: identity.name, device })
-    const { name, address } = identity
+    const { name, address, present } = identity
+    const rotations = present.version > 0 ? identity.rotations() : undefined
     return {
-      joined: { name, device, address, secrets },
+      joined: { name, device, address, secrets, ...(rotations && { rotations }) },
       list: own.signed(identity)!,
       contacts: identities.contacts(identity).keep(),
       parts: await parts.save(identity),
@@ -311,7 +332,7 @@ class Desk implements DeviceDesk {
     const letter = readDeviceLetter(content)
     if (letter.kind !== "list")
       throw new AlliumError("BAD_RECORD", "Cannot take letter: contacts tell their devices alone")
-    const list = readDeviceList(letter.list, keyFromText(contact.key))
+    const list = readDeviceList(letter.list, keyFromText(presentKeyOf(contact)))
     const { identities, links } = this.#options
     await identities.contacts(identity).receiveDevices(contact.key, list)
     return { changes: [], done: () => links.contactChanged(identity, contact.key) }
@@ -334,8 +355,10 @@ function requireWhole(
 ) {
   const { devices } = readDeviceList(list, keyFromText(key))
   const { destination } = deriveDestinationKeys(joined.secrets.destination)
+  const { present } = unlockJoined(joined)
   const mine = devices.find(({ number }) => number === joined.device)
-  if (mine?.address !== destination.b32 || joined.address !== address) throw refused()
+  if (mine?.address !== destination.b32 || joined.address !== address || present.key !== key)
+    throw refused()
 }
 
 function unreachable(): AlliumError {

@@ -30,9 +30,12 @@ const TOLLS_MAX = 4
 export interface AskingOptions {
   readonly book: DoorBook
   readonly line: Pick<TowerLine, "reach">
-  readonly self: MailSelf
-  /** Our card with what we call ourselves. */
-  readonly card: (ownName: string | undefined) => Promise<string>
+  /** The keys by which they know us, or will. */
+  readonly self: (key: string) => MailSelf
+  /** The key that the door proves, of somebody we know by `key`. */
+  readonly presentKey: (key: string) => string
+  /** Our card with what we call ourselves; about the same key as `self`. */
+  readonly card: (key: string, ownName: string | undefined) => Promise<string>
   /** Where they may answer; rejects while there is no place. */
   readonly introduce: (key: string) => Promise<Introduction>
   /** Whether an answer is still waited for. */
@@ -75,15 +78,15 @@ function dueAt({ leftCount, leftMs }: AskRecord): number | undefined {
 
 /** On disk before it leaves: after a crash the same envelope goes out again. */
 async function seal(options: AskingOptions, ask: AskRecord, mailbox: Mailbox, call: MailCall) {
-  const { book, self, card, introduce, clock, random } = options
+  const { book, self, presentKey, card, introduce, clock, random } = options
   const { key, tower, greeting, ownName } = ask
   const sendId = new Uint8Array(Buffer.from(tower.sendId, "base64url"))
   const found = await mailbox.greeting(sendId, call)
   if (found === undefined) return "gone"
-  const { bundle } = await readGreeting({ key, tower }, found, clock.now())
+  const { bundle } = await readGreeting({ key: presentKey(key), tower }, found, clock.now())
   const introduction = await introduce(key)
-  const payload = writeRequest({ card: await card(ownName), greeting, introduction })
-  const envelope = new Uint8Array(sealLone(self, bundle, payload, random))
+  const payload = writeRequest({ card: await card(key, ownName), greeting, introduction })
+  const envelope = new Uint8Array(sealLone(self(key), bundle, payload, random))
   const sealed = { id: new Uint8Array(random(16)), envelope }
   call.signal.throwIfAborted()
   await book.commit(book.asks.put(key, { ...ask, state: "trying", sealed }))

@@ -10,9 +10,10 @@ import type { Log } from "../base/log.ts"
 import type { Chance, RandomBytes } from "../base/random.ts"
 import { Scope } from "../base/scope.ts"
 import type { TowerAddress as CardAtTower } from "../identity/contact-uri.ts"
-import type { ContactBook } from "../identity/contacts.ts"
+import { type ContactBook, presentKeyOf } from "../identity/contacts.ts"
 import type { DoorBook as CardBook, Door } from "../identity/doors.ts"
-import type { Identity } from "../identity/identity.ts"
+import type { Identity, IdentityKeys } from "../identity/identity.ts"
+import { keyToText } from "../identity/keys.ts"
 import type { EnvelopeCrypto } from "../mail/envelope/crypto.ts"
 import type { MailCall } from "../mail/mailbox/mailbox.ts"
 import type { Introduction, Place, Post } from "../mail/post/post.ts"
@@ -57,6 +58,8 @@ export interface DoorArrival extends DoorRequestRead {
   readonly identity: Identity
   /** The card they have, which is good. */
   readonly door: Door
+  /** Version of our key by which they know us. */
+  readonly told: number
   /** To be committed with what becomes of it. */
   readonly also: readonly Change[]
 }
@@ -123,7 +126,7 @@ export interface DoorDeskOptions {
   readonly contacts: ContactBook
   readonly cards: CardBook
   /** A signed card. */
-  readonly card: (what: { name?: string; door?: string }) => Promise<string>
+  readonly card: (what: { name?: string; door?: string; version?: number }) => Promise<string>
   readonly towers: Pick<TowerDesk, "used" | "spend">
   readonly post: () => Pick<Post, "introduce" | "meet" | "send" | "knows" | "beginAnew">
   readonly isReachable: () => boolean
@@ -196,7 +199,7 @@ class Desk implements DoorDesk {
     if (found === undefined) return undefined
     const { key, address } = found.tower
     const sendId = Buffer.from(found.sendId).toString("base64url")
-    return { key: this.#options.identity.key, tower: { key, address, sendId } }
+    return { key: this.#options.identity.present.key, tower: { key, address, sendId } }
   }
 
   isHeld(door: Door): boolean {
@@ -259,7 +262,10 @@ class Desk implements DoorDesk {
     const { asked, noes } = this.#book
     const told = asked.rows.get(key)
     const hasRoom = noes.rows.size < NOES_MAX
-    const no = told && hasRoom ? sealNo({ ...this.#tools() }, key, told) : undefined
+    const no =
+      told && hasRoom
+        ? sealNo({ ...this.#tools(), self: this.#keysFor(key) }, key, told)
+        : undefined
     const edits = [asked.remove(key), ...(no ? [noes.put(key, no)] : [])]
     const done = () => {
       for (const { apply } of edits) apply()
@@ -305,8 +311,15 @@ class Desk implements DoorDesk {
   }
 
   #tools() {
-    const { crypto, identity, clock, chance, random, log } = this.#options
-    return { crypto, self: identity, clock, chance, random, log }
+    const { crypto, clock, chance, random, log } = this.#options
+    return { crypto, clock, chance, random, log }
+  }
+
+  /** By which they know us; whom we do not know will, by our present ones. */
+  #keysFor(key: string): IdentityKeys {
+    const { contacts, identity } = this.#options
+    const isKnown = contacts.byKey(key) !== undefined
+    return isKnown ? identity.keysAt(contacts.told(key)) : identity.present
   }
 
   #isRequested(key: string): boolean {
@@ -326,23 +339,29 @@ class Desk implements DoorDesk {
 
   /** A card of ours as it will be, with one place: the least that must fit. */
   async #requireFits({ greeting, ownName }: Pick<AskRecord, "greeting" | "ownName">) {
-    const card = await this.#ownCard(ownName)
     const { crypto, identity } = this.#options
-    const { bundle } = crypto.makePrekeys(identity)
+    const card = await this.#ownCard(identity.present, ownName)
+    const { bundle } = crypto.makePrekeys(identity.present)
     writeRequest({ card, greeting, introduction: { bundle, places: [LONGEST_PLACE] } })
   }
 
-  #ownCard(ownName: string | undefined): Promise<string> {
-    return this.#options.card(ownName === undefined ? {} : { name: ownName })
+  #ownCard({ version }: IdentityKeys, ownName: string | undefined): Promise<string> {
+    return this.#options.card({ version, ...(ownName !== undefined && { name: ownName }) })
   }
 
   #startAsk(key: string): void {
     if (!this.#started) return
-    const { putLine, identity, onAsk } = this.#options
+    const { putLine, contacts, onAsk } = this.#options
     const options = {
       ...this.#tools(),
-      ...{ book: this.#book, line: putLine, self: identity, onChange: onAsk },
-      card: (ownName: string | undefined) => this.#ownCard(ownName),
+      ...{ book: this.#book, line: putLine, onChange: onAsk },
+      self: (one: string) => this.#keysFor(one),
+      presentKey: (one: string) => {
+        const contact = contacts.byKey(one)
+        return contact === undefined ? one : presentKeyOf(contact)
+      },
+      card: (one: string, ownName: string | undefined) =>
+        this.#ownCard(this.#keysFor(one), ownName),
       introduce: (one: string) => this.#introduce(one),
       isWaiting: (one: string) => this.#isRequested(one),
     }
@@ -388,7 +407,7 @@ class Desk implements DoorDesk {
     const isAgain = post.knows(peer)
     await post.meet(peer, asked)
     if (isAgain) await post.beginAnew(peer)
-    const content = writeYes(await card({}))
+    const content = writeYes(await card({ version: contacts.told(key) }))
     const name = Buffer.from(random(16)).toString("hex")
     const edit = this.#book.asked.remove(key)
     await post.send(peer, { topic: CONTACTS_TOPIC, content, name }, [edit.change])
@@ -397,7 +416,12 @@ class Desk implements DoorDesk {
 
   async #take(record: DoorRecord, envelope: Uint8Array): Promise<void> {
     const { identity, clock, onRequest, cards } = this.#options
-    const opened = openAtDoor(this.#book, nameOfDoor(record), identity, envelope)
+    const { crypto, contacts } = this.#options
+    const selfFor = (bundle: Uint8Array) =>
+      identity.keysAt(
+        identity.keysOf(keyToText(crypto.ownerOf(bundle)))?.version ?? identity.present.version,
+      )
+    const opened = openAtDoor(this.#book, nameOfDoor(record), selfFor, envelope)
     if (opened === undefined) return
     const door = cards.byId(idOf(record.card))
     const request = await readRequest(opened, opened.payload, clock.now()).catch((error: unknown) =>
@@ -407,13 +431,14 @@ class Desk implements DoorDesk {
       return this.#book.commit(opened.remember)
     const { bundle, places } = request.introduction
     const told = { bundle: new Uint8Array(bundle), places: [...places].map(plainPlace) }
-    const asked = this.#book.asked.put(request.key, told)
+    const name = contacts.byAnyKey(request.key)?.key ?? request.key
+    const asked = this.#book.asked.put(name, told)
     const edits = [asked, opened.remember]
     const also = edits.map(({ change }) => change)
-    const state = await onRequest({ ...request, identity, door, also })
+    const state = await onRequest({ ...request, identity, door, also, told: opened.told })
     if (state === undefined) return this.#book.commit(opened.remember)
     for (const { apply } of edits) apply()
-    if (state === "accepted") this.welcome(request.key)
+    if (state === "accepted") this.welcome(name)
   }
 
   /** Cards that are wanted here and have no door. */
@@ -474,7 +499,7 @@ class Desk implements DoorDesk {
       book: this.#book,
       openLine: openDoorLine,
       onDoors,
-      self: identity,
+      self: () => identity.present,
       missing: () => this.#missing(tower),
       pay: (call, deed) => towers.spend(tower, call, deed),
       card: () => card({ door: address }),

@@ -31,8 +31,9 @@ export interface DoorKeeperOptions {
   readonly book: DoorBook
   /** From addresses of its own: who knows the card knows the door, and must not learn which queues are ours. */
   readonly openLine: () => TowerLine
-  readonly self: MailSelf & { readonly key: string }
-  readonly crypto: Pick<EnvelopeCrypto, "makePrekeys">
+  /** Our keys that count now. */
+  readonly self: () => MailSelf & { readonly key: string }
+  readonly crypto: Pick<EnvelopeCrypto, "makePrekeys" | "ownerOf">
   /** Cards that are to have a door here and have none. */
   readonly missing: () => readonly string[]
   /** Makes a door with a token. */
@@ -165,7 +166,8 @@ export class DoorKeeper implements AsyncDisposable {
 
   /** The prekeys are on disk before anybody can use them. */
   async #greet(door: DoorRecord, mailbox: Mailbox, call: MailCall): Promise<void> {
-    const { book, self, crypto, clock, card, random } = this.#options
+    const { book, crypto, clock, card, random } = this.#options
+    const self = this.#options.self()
     const name = nameOfDoor(door)
     const nowMs = clock.now()
     const { id, keys, edits } = currentKeys(book, name, { crypto, self, nowMs })

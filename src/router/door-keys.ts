@@ -3,8 +3,10 @@
  *
  * @module
  */
+import type { IdentityKeys } from "../identity/identity.ts"
 import type { EnvelopeCrypto, MailSelf } from "../mail/envelope/crypto.ts"
 import { type LoneOpened, openLone } from "../mail/envelope/lone.ts"
+import { equal } from "../mail/post/sessions.ts"
 import type { DoorBook, DoorKeys, Edit } from "./door-book.ts"
 
 /** Prekeys of this age are replaced by others. */
@@ -22,18 +24,25 @@ type Named = [id: string, keys: DoorKeys]
 export interface DoorOpened extends LoneOpened {
   /** To be committed with what it brings: it will not be opened again. */
   readonly remember: Edit
+  /** Version of our key that it was sealed for. */
+  readonly told: number
 }
 
-/** The prekeys a greeting is to have now, and what must be on disk before it has. */
+/** The prekeys a greeting is to have now, made with the key that counts now, and what must be on disk before it has. */
 export function currentKeys(
   book: DoorBook,
   door: string,
-  make: { crypto: Pick<EnvelopeCrypto, "makePrekeys">; self: MailSelf; nowMs: number },
+  make: {
+    crypto: Pick<EnvelopeCrypto, "makePrekeys" | "ownerOf">
+    self: MailSelf
+    nowMs: number
+  },
 ): { readonly id: string; readonly keys: DoorKeys; readonly edits: readonly Edit[] } {
   const { crypto, self, nowMs } = make
   const all = keysOf(book, door)
   const current = all.find(([, { retiredMs }]) => retiredMs === undefined)
-  if (current !== undefined && isGood(book, current, nowMs)) {
+  const isOurs = current && equal(crypto.ownerOf(current[1].bundle), self.publicKey)
+  if (current !== undefined && isOurs && isGood(book, current, nowMs)) {
     const old = all.filter(([, keys]) => isOver(keys, nowMs))
     return { id: current[0], keys: current[1], edits: forget(book, old) }
   }
@@ -55,15 +64,16 @@ export function forgetKeys(book: DoorBook, door: string): Edit[] {
 export function openAtDoor(
   book: DoorBook,
   door: string,
-  self: MailSelf,
+  selfFor: (bundle: Uint8Array) => IdentityKeys,
   envelope: Uint8Array,
 ): DoorOpened | undefined {
   for (const [id, prekeys] of keysOf(book, door)) {
+    const self = selfFor(prekeys.bundle)
     const opened = openLone(self, prekeys, envelope)
     if (opened === undefined) continue
     const name = Buffer.from(opened.name).toString("hex")
     if (book.seen.rows.has(name) || seenWith(book, id).length >= 2 * SEEN_MAX) return undefined
-    return { ...opened, remember: book.seen.put(name, id) }
+    return { ...opened, remember: book.seen.put(name, id), told: self.version }
   }
   return undefined
 }

@@ -9,9 +9,11 @@ import { AlliumError, toAlliumError } from "../base/errors.ts"
 import type { Log } from "../base/log.ts"
 import type { Chance, RandomBytes } from "../base/random.ts"
 import { Scope } from "../base/scope.ts"
-import type { Contact, ContactBook } from "../identity/contacts.ts"
+import { type Contact, type ContactBook, presentKeyOf } from "../identity/contacts.ts"
 import type { Identity } from "../identity/identity.ts"
+import { ROTATIONS_MAX } from "../identity/rotation.ts"
 import { type LinkAcceptor, openLinkAcceptor, roleToKeep } from "../link/acceptor.ts"
+import type { Signer } from "../link/handshake.ts"
 import type { Channel, Link, LinkPeer } from "../link/link.ts"
 import { type LinkSelf, openLink } from "../link/open-link.ts"
 import type { SamStream, Session } from "../sam/session.ts"
@@ -33,6 +35,7 @@ const SAME_MOMENT_MS = 5_000
 /** Takes a channel from a peer; `contact` is absent for a stranger. */
 export type ChannelHandler = (arrival: {
   identity: Identity
+  /** The one that was proven. */
   peerKey: string
   peerAddress: string
   contact: Contact | undefined
@@ -54,6 +57,8 @@ export interface IdentityLinksOptions {
   readonly handlerFor: (protocol: string, standing: Standing) => ChannelHandler | undefined
   /** Told when a link to a device of an accepted contact, or of ourselves, comes up. */
   readonly onReachable: (peer: { readonly key: string; readonly device: number }) => void
+  /** Told of a key of ours that somebody knows though we never rotated to it: our memory is older than our last rotation. */
+  readonly onNewer: (version: number) => Promise<void>
   /** Told when a link to somebody else comes up. */
   readonly onStranger: (peer: { key: string; address: string }) => void
   readonly clock: Clock
@@ -70,6 +75,7 @@ interface Held {
 
 /** Who is at the other end. */
 interface Who {
+  /** That we know them by, whatever key their link proves. */
   readonly key: string
   /** Of the link: see {@linkcode linkName}. */
   readonly name: string
@@ -78,7 +84,7 @@ interface Who {
   readonly device: number | undefined
 }
 
-/** Links are named by the peer's key, and with the number of the device unless it is the first one. */
+/** Links are named by the key we know a peer by, and with the number of the device unless it is the first one. */
 export function linkName(key: string, device: number): string {
   return device === 0 ? key : peerName(key, device)
 }
@@ -96,7 +102,8 @@ export class IdentityLinks implements AsyncDisposable {
     this.#acceptor = this.#scope.use(
       openLinkAcceptor({
         ...this.#self(),
-        admit: (peer) => this.#admits(peer),
+        others: () => this.#otherKeys(),
+        admit: (peer, wantedKey) => this.#admits(peer, wantedKey),
         // Who dialled us may not find us after our restart: then we must dial.
         redial: (peer, call) => options.session.connect(peer.destination.b32, call),
       }),
@@ -106,12 +113,14 @@ export class IdentityLinks implements AsyncDisposable {
 
   /** Names of standing links. */
   peers(): readonly string[] {
-    return [...this.#standing.keys()]
+    return this.#good().map(([name]) => name)
   }
 
   /** Names of links that have a stream now. */
   reachable(): readonly string[] {
-    return [...this.#standing].filter(([, { link }]) => !link.adrift).map(([key]) => key)
+    return this.#good()
+      .filter(([, { link }]) => !link.adrift)
+      .map(([name]) => name)
   }
 
   /**
@@ -119,13 +128,16 @@ export class IdentityLinks implements AsyncDisposable {
    * @throws {AlliumError} `PEER_UNREACHABLE`, `PEER_MISMATCH`, `BRIDGE_UNREACHABLE`, …
    */
   link(peer: { key: string; address: string }, call: { signal: AbortSignal }): Promise<Link> {
-    const { name } = this.#who(peer)
+    const key = this.#provenBy(peer.key)
+    const { name } = this.#who({ ...peer, key })
     const standing = this.#standing.get(name)
-    if (standing !== undefined) return Promise.resolve(standing.link)
-    let dialling = this.#dialling.get(name)
+    if (standing !== undefined && keyOf(standing.link.peer) === key)
+      return Promise.resolve(standing.link)
+    const way = `${key}/${name}`
+    let dialling = this.#dialling.get(way)
     if (dialling === undefined) {
-      dialling = this.#dial(peer).finally(() => this.#dialling.delete(name))
-      this.#dialling.set(name, dialling)
+      dialling = this.#dial({ ...peer, key }).finally(() => this.#dialling.delete(way))
+      this.#dialling.set(way, dialling)
       dialling.catch(() => {})
     }
     return untilAborted(dialling, call.signal)
@@ -141,10 +153,25 @@ export class IdentityLinks implements AsyncDisposable {
     for (const [name, { link }] of this.#standing) if (this.#whoIs(link).name !== name) close(link)
   }
 
+  /**
+   * Gives up links that were proven by a key of theirs which counts no more; they end when they are idle.
+   * @returns Their names: whoever it was is to be dialled again.
+   */
+  dropRetired(): readonly string[] {
+    const retired = [...this.#standing].filter(([, { link }]) => this.#isRetired(keyOf(link.peer)))
+    return retired.map(([name]) => this.#giveUp(name))
+  }
+
+  /** The same for every link: our own key is another. */
+  dropAll(): readonly string[] {
+    return [...this.#standing.keys()].map((name) => this.#giveUp(name))
+  }
+
   /** Ends every link, for good. */
   async hangUp(): Promise<void> {
     await this.#scope.close()
-    const drops = Promise.all(this.peers().map((key) => this.drop(key).catch(() => {})))
+    const names = [...this.#standing.keys()]
+    const drops = Promise.all(names.map((name) => this.drop(name).catch(() => {})))
     await Promise.race([drops, this.#options.clock.sleep(HANG_UP_MS)])
   }
 
@@ -183,6 +210,7 @@ export class IdentityLinks implements AsyncDisposable {
 
   #adopt(link: Link, direction: "out" | "in"): void {
     const { clock, onReachable } = this.#options
+    if (this.#isRetired(keyOf(link.peer))) return void close(link)
     const { key, name, standing, device } = this.#whoIs(link)
     const before = this.#standing.get(name)
     const mine = { link, sinceMs: clock.monotonicMs(), direction }
@@ -192,20 +220,22 @@ export class IdentityLinks implements AsyncDisposable {
     if (before !== undefined) close(before.link)
     void link.closed.then(() => this.#forget(name, link))
     if (standing !== "stranger" && device !== undefined) onReachable({ key, device })
-    else this.#meetStranger(key, link)
+    else this.#meetStranger(link)
   }
 
   /** Whether the link that stood stays: only when both sides dialled at once, and by the link's own rule. */
   #keeps(before: Held, late: Held): boolean {
     if (late.sinceMs - before.sinceMs > SAME_MOMENT_MS) return false
     if (before.direction === late.direction) return false
-    const { identity, session } = this.#options
+    const { session } = this.#options
+    const { publicKey, key } = this.#options.identity.present
     const { identityKey, destination } = before.link.peer
-    const isOwn = keyOf(before.link.peer) === identity.key
+    if (keyOf(before.link.peer) !== keyOf(late.link.peer)) return false
+    const isOwn = keyOf(before.link.peer) === key
     // Devices of one identity have one key: their destinations decide.
     const role = isOwn
       ? roleToKeep(session.destination.bytes, destination.bytes)
-      : roleToKeep(identity.publicKey, identityKey)
+      : roleToKeep(publicKey, identityKey)
     return before.direction === role
   }
 
@@ -213,11 +243,15 @@ export class IdentityLinks implements AsyncDisposable {
     return this.#who({ key: keyOf(peer), address: peer.destination.b32 })
   }
 
-  /** Whoever proves a key from an address its owner did not tell is a stranger. */
-  #who({ key, address }: { key: string; address: string }): Who {
+  /**
+   * Whoever proves a key from an address its owner did not tell is a stranger; so is who proves one that counts no more.
+   * @param peer.key - The proven one.
+   */
+  #who({ key: proven, address }: { key: string; address: string }): Who {
     const { identity, contacts } = this.#options
-    const contact = contacts.byKey(key)
-    const isOwn = key === identity.key
+    const isOwn = proven === identity.present.key
+    const contact = this.#isRetired(proven) ? undefined : contacts.byAnyKey(proven)
+    const key = isOwn ? identity.key : (contact?.key ?? proven)
     if (!isOwn && contact?.state !== "accepted")
       return { key, name: key, standing: "stranger", contact, device: undefined }
     const found = addressesOf(this.#options, key).find((one) => one.address === address)
@@ -227,26 +261,74 @@ export class IdentityLinks implements AsyncDisposable {
     return { key, name, standing: isOwn ? "own" : "contact", contact, device: found.number }
   }
 
-  /** The blocked and the too many hear nothing, as if nobody were here. */
-  #admits(peer: LinkPeer): boolean {
-    const { key, name, standing, contact } = this.#whoIs({ peer })
+  /** The blocked, the too many, and whoever holds an older key, theirs or ours, hear nothing, as if nobody were here. */
+  async #admits(peer: LinkPeer, wantedKey: Uint8Array): Promise<boolean> {
+    const { identity } = this.#options
+    const { name, standing, contact } = this.#whoIs({ peer })
+    if (contact?.state === "blocked" || this.#isRetired(keyOf(peer))) return false
+    const wanted = identity.keysOf(keyOf({ identityKey: wantedKey }))?.version ?? 0
+    if (wanted > identity.present.version) await this.#options.onNewer(wanted)
+    // Who was told of our newer key has no more use for this one, but a thief has.
+    if (wanted < identity.present.version && !this.#knowsOnly(contact, wanted)) return false
     if (standing !== "stranger") return true
-    if (contact?.state === "blocked" || key === this.#options.identity.key) return false
+    if (identity.keysOf(keyOf(peer)) !== undefined) return false
     const all = [...this.#standing.values()].map(({ link }) => this.#whoIs(link).standing)
     const strangers = all.filter((one) => one === "stranger")
     return strangers.length < STRANGERS_MAX || this.#standing.has(name)
+  }
+
+  #knowsOnly(contact: Contact | undefined, version: number): boolean {
+    return contact !== undefined && this.#options.contacts.told(contact.key) <= version
+  }
+
+  /** Older keys first: those somebody may still want. A linked device has none. */
+  #otherKeys(): readonly Signer[] {
+    const { identity } = this.#options
+    if (identity.device !== 0) return []
+    const { version } = identity.present
+    const versions = Array.from({ length: ROTATIONS_MAX + 1 }, (_, number) => number)
+    return versions.filter((one) => one !== version).map((one) => identity.keysAt(one))
+  }
+
+  /** A contact's key of before, or our own. */
+  #isRetired(proven: string): boolean {
+    const { contacts, identity } = this.#options
+    if (proven === identity.present.key) return false
+    if (proven === identity.key) return true
+    const contact = contacts.byAnyKey(proven)
+    return contact !== undefined && presentKeyOf(contact) !== proven
+  }
+
+  /** The key that a peer's link proves now. */
+  #provenBy(key: string): string {
+    const { contacts, identity } = this.#options
+    if (key === identity.key) return identity.present.key
+    const contact = contacts.byAnyKey(key)
+    return contact === undefined ? key : presentKeyOf(contact)
+  }
+
+  /** Links whose proof still counts. */
+  #good() {
+    return [...this.#standing].filter(([, { link }]) => !this.#isRetired(keyOf(link.peer)))
   }
 
   /** What every link of this identity shares. */
   #self(): LinkSelf {
     const { identity, session, clock, random, log } = this.#options
     const { destination } = session
-    return { identity, destination, clock, random, log, limits: { handshakeMs: HANDSHAKE_MS } }
+    const signer: Signer = {
+      get publicKey() {
+        return identity.present.publicKey
+      },
+      sign: (domain, message) => identity.present.sign(domain, message),
+    }
+    const limits = { handshakeMs: HANDSHAKE_MS }
+    return { identity: signer, destination, clock, random, log, limits }
   }
 
-  #meetStranger(key: string, link: Link): void {
+  #meetStranger(link: Link): void {
     this.#limitStranger(link)
-    this.#options.onStranger({ key, address: link.peer.destination.b32 })
+    this.#options.onStranger({ key: keyOf(link.peer), address: link.peer.destination.b32 })
   }
 
   #limitStranger(link: Link): void {
@@ -256,6 +338,13 @@ export class IdentityLinks implements AsyncDisposable {
       () => this.#whoIs(link).standing === "stranger" && close(link),
       () => {},
     )
+  }
+
+  #giveUp(name: string): string {
+    const held = this.#standing.get(name)
+    this.#standing.delete(name)
+    if (held !== undefined) close(held.link)
+    return name
   }
 
   #forget(name: string, link: Link): void {
@@ -268,7 +357,8 @@ export class IdentityLinks implements AsyncDisposable {
 
   #dispatch(link: Link, channel: Channel): void {
     const { identity, handlerFor } = this.#options
-    const { key: peerKey, contact, device, standing } = this.#whoIs(link)
+    const { contact, device, standing } = this.#whoIs(link)
+    const peerKey = keyOf(link.peer)
     const handle = handlerFor(channel.protocol, standing)
     channel.on("error", (thrown) => this.#tell("channel", thrown))
     if (handle === undefined) {
@@ -290,7 +380,7 @@ export class IdentityLinks implements AsyncDisposable {
   }
 }
 
-function keyOf(peer: LinkPeer): string {
+function keyOf(peer: Pick<LinkPeer, "identityKey">): string {
   return Buffer.from(peer.identityKey).toString("base64url")
 }
 

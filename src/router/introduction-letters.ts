@@ -9,10 +9,16 @@ import type { Clock } from "../base/clock.ts"
 import { AlliumError } from "../base/errors.ts"
 import { packValue, unpackValue } from "../base/pack.ts"
 import type { RandomBytes } from "../base/random.ts"
-import type { Contact, ContactRequest, HeldIntroduction } from "../identity/contacts.ts"
+import {
+  type Contact,
+  type ContactRequest,
+  type HeldIntroduction,
+  presentKeyOf,
+} from "../identity/contacts.ts"
 import type { Identity, IdentityBook } from "../identity/identity.ts"
 import {
   INTRODUCTION_BYTES,
+  type Introduction,
   introducedTo,
   makeIntroduction,
   readIntroduction,
@@ -61,7 +67,12 @@ export async function introduce(
   const [one, other] = [book.find(names[0]), book.find(names[1])]
   if (one.key === other.key || one.state !== "accepted" || other.state !== "accepted")
     throw new AlliumError("CONTACT_STATE", "Cannot introduce: expected two accepted contacts")
-  const introduction = makeIntroduction(identity, [one, other], tools.clock.now())
+  const people = [one, other].map((contact) => ({ ...contact, key: presentKeyOf(contact) }))
+  const introduction = makeIntroduction(
+    identity.present,
+    people as [Contact, Contact],
+    tools.clock.now(),
+  )
   const tell = (contact: Contact, { name }: Contact) => {
     const content = packValue({ v: 1, kind: "introduction", introduction, name, words })
     const letter = { content, name: Buffer.from(tools.random(16)).toString("hex") }
@@ -84,11 +95,13 @@ export function readIntroductionLetter(
 ): (ContactRequest & { introduction: HeldIntroduction }) | undefined {
   const { introduction: bytes, name, words } = parseLetter(content)
   const said = readIntroduction(bytes, nowMs)
-  if (said.introducer !== contact.key || !said.people.some(({ key }) => key === identity.key))
+  const own = ownKeyIn(said, identity)
+  if (said.introducer !== presentKeyOf(contact) || own === undefined)
     throw new AlliumError("BAD_RECORD", "Cannot take introduction: it is not by them, or not to us")
-  const about = introducedTo(said, identity.key, nowMs)
+  const about = introducedTo(said, own, nowMs)
   if (about === undefined) return undefined
-  return { ...about, name, greeting: words, introduction: { introducer: contact.key, bytes } }
+  const told = identity.keysOf(own)?.version ?? 0
+  return { ...about, name, greeting: words, told, introduction: { introducer: contact.key, bytes } }
 }
 
 /**
@@ -99,17 +112,25 @@ export function readIntroductionLetter(
  */
 export function judgeIntroduction(
   bytes: Uint8Array,
-  us: { identity: Identity; byKey(key: string): Contact | undefined },
+  us: { identity: Identity; byAnyKey(key: string): Contact | undefined },
   them: { key: string; address: string },
   nowMs: number,
 ): HeldIntroduction | undefined {
   const said = readIntroduction(bytes, nowMs)
-  const people = new Set(said.people.map(({ key }) => key))
-  if (!people.has(us.identity.key) || !people.has(them.key))
+  const own = ownKeyIn(said, us.identity)
+  const who = us.byAnyKey(them.key)?.key ?? them.key
+  const isThem = ({ key }: { key: string }) => (us.byAnyKey(key)?.key ?? key) === who
+  if (own === undefined || !said.people.some(isThem))
     throw new AlliumError("BAD_RECORD", "Cannot take introduction: it is about others")
-  if (us.byKey(said.introducer)?.state !== "accepted") return undefined
-  const about = introducedTo(said, us.identity.key, nowMs)
-  return about && { introducer: said.introducer, bytes }
+  const introducer = us.byAnyKey(said.introducer)
+  if (introducer?.state !== "accepted") return undefined
+  const about = introducedTo(said, own, nowMs)
+  return about && { introducer: introducer.key, bytes }
+}
+
+/** Who introduced us may not know our newest key yet. */
+function ownKeyIn({ people }: Introduction, identity: Identity): string | undefined {
+  return people.find(({ key }) => identity.keysOf(key) !== undefined)?.key
 }
 
 function parseLetter(content: Uint8Array): z.output<typeof letterShape> {

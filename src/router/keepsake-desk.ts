@@ -12,7 +12,7 @@ import type { Log } from "../base/log.ts"
 import { packValue } from "../base/pack.ts"
 import type { RandomBytes } from "../base/random.ts"
 import { Scope } from "../base/scope.ts"
-import type { Contact } from "../identity/contacts.ts"
+import { type Contact, presentKeyOf } from "../identity/contacts.ts"
 import type { Identity, IdentityBook } from "../identity/identity.ts"
 import type { Channel } from "../link/link.ts"
 import type { Reception } from "../mail/post/post.ts"
@@ -135,11 +135,13 @@ class Desk implements KeepsakeDesk {
     const { letters, clock, random } = this.#options
     const towers = this.#options.towers(identity)
     const { key, name, address, verified, since } = contact
-    const said = [name, address, verified, since, towers.map((tower) => tower.key)]
+    const next = this.#options.identities.contacts(identity).commitmentOf(key)
+    const proof = [presentKeyOf(contact), next ?? ""]
+    const said = [...proof, name, address, verified, since, towers.map((tower) => tower.key)]
     const hash = createHash("sha256").update(packValue(said)).digest("base64url")
     const place = `${identity.key}/${key}`
     if ((await this.#given.get(place)) === hash) return
-    const content = sealKeepsake(identity, contact, { madeMs: clock.now(), towers }, random)
+    const content = sealKeepsake(identity, contact, { madeMs: clock.now(), towers, next }, random)
     const letter = { content, name: Buffer.from(random(16)).toString("hex") }
     try {
       await letters.send({ identity, contact }, letter, [this.#given.put(place, hash)])

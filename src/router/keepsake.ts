@@ -10,7 +10,8 @@ import { z } from "zod"
 import { AlliumError } from "../base/errors.ts"
 import { packValue, unpackValue } from "../base/pack.ts"
 import type { RandomBytes } from "../base/random.ts"
-import type { Contact } from "../identity/contacts.ts"
+import { keyShape } from "../identity/contact-list.ts"
+import { type Contact, presentKeyOf } from "../identity/contacts.ts"
 import { nameShape } from "../identity/names.ts"
 import { seal, unseal } from "../store/seal.ts"
 import type { BackupOwner } from "./backup-format.ts"
@@ -28,6 +29,10 @@ const addressShape = z.string().regex(/^[a-z2-7]{51}[aq]\.b32\.i2p$/)
 const keepsakeShape = z.strictObject({
   v: z.literal(1),
   madeMs: z.number().nonnegative(),
+  /** By which key we know them; base64url. */
+  key: keyShape,
+  /** What their card committed to, or their last rotation. */
+  next: keyShape.optional(),
   /** What we call them. */
   name: nameShape,
   address: addressShape,
@@ -41,6 +46,8 @@ const keepsakeShape = z.strictObject({
 export interface Keepsake {
   /** Milliseconds since 1970. */
   readonly madeMs: number
+  readonly key: string
+  readonly next?: string | undefined
   readonly name: string
   readonly address: string
   readonly verified: boolean
@@ -48,29 +55,34 @@ export interface Keepsake {
   readonly towers: readonly { key: string; address: string }[]
 }
 
-/** @param keeper - Their key, base64url: nobody else can hand it back. @returns {@linkcode KEEPSAKE_BYTES}. */
+/** Only who proves the contact's present key can hand it back. @returns {@linkcode KEEPSAKE_BYTES}. */
 export function sealKeepsake(
   owner: BackupOwner,
-  contact: Pick<Contact, "key" | "name" | "address" | "verified" | "since">,
-  more: Pick<Keepsake, "madeMs" | "towers">,
+  contact: Pick<Contact, "key" | "presentKey" | "name" | "address" | "verified" | "since">,
+  more: Pick<Keepsake, "madeMs" | "towers" | "next">,
   random: RandomBytes,
 ): Uint8Array {
   const { key, name, address, verified, since } = contact
   const towers = more.towers.slice(0, 3).map(({ key, address }) => ({ key, address }))
-  const said = { v: 1, madeMs: more.madeMs, name, address, verified, since, towers }
+  const next = more.next !== undefined && { next: more.next }
+  const said = { v: 1, madeMs: more.madeMs, key, ...next, name, address, verified, since, towers }
   const plain = packValue(said)
   if (plain.length > ROOM_BYTES) throw new RangeError("Cannot make keepsake: it does not fit")
   const padded = new Uint8Array(LENGTH_BYTES + ROOM_BYTES)
   new DataView(padded.buffer).setUint16(0, plain.length)
   padded.set(plain, LENGTH_BYTES)
-  const box = { key: owner.backupKey(USE), bound: boundTo(owner, key), nonce: random(NONCE_BYTES) }
+  const box = {
+    key: owner.backupKey(USE),
+    bound: boundTo(owner, presentKeyOf(contact)),
+    nonce: random(NONCE_BYTES),
+  }
   return seal(box, padded)
 }
 
 /**
  * Opens what a contact kept for us.
  *
- * @param keeper - Key of who hands it back, base64url.
+ * @param keeper - Key that who hands it back has proven, base64url.
  * @throws {AlliumError} `BAD_BACKUP` when it is not what we gave to exactly them.
  */
 export function openKeepsake(owner: BackupOwner, keeper: string, sealed: Uint8Array): Keepsake {

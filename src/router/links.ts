@@ -83,6 +83,10 @@ export interface Links extends AsyncDisposable {
   devicesChanged(identity: Identity): void
   /** Calls `listener` after each change of a contact, whether the identity has a session or not. */
   onContactChanged(listener: (identity: Identity, contactKey: string) => void): Undo
+  /** To be called after the identity's own key changed: no channel is opened any more on links that the older one proved. */
+  rotated(identity: Identity): void
+  /** Calls `listener` when the key of an identity turns out to be a newer one than was known here. */
+  onRotated(listener: (identity: Identity) => void): Undo
   /** Names of links an identity can talk over now, see `linkName`; a link that looks for a new stream does not count. */
   reachable(identity: Identity): readonly string[]
   /** Whether any device of a contact is reachable. */
@@ -121,6 +125,7 @@ class LinkBook implements Links {
   readonly #listeners = new Set<(pair: Pair) => void>()
   readonly #peerListeners = new Set<(identity: Identity, peer: string) => void>()
   readonly #strangerListeners = new Set<StrangerListener>()
+  readonly #rotationListeners = new Set<(identity: Identity) => void>()
   readonly #contactListeners = new Set<(identity: Identity, contactKey: string) => void>()
 
   constructor(options: LinksOptions) {
@@ -137,6 +142,10 @@ class LinkBook implements Links {
         contacts,
         own,
         handlerFor: (protocol, standing) => this.#handlerFor(protocol, standing),
+        onNewer: async (version) => {
+          await identities.rotate(identity, version)
+          this.#tellRotated(identity)
+        },
         onReachable: ({ key, device }) => this.#tellReachable(identity, key, device),
         onStranger: (peer) => {
           for (const listener of this.#strangerListeners) listener(identity, peer)
@@ -167,8 +176,9 @@ class LinkBook implements Links {
 
   servePeers(protocol: string, handle: Parameters<Links["servePeers"]>[1]): Undo {
     return this.#register(protocol, ["contact", "own"], async (arrival) => {
-      const { identity, peerKey, device, channel } = arrival
-      if (device !== undefined) await handle({ identity, peer: peerName(peerKey, device), channel })
+      const { identity, contact, device, channel } = arrival
+      if (device === undefined) return
+      await handle({ identity, peer: peerName((contact ?? identity).key, device), channel })
     })
   }
 
@@ -221,7 +231,19 @@ class LinkBook implements Links {
     return () => this.#strangerListeners.delete(listener)
   }
 
+  rotated(identity: Identity): void {
+    const attached = this.#attached.get(identity.key)
+    this.#redial(identity, attached?.links.dropAll() ?? [])
+  }
+
+  onRotated(listener: (identity: Identity) => void): Undo {
+    this.#rotationListeners.add(listener)
+    return () => this.#rotationListeners.delete(listener)
+  }
+
   contactChanged(identity: Identity, contactKey: string): void {
+    const attached = this.#attached.get(identity.key)
+    this.#redial(identity, attached?.links.dropRetired() ?? [])
     this.#keepOrEnd(identity, contactKey)
     for (const listener of this.#contactListeners) listener(identity, contactKey)
   }
@@ -294,6 +316,20 @@ class LinkBook implements Links {
     for (const listener of this.#peerListeners) listener(identity, peerName(key, device))
     if (contact === undefined || device !== 0) return
     for (const listener of this.#listeners) listener({ identity, contact })
+  }
+
+  /** Links that were given up take their time to end: nobody waits for that. */
+  #redial(identity: Identity, names: readonly string[]): void {
+    const touching = this.#attached.get(identity.key)?.touching
+    for (const name of names) {
+      touching?.get(name)?.abort()
+      touching?.delete(name)
+    }
+    for (const key of new Set(names.map(keyOf))) this.#keepOrEnd(identity, key)
+  }
+
+  #tellRotated(identity: Identity): void {
+    for (const listener of this.#rotationListeners) listener(identity)
   }
 
   #touch(

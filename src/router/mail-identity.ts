@@ -8,7 +8,7 @@ import { AlliumError, isAlliumError, toAlliumError } from "../base/errors.ts"
 import type { Log } from "../base/log.ts"
 import type { Chance, RandomBytes } from "../base/random.ts"
 import { Scope } from "../base/scope.ts"
-import type { Contact, ContactBook } from "../identity/contacts.ts"
+import { type Contact, type ContactBook, presentKeyOf } from "../identity/contacts.ts"
 import type { DoorBook } from "../identity/doors.ts"
 import type { Identity } from "../identity/identity.ts"
 import type { EnvelopeCrypto } from "../mail/envelope/crypto.ts"
@@ -18,7 +18,7 @@ import { QUEUE_ID_BYTES } from "../mail/mailbox/mailbox.ts"
 import { readIntroduction } from "../mail/post/introduction.ts"
 import { sealMove } from "../mail/post/move.ts"
 import { openPost } from "../mail/post/open-post.ts"
-import type { PostNews, Putting } from "../mail/post/options.ts"
+import type { PeerKeys, PostNews, Putting } from "../mail/post/options.ts"
 import type {
   InLetter,
   Introduction,
@@ -261,6 +261,7 @@ export class MailIdentity implements AsyncDisposable {
     this.#post = await openPost({
       ...tools,
       self: this.identity,
+      keysFor: (peer) => this.#keysFor(peer),
       crypto,
       store: room.room("post"),
       ownPlaces: async (peer) => this.#ownPlaces(peer),
@@ -426,6 +427,19 @@ export class MailIdentity implements AsyncDisposable {
   async #meet(peer: string): Promise<void> {
     const { signal } = this.#scope
     await this.#post.meet(peer, await this.#greet(peer, { signal }))
+  }
+
+  /** Who was not told of our newest key knows us by an older one. Linked devices have the present one alone. */
+  #keysFor(peer: string): PeerKeys {
+    const { contacts } = this.#options
+    const { device, present } = this.identity
+    if (this.#isOwn(peer)) return { own: present, older: [], their: present.publicKey }
+    const contact = contacts.byKey(keyOf(peer))
+    const their = Buffer.from(contact ? presentKeyOf(contact) : keyOf(peer), "base64url")
+    if (device !== 0) return { own: present, older: [], their }
+    const told = contact === undefined ? present.version : contacts.told(contact.key)
+    const older = Array.from({ length: told }, (_, version) => this.identity.keysAt(version))
+    return { own: this.identity.keysAt(told), older, their }
   }
 
   #require(peer: string): void {

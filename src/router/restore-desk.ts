@@ -172,22 +172,24 @@ class Desk implements RestoreDesk {
   async #take(
     identity: Identity,
     peer: { key: string; address: string },
-    { madeMs, name, verified, since, towers }: Keepsake,
+    { madeMs, key, next, name, verified, since, towers }: Keepsake,
   ): Promise<void> {
     const progress = this.#progress.of(identity)
     const book = this.#options.identities.contacts(identity)
     // Who is not in a newer backup was removed; who is, is as the backup says.
     const isOld = progress?.backupMs !== undefined && madeMs <= progress.backupMs
-    if (progress === undefined || isOld || book.byKey(peer.key)?.state === "blocked") return
-    const contact = { ...peer, name, verified, since, state: "accepted", greeting: "" } as const
-    await book.bring([contact])
+    if (progress === undefined || isOld || book.byKey(key)?.state === "blocked") return
+    const keys = { key, ...(key !== peer.key && { presentKey: peer.key }), nextKeyHash: next }
+    const told = identity.present.version
+    const them = { ...keys, address: peer.address, name, verified, since, told }
+    await book.bring([{ ...them, state: "accepted", greeting: "" }])
     const news = towers.filter(({ key }) => !progress.towers.some((known) => known.key === key))
     await this.#progress.save(identity, {
       ...progress,
       towers: [...progress.towers, ...news].slice(0, TOWERS_MAX),
-      brought: { ...progress.brought, [peer.key]: madeMs },
+      brought: { ...progress.brought, [key]: madeMs },
     })
-    this.#options.links.contactChanged(identity, peer.key)
+    this.#options.links.contactChanged(identity, key)
     this.#options.emit("contact.changed", {
       identity: identity.name,
       contact: name,

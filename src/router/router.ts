@@ -337,13 +337,16 @@ function answerOffers(
   const { offers, identities, desk, links, tunnels, post, backups, onNew, setReach } = parts
   const startedMs = tools.clock.monotonicMs()
   const view = { ...parts, home, version: VERSION }
-  answerIdentityOffers(offers, identities, onNew)
-  answerBackupOffers(offers, { identities, ...backups })
-  answerDeviceOffers(offers, { identities, desk: parts.devices })
   const onCards = (identity: Identity) => {
     post.doors(identity).changed()
     backups.changed(identity)
   }
+  answerIdentityOffers(offers, identities, onNew, async (identity) => {
+    await parts.devices.alone(identity, "rotate key", () => desk.rotate(identity))
+    onCards(identity)
+  })
+  answerBackupOffers(offers, { identities, ...backups })
+  answerDeviceOffers(offers, { identities, desk: parts.devices })
   const doors = (identity: Identity) => post.doors(identity)
   const asking = (identity: Identity, key: string) =>
     post.isOpen(identity) ? doors(identity).asking(key) : undefined

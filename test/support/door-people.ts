@@ -101,21 +101,23 @@ export class DoorPerson {
     const tools = { clock, chance: () => 0.5, random: systemRandom, log: silentLog }
     const { identity } = this
     const room = this.life.room("/")
-    const ownKey = identity.publicKey
-    this.contacts = await openContactBook({ store: room.room("identity"), clock, ownKey })
+    const store = room.room("identity")
+    this.contacts = await openContactBook({ store, clock, self: identity })
     this.cards = await openDoorBook({ store: room.room("identity"), clock, random: systemRandom })
-    const card: IdentityBook["card"] = (_, { name, door } = {}) =>
-      makeCard(
+    const card: IdentityBook["card"] = (_, { name, door, version = 0 } = {}) => {
+      const { key, privateKey, nextKeyHash } = identity.cardKeys(version)
+      return makeCard(
         {
           revision: 1,
-          key: identity.key,
+          key,
           destination: identity.destination.b32,
-          nextKeyHash: identity.cardKeys.nextKeyHash,
+          nextKeyHash,
           ...(name !== undefined && { name }),
           ...(door !== undefined && { door }),
         },
-        { privateKey: identity.cardKeys.privateKey, nowMs: clock.now() },
+        { privateKey, nowMs: clock.now() },
       )
+    }
     let enter: (arrival: DoorArrival) => Promise<string | undefined> = async () => undefined
     this.doors = await openDoorDesk({
       ...tools,
@@ -145,10 +147,12 @@ export class DoorPerson {
       identities,
       links: {
         serveAnyone: () => () => {},
+        onReachable: () => () => {},
+        onRotated: () => () => {},
         contactChanged: () => this.doors.changed(),
         openToAnyone: () => Promise.reject(new AlliumError("PEER_UNREACHABLE", "Nobody is there")),
       } as unknown as Links,
-      letters: { send: async () => {}, receive() {} },
+      letters: { send: async () => {}, receive() {}, onReport() {} },
       askByFirst: async () => {},
       doors: {
         of: () => this.doors,

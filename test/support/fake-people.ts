@@ -100,6 +100,9 @@ export class FakePeople {
       serveAnyone: serve,
       openToAnyone,
       contactChanged() {},
+      onReachable: () => () => {},
+      onRotated: () => () => {},
+      rotated() {},
       reachable: () => [],
     } as unknown as Links
   }

@@ -292,18 +292,14 @@ function makeIdentity(name: string): Identity {
   const nothing = () => {
     throw new Error("No keys in this test")
   }
+  const keys = {
+    ...{ publicKey, key: Buffer.from(publicKey).toString("base64url"), sign: nothing },
+    ...{ agreementKey: publicKey, agreementProof: publicKey, agree: nothing },
+  }
   return {
-    ...{
-      name: `${name}-self`,
-      publicKey,
-      index: 0,
-      device: 0,
-      destinationKeys: nothing,
-      sign: nothing,
-    },
-    ...{ agreementKey: publicKey, agreementProof: publicKey, agree: nothing, backupKey: nothing },
-    key: Buffer.from(publicKey).toString("base64url"),
-    address: `${name}.b32.i2p`,
+    ...{ ...keys, name: `${name}-self`, index: 0, device: 0, address: `${name}.b32.i2p` },
+    ...{ destinationKeys: nothing, backupKey: nothing },
+    ...{ present: { ...keys, version: 0 }, keysAt: nothing, keysOf: nothing, rotations: nothing },
     destination: { b32: `${name}.b32.i2p` } as Identity["destination"],
   }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { createHash } from "node:crypto"
-import { AlliumError, z } from "allium/plugin"
+import { AlliumError, type Contact, z } from "allium/plugin"
 
 /** SHA-256, an Ed25519 key. */
 export const HASH_BYTES = 32
@@ -54,4 +54,9 @@ export function hashOf(domain: string, ...parts: readonly Uint8Array[]): Uint8Ar
 /** What a peer sent cannot be believed; nothing of it is quoted. */
 export function badRecord(what: string, found: string): AlliumError {
   return new AlliumError("BAD_RECORD", `Cannot read ${what}: ${found}`)
+}
+
+/** The key a contact has in groups: their first one of all, for everybody; base64url. */
+export function memberKeyOf({ key, firstKey }: Pick<Contact, "key" | "firstKey">): string {
+  return firstKey ?? key
 }

@@ -5,7 +5,7 @@
  */
 import { randomUUID } from "node:crypto"
 import { type Change, type Identity, type PluginContext, z } from "allium/plugin"
-import { keyTextShape } from "./bytes.ts"
+import { keyTextShape, memberKeyOf } from "./bytes.ts"
 import type { Directory } from "./directory.ts"
 import { MEMBERS_MAX } from "./log.ts"
 import { askWhole } from "./meeting.ts"
@@ -62,7 +62,7 @@ export class Comeback {
   async #ask(identity: Identity, { id, members }: SavedGroup): Promise<void> {
     const content = askWhole(new Uint8Array(Buffer.from(id, "hex")))
     for (const contact of this.#context.contacts.list(identity)) {
-      if (contact.state !== "accepted" || !members.includes(contact.key)) continue
+      if (contact.state !== "accepted" || !members.includes(memberKeyOf(contact))) continue
       const name = `g/${id.slice(0, 16)}/${randomUUID()}`
       await this.#context.mail.send({ identity, contact }, { content, name })
     }

@@ -4,7 +4,7 @@
  * @module
  */
 import { AlliumError, type Contact, type Offer, type PluginContext, type z } from "allium/plugin"
-import { keyBytes } from "./bytes.ts"
+import { keyBytes, memberKeyOf } from "./bytes.ts"
 import { act, type Deed } from "./deeds.ts"
 import type { Listing } from "./directory.ts"
 import type { Hall } from "./hall.ts"
@@ -43,16 +43,16 @@ export class GroupDesk {
   async #create(input: InputOf<typeof offers.createOffer>): Promise<offers.GroupDocument> {
     const identity = this.#context.identities.find(input.identity)
     const members = input.members.map((one) => this.#contact(input.identity, one))
-    if (new Set(members.map(({ key }) => key)).size < members.length)
+    if (new Set(members.map(memberKeyOf)).size < members.length)
       throw new AlliumError("BAD_INPUT", "Cannot create group: a contact is named twice")
     const keeper = await this.#hall.create(identity, input.name)
-    for (const { key } of members)
-      await keeper.change((turn) => act(turn, { deed: "add", member: keyBytes(key) }))
+    for (const member of members.map(memberKeyOf))
+      await keeper.change((turn) => act(turn, { deed: "add", member: keyBytes(member) }))
     return this.#document(keeper)
   }
 
   #add(input: InputOf<typeof offers.addOffer>): Promise<offers.GroupDocument> {
-    const { key } = this.#contact(input.identity, input.contact)
+    const key = memberKeyOf(this.#contact(input.identity, input.contact))
     const label = input.label !== undefined && { label: input.label }
     return this.#act(input, { deed: "add", member: keyBytes(key), ...label })
   }
@@ -135,7 +135,7 @@ export class GroupDesk {
       name: this.#hall.names.memberName(keeper, key),
       key,
       role: key === state.log.owner ? ("owner" as const) : ("member" as const),
-      isContact: contacts.some((one) => one.key === key && one.state === "accepted"),
+      isContact: contacts.some((one) => memberKeyOf(one) === key && one.state === "accepted"),
       isYou: key === identity.key,
     }))
   }

@@ -15,7 +15,7 @@ import {
   toAlliumError,
 } from "allium/plugin"
 import type { ConversationBook } from "../book.ts"
-import { hex } from "./bytes.ts"
+import { hex, memberKeyOf } from "./bytes.ts"
 import { Comeback, type SavedGroup } from "./comeback.ts"
 import { createGroup } from "./deeds.ts"
 import { Directory, type Listing } from "./directory.ts"
@@ -114,7 +114,7 @@ export class Hall implements KeepersListener {
 
   /** Takes a letter of a group; all it changes is on disk when this resolves. @throws {AlliumError} `BAD_RECORD`. */
   async receive({ identity, contact, content, from }: ArrivedLetter): Promise<Reception> {
-    const sender = from === "contact" ? contact.key : identity.key
+    const sender = from === "contact" ? memberKeyOf(contact) : identity.key
     const record = readForeign(content)
     const keeper = await this.#keeperFor(identity, sender, record)
     if (keeper === undefined) return { changes: [] }
@@ -130,7 +130,7 @@ export class Hall implements KeepersListener {
     const listing =
       letter && this.directory.list(identity).find(({ id }) => id.startsWith(letter.group))
     if (letter !== undefined && listing !== undefined)
-      await (await this.keeper(listing)).reported(letter, contact.key, state)
+      await (await this.keeper(listing)).reported(letter, memberKeyOf(contact), state)
     return { changes: [] }
   }
 

@@ -5,6 +5,7 @@
  */
 import type { PluginContext } from "allium/plugin"
 import type { Head } from "../entry.ts"
+import { memberKeyOf } from "./bytes.ts"
 import type { Directory } from "./directory.ts"
 import type { GroupKeeper } from "./keeper.ts"
 
@@ -29,7 +30,7 @@ export class GroupNames {
   memberName(keeper: GroupKeeper, key: string): string {
     const { identity, state } = keeper
     if (key === identity.key) return identity.name
-    const contact = this.#context.contacts.list(identity).find((one) => one.key === key)
+    const contact = this.#context.contacts.list(identity).find((one) => memberKeyOf(one) === key)
     return contact?.name ?? state.log.members.get(key)?.label ?? key.slice(0, 8)
   }
 

@@ -9,6 +9,7 @@ import type { ConversationBook } from "../book.ts"
 import type { Conversation } from "../conversation.ts"
 import type { Pen } from "../pen.ts"
 import { readRecord, unpackRecord } from "../wire.ts"
+import { memberKeyOf } from "./bytes.ts"
 import { isSettled, summaryOf } from "./facts.ts"
 import type { GroupKeeper } from "./keeper.ts"
 import type { Arrival, Due } from "./ledger.ts"
@@ -136,7 +137,7 @@ export class GroupRunner {
   /** Of whom we want to hear nothing, in a group neither. */
   #blockedBy({ identity }: GroupKeeper): Set<string> {
     const contacts = this.#context.contacts.list(identity)
-    return new Set(contacts.filter(({ state }) => state === "blocked").map(({ key }) => key))
+    return new Set(contacts.filter(({ state }) => state === "blocked").map(memberKeyOf))
   }
 
   async #apply(pen: Pen, { author, body }: Arrival): Promise<void> {

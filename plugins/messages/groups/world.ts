@@ -5,6 +5,7 @@
  */
 import { randomBytes } from "node:crypto"
 import type { Identity, PluginContext } from "allium/plugin"
+import { memberKeyOf } from "./bytes.ts"
 import type { GroupWorld } from "./state.ts"
 
 /** The world of one step: what it says of contacts is as it was when it was asked first. */
@@ -18,7 +19,7 @@ export function worldOf({ contacts, clock }: PluginContext, identity: Identity):
         contacts
           .list(identity)
           .filter(({ state }) => state === "accepted")
-          .map((contact) => contact.key),
+          .map(memberKeyOf),
       )
       return accepted.has(key)
     },

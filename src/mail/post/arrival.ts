@@ -77,13 +77,15 @@ async function accept(
   draft: Draft,
   envelope: Uint8Array,
 ): Promise<Heard | "seen" | undefined> {
-  const { crypto, self, clock } = it.options
+  const { crypto, clock } = it.options
   for (const [id, prekeys] of draft.prekeys) {
+    const self = it.madeWith(prekeys.bundle)
     const opened = crypto.accept(self, prekeys, envelope, { nowMs: clock.now() })
-    if (opened === undefined || !equal(opened.peerKey, it.key)) continue
+    if (opened === undefined || !equal(opened.peerKey, it.keys.their)) continue
     const name = toHex(opened.session.name)
     if ((await draft.tables.seen.get(name)) !== undefined) return "seen"
     if (draft.state.seenCount >= SEEN_MAX) return undefined
+    draft.state.boundTo = self.publicKey
     return keepAccepted(draft, opened, id)
   }
   return undefined

@@ -33,6 +33,12 @@ export function hasSession({ memory }: Correspondent): boolean {
   return preferred(memory.sessions, memory.state) !== undefined
 }
 
+/** Whether our key changed since the session was begun: then another one is, bound to the key that counts. */
+export function isOutdated({ memory, keys }: Correspondent): boolean {
+  const { own, older } = keys
+  return older.length > 0 && !equal(memory.state.boundTo, own.publicKey)
+}
+
 /** Whether they have not had time yet to answer the session we began last. */
 export function waitsForAnswer(it: Correspondent): boolean {
   const { sessions, state } = it.memory
@@ -80,7 +86,9 @@ export async function beginSession(it: Correspondent): Promise<void> {
         "PEER_UNREACHABLE",
         "Cannot begin session: the contact's keys are unknown",
       )
-    keepBegun(draft, it.options.crypto.begin(it.options.self, bundle))
+    const { own } = it.keys
+    keepBegun(draft, it.options.crypto.begin(own, bundle))
+    draft.state.boundTo = own.publicKey
     draft.state.begunAt = [...recentlyBegun(it), it.options.clock.now()]
     draft.state.answer = true
   })

@@ -8,7 +8,7 @@
 import { isAlliumError } from "../../base/errors.ts"
 import { Turns } from "../../base/turns.ts"
 import type { Change, Journal, Table } from "../../store/store.ts"
-import type { CryptoSession } from "../envelope/crypto.ts"
+import type { CryptoSession, MailSelf } from "../envelope/crypto.ts"
 import { Draft } from "./draft.ts"
 import { keyOfPeer } from "./introduction.ts"
 import {
@@ -21,11 +21,12 @@ import {
   type Session,
   type Tables,
 } from "./kept.ts"
-import type { PostOptions } from "./options.ts"
+import type { PeerKeys, PostOptions } from "./options.ts"
 import { Outbox, type Staged } from "./outbox.ts"
 import { owes } from "./outgoing.ts"
 import { ORIGIN_BYTES } from "./payload.ts"
 import type { OutLetter } from "./post.ts"
+import { equal } from "./sessions.ts"
 
 /** Who may be unknown, and who has something waiting: read at start. */
 export interface Index {
@@ -36,8 +37,6 @@ export interface Index {
 /** See the module. */
 export class Correspondent {
   readonly peer: string
-  /** Their identity key, 32 bytes. */
-  readonly key: Uint8Array
   readonly options: PostOptions
   readonly tables: Tables
   readonly outbox: Outbox
@@ -53,7 +52,7 @@ export class Correspondent {
 
   constructor(peer: string, options: PostOptions, index: Index) {
     this.peer = peer
-    this.key = keyOfPeer(peer)
+    keyOfPeer(peer)
     this.options = options
     this.#index = index
     const room = options.store.room("with").room(peer)
@@ -65,6 +64,20 @@ export class Correspondent {
   /** What is on disk. */
   get memory(): Memory {
     return this.#memory
+  }
+
+  /** The keys that count now. */
+  get keys(): PeerKeys {
+    const { keysFor, self } = this.options
+    return keysFor?.(this.peer) ?? { own: self, older: [], their: keyOfPeer(this.peer) }
+  }
+
+  /** The keys of ours that these prekeys were made with. */
+  madeWith(bundle: Uint8Array): MailSelf {
+    const { own, older } = this.keys
+    if (older.length === 0) return own
+    const owner = this.options.crypto.ownerOf(bundle)
+    return older.find(({ publicKey }) => equal(publicKey, owner)) ?? own
   }
 
   /** Gives the next number for an envelope in flight. */

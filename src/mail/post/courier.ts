@@ -9,7 +9,15 @@
 import { Alarm } from "../../base/alarm.ts"
 import { type Backoff, openBackoff } from "../../base/backoff.ts"
 import { toAlliumError } from "../../base/errors.ts"
-import { beginSession, hasSession, mayBegin, refresh, tellOfUs, waitsForAnswer } from "./begin.ts"
+import {
+  beginSession,
+  hasSession,
+  isOutdated,
+  mayBegin,
+  refresh,
+  tellOfUs,
+  waitsForAnswer,
+} from "./begin.ts"
 import { Cargo } from "./cargo.ts"
 import type { Correspondent } from "./correspondent.ts"
 import { HandOver } from "./hand-over.ts"
@@ -140,7 +148,7 @@ export class Courier {
   async #deal(): Promise<number> {
     if (this.#anew) await this.#begin()
     if (!this.#cargo.hasDue(this.#tryDirect ? SELF : undefined)) return this.#cargo.waitMs()
-    if (!hasSession(this.#it)) await this.#begin()
+    if (!hasSession(this.#it) || (isOutdated(this.#it) && mayBegin(this.#it))) await this.#begin()
     await tellOfUs(this.#it)
     const { places } = this.#it.memory.theirs
     const known = places.length > 0 ? places : [SELF]

@@ -49,6 +49,8 @@ const stateShape = z.object({
   incoming: z.array(scrollShape),
   /** Whether they wait for a sign of life: they began a session. */
   answer: z.boolean(),
+  /** Our identity key in the session that was begun last, by either side. */
+  boundTo: bytes.optional(),
   /** Hash of what they were last told of us. */
   introduced: bytes.optional(),
   /** When we began sessions, in the last hour; milliseconds since 1970. */

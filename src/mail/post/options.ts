@@ -21,9 +21,21 @@ export type Putting = Pick<Mailbox, "put"> & AsyncDisposable
  */
 export type PostNews = "full" | "gone" | "moved" | "anew" | "restored"
 
+/** Between which keys letters go; either side may rotate its own. */
+export interface PeerKeys {
+  /** Those they know us by. */
+  readonly own: MailSelf
+  /** Ours that they may have known us by before; what was begun with them is still opened. */
+  readonly older: readonly MailSelf[]
+  /** Their identity key, 32 bytes. */
+  readonly their: Uint8Array
+}
+
 /** See the module. */
 export interface PostOptions {
   readonly self: MailSelf
+  /** The keys that count now; by default `self` and the key in the correspondent's name. */
+  keysFor?(peer: string): PeerKeys
   readonly crypto: EnvelopeCrypto
   /** The post's own; nobody else writes there. */
   readonly store: StoreRoom

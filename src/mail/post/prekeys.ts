@@ -18,19 +18,20 @@ const RENEW_MS = 30 * 24 * 3_600_000
 /** Replaced prekeys still open what comes for so long: as long as a tower keeps an envelope. */
 const RETIRED_MS = 30 * 24 * 3_600_000
 
-/** What this correspondent must know of us; makes prekeys when there are none, or they are old. */
+/** What this correspondent must know of us; makes prekeys when there are none, or they are old, or of an older key. */
 export async function introduceTo(it: Correspondent, draft: Draft): Promise<Introduction> {
   const places = await it.options.ownPlaces(it.peer)
   const nowMs = it.options.clock.now()
   await forgetOld(draft, nowMs)
   const current = [...draft.prekeys.values()].find(({ retiredAt }) => retiredAt === undefined)
-  if (current !== undefined && nowMs - current.madeAt < RENEW_MS)
+  const isOurs = current && equal(it.madeWith(current.bundle).publicKey, it.keys.own.publicKey)
+  if (current !== undefined && isOurs && nowMs - current.madeAt < RENEW_MS)
     return { bundle: current.bundle, places }
   return { bundle: renew(it, draft, nowMs), places }
 }
 
 function renew(it: Correspondent, draft: Draft, nowMs: number): Uint8Array {
-  const made = it.options.crypto.makePrekeys(it.options.self)
+  const made = it.options.crypto.makePrekeys(it.keys.own)
   const kept: KeptPrekeys = { ...made, madeAt: nowMs }
   const retired = [...draft.prekeys].map(([id, old]): [string, KeptPrekeys] => [
     id,
@@ -70,7 +71,7 @@ export function learn(it: Correspondent, draft: Draft, introduction: Introductio
       "BAD_BUNDLE",
       "Cannot read introduction: its shape is not that of letters",
     )
-  if (!equal(it.options.crypto.ownerOf(data.bundle), it.key))
+  if (!equal(it.options.crypto.ownerOf(data.bundle), it.keys.their))
     throw new AlliumError("BAD_BUNDLE", "Cannot read introduction: the bundle is another's")
   draft.theirs = data
 }

@@ -77,7 +77,7 @@ export function answerCardOffers(
 ): void {
   const { identities, onCards } = parts
   const shown = (identity: Identity, { label, id }: Door) => {
-    const at = { key: identity.key, address: identity.address }
+    const at = { key: identity.present.key, address: identity.address }
     const uri = formatContactUri({ ...at, ...(id !== undefined && { door: id }) })
     return { identity: identity.name, card: label, uri }
   }

@@ -15,13 +15,13 @@ import { type Offer, offer } from "../offer.ts"
 import type { OfferBook } from "../offers.ts"
 import { answerCardOffers, cardOffers } from "./card-offers.ts"
 import { contactField, doneShape, identityField } from "./fields.ts"
-import { answerVerifyOffers, trustIn, verifyOffers } from "./verify-offers.ts"
+import { answerVerifyOffers, trustIn, trustShape, verifyOffers } from "./verify-offers.ts"
 
 const contactShape = z.object({
   name: z.string(),
   state: z.enum(["requested", "asking", "introduced", "accepted", "refused", "blocked"]),
   verified: z.boolean(),
-  trust: z.enum(["unverified", "introduced", "verified"]),
+  trust: trustShape,
   introducedBy: z.string().optional(),
   reachable: z.boolean(),
   address: z.string(),

@@ -55,12 +55,27 @@ const phrase = offer({
   display: { line: "{words}" },
 })
 
+const rotate = offer({
+  verb: "identity rotate",
+  summary: "Replace the key of an identity, when somebody else may have it; contacts follow",
+  input: z.object({
+    name: z.string().min(1).max(64).meta({ description: "Which identity" }),
+  }),
+  output: identityShape,
+  positional: ["name"],
+  examples: ["identity rotate work"],
+  display: {
+    line: "The key of {name} is {key} now; words, address and contacts stay. Contacts are told, and compare digits again.\nCards you gave away before lead nowhere: show the new one with allium contact card",
+  },
+})
+
 /** Every offer of this file. */
 export const identityOffers: readonly Offer[] = [
   create,
   list,
   show,
   phrase,
+  rotate,
   ...backupOffers,
   ...deviceOffers,
 ]
@@ -69,15 +84,17 @@ export const identityOffers: readonly Offer[] = [
  * Gives the offers their runners.
  *
  * @param onNew - Told of each identity that was created or restored, to open its session.
+ * @param rotateKey - Makes the next key of an identity the present one, and has contacts told.
  */
 export function answerIdentityOffers(
   book: OfferBook,
   identities: IdentityBook,
   onNew: (identity: Identity) => Promise<void>,
+  rotateKey: (identity: Identity) => Promise<void>,
 ): void {
-  const report = ({ name, destination, key }: Identity) => {
+  const report = ({ name, destination, present }: Identity) => {
     const contacts = identities.contacts(identities.find(name)).list().length
-    return { name, address: destination.b32, key, contacts }
+    return { name, address: destination.b32, key: present.key, contacts }
   }
   book.register(create, async ({ name }) => {
     const identity = await identities.create(name)
@@ -86,5 +103,10 @@ export function answerIdentityOffers(
   })
   book.register(list, async () => identities.list().map(report))
   book.register(show, async ({ name }) => report(identities.find(name)))
+  book.register(rotate, async ({ name }) => {
+    const identity = identities.find(name)
+    await rotateKey(identity)
+    return report(identity)
+  })
   book.register(phrase, async () => ({ words: identities.phrase() }))
 }

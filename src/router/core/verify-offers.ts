@@ -5,15 +5,23 @@
  */
 import { z } from "zod"
 import { contactQr } from "../../identity/contact-uri.ts"
-import type { Contact, ContactBook } from "../../identity/contacts.ts"
+import { type Contact, type ContactBook, presentKeyOf } from "../../identity/contacts.ts"
 import type { IdentityBook } from "../../identity/identity.ts"
 import { requireSameKeys, verificationText } from "../../identity/verification.ts"
 import { type Offer, offer } from "../offer.ts"
 import type { OfferBook } from "../offers.ts"
 import { contactField, identityField } from "./fields.ts"
 
-/** `introduced`: somebody we accepted vouches for the key. `verified`: the user has compared it. */
-const trustShape = z.enum(["unverified", "introduced", "verified"])
+/**
+ * `introduced`: somebody we accepted vouches for the key. `verified`: the user has compared it. `was verified`: the user
+ * compared the key they had before they rotated it.
+ */
+export const trustShape: z.ZodEnum<{
+  unverified: "unverified"
+  introduced: "introduced"
+  "was verified": "was verified"
+  verified: "verified"
+}> = z.enum(["unverified", "introduced", "was verified", "verified"])
 
 const verify = offer({
   verb: "contact verify",
@@ -57,11 +65,11 @@ export function trustIn(
   contacts: ContactBook,
   contact: Contact,
 ): { trust: z.output<typeof trustShape>; introducedBy?: string } {
-  const { verified, introducer } = contact
+  const { verified, wasVerified, introducer } = contact
   const by = introducer === undefined ? undefined : contacts.byKey(introducer)
   const isVouchedFor = by?.state === "accepted"
-  const trust = verified ? "verified" : isVouchedFor ? "introduced" : "unverified"
-  return { trust, ...(isVouchedFor && { introducedBy: by.name }) }
+  const other = wasVerified ? "was verified" : isVouchedFor ? "introduced" : "unverified"
+  return { trust: verified ? "verified" : other, ...(isVouchedFor && { introducedBy: by.name }) }
 }
 
 /** Gives the offers their runners. */
@@ -69,11 +77,13 @@ export function answerVerifyOffers(book: OfferBook, identities: IdentityBook): v
   book.register(verify, async ({ identity: own, contact: nameOrKey, confirm, qr, scan }) => {
     const identity = identities.find(own)
     const contacts = identities.contacts(identity)
-    const { key } = contacts.find(nameOrKey)
-    if (scan !== undefined) requireSameKeys(scan, { own: identity.key, their: key })
+    const found = contacts.find(nameOrKey)
+    const { key } = found
+    const keys = { own: identity.present.key, their: presentKeyOf(found) }
+    if (scan !== undefined) requireSameKeys(scan, keys)
     const digits = await contacts.safetyNumber(key)
     const after = confirm || scan !== undefined ? await contacts.verify(key) : contacts.find(key)
-    const text = verificationText(identity.key, key)
+    const text = verificationText(keys.own, keys.their)
     const { name, verified } = after
     const said = { name, digits, verified, ...trustIn(contacts, after), text }
     return qr ? { ...said, qr: contactQr(text) } : said

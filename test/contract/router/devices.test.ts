@@ -151,6 +151,16 @@ describe("one identity on two devices", () => {
     await expect(phone.ask("identity backup")).rejects.toBeDefined()
   })
 
+  it("no key is rotated while two have it", async () => {
+    const name = "ann"
+    await expect(phone.ask("identity rotate", { name })).rejects.toMatchObject({
+      code: "LINKED_DEVICE",
+    })
+    await expect(desktop.ask("identity rotate", { name })).rejects.toMatchObject({
+      code: "HAS_LINKED_DEVICES",
+    })
+  })
+
   it("nothing more goes to a device that was unlinked", async () => {
     await desktop.ask("identity unlink", { device: 1 })
     await desktop.until<Device[]>("identity devices", {}, (all) => all.length === 1)
@@ -164,5 +174,36 @@ describe("one identity on two devices", () => {
     await new Promise((resolve) => setTimeout(resolve, 3_000))
     const all = await phone.ask<Message[]>("message list", { contact: "bob" })
     expect(texts(all, "in")).not.toContain("not for it")
+    await phone.stop()
   }, 60_000)
+
+  it("a rotated key casts it out, and a device that is linked then has the new one", async () => {
+    await desktop.ask("identity rotate", { name: "ann" })
+    await bob.until<{ reachable: boolean }[]>(
+      "contact list",
+      {},
+      ([ann]) => ann?.reachable ?? false,
+    )
+    const tablet = world.router("tablet")
+    tablet.plugins = [notes, tower, messages]
+    await tablet.start()
+    const linked = await desktop.ask<{ code: string }>("identity link")
+    await tablet.ask("identity join", { code: linked.code })
+    for (const who of [desktop, tablet])
+      await who.until<Device[]>(
+        "identity devices",
+        {},
+        (all) => all.length === 2 && all.every(({ reachable }) => reachable),
+      )
+    const contact = () =>
+      bob.router.identities.contacts(bob.router.identities.find("bob")).find("ann")
+    await bob.until("contact list", {}, () => contact().devices?.devices.length === 2)
+    await bob.ask("message send", { contact: "ann", text: "to the new key" })
+    for (const who of [desktop, tablet])
+      await list(who, "bob").until((all) => texts(all, "in").includes("to the new key"))
+    await tablet.ask("message send", { contact: "bob", text: "by the new key" })
+    await list(bob, "ann").until((all) => texts(all, "in").includes("by the new key"))
+    await list(desktop, "bob").until((all) => texts(all, "out").includes("by the new key"))
+    await tablet.stop()
+  }, 120_000)
 })

@@ -138,7 +138,8 @@ describe("blobPlace()", () => {
 describe("keepsakes", () => {
   const towers = Array.from({ length: 3 }, () => ({ key: ann!.key, address: ann!.b32 }))
   const longest = { ...contact, name: "🧅".repeat(64) }
-  const give = (who = longest) => sealKeepsake(owner, who, { madeMs: 5, towers }, systemRandom)
+  const give = (who = longest) =>
+    sealKeepsake(owner, who, { madeMs: 5, towers, next: ann!.key }, systemRandom)
 
   it("are 1,024 bytes, with the longest name and three towers", () => {
     expect(give()).toHaveLength(KEEPSAKE_BYTES)
@@ -146,11 +147,22 @@ describe("keepsakes", () => {
   })
 
   it("come back from exactly who got them", () => {
-    const { address, since, verified, name } = longest
-    const said = { madeMs: 5, name, address, since, verified, towers }
+    const { key, address, since, verified, name } = longest
+    const said = { madeMs: 5, key, next: ann!.key, name, address, since, verified, towers }
     expect(openKeepsake(owner, bob!.key, give())).toEqual(said)
     expect(code(() => openKeepsake(owner, ann!.key, give()))).toBe("BAD_BACKUP")
     expect(code(() => openKeepsake(other, bob!.key, give()))).toBe("BAD_BACKUP")
+  })
+
+  it("come back from a contact by the key they rotated to, and say by which we know them", () => {
+    const rotated = sealKeepsake(
+      owner,
+      { ...longest, presentKey: ann!.key },
+      { madeMs: 5, towers, next: undefined },
+      systemRandom,
+    )
+    expect(openKeepsake(owner, ann!.key, rotated)).toMatchObject({ key: bob!.key })
+    expect(code(() => openKeepsake(owner, bob!.key, rotated))).toBe("BAD_BACKUP")
   })
 
   it("answer any bytes with BAD_BACKUP", () => {

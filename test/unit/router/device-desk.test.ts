@@ -4,6 +4,7 @@ import { systemRandom } from "../../../src/base/random.ts"
 import { makeDeviceList, readDeviceList } from "../../../src/identity/device-list.ts"
 import type { Identity, IdentityBook } from "../../../src/identity/identity.ts"
 import { keyFromText } from "../../../src/identity/keys.ts"
+import { makeRotation, readRotations } from "../../../src/identity/rotation.ts"
 import type { Reception } from "../../../src/mail/post/post.ts"
 import { DeviceBook } from "../../../src/router/device-book.ts"
 import { formatDeviceCode, parseDeviceCode } from "../../../src/router/device-code.ts"
@@ -154,6 +155,59 @@ describe("DeviceDesk", () => {
     await expect(desk.unlink(ann, 0)).rejects.toMatchObject({ code: "NOT_FOUND" })
   })
 
+  it("hands over the key that a rotation led to, and the name it had from the first", async () => {
+    await identities.rotate(ann)
+    const { joined, list } = await join(desk.link(ann).code)
+    expect(readDeviceList(list, ann.present.publicKey).devices).toHaveLength(2)
+    const other = await openHome()
+    const there = await other.book.join(joined)
+    expect([there.key, there.present.key]).toEqual([ann.key, ann.present.key])
+    expect(there.present.version).toBe(1)
+    expect(there.rotations()).toEqual(ann.rotations())
+    const said = new Uint8Array(3)
+    expect(there.sign("any", said)).toEqual(ann.sign("any", said))
+    expect(there.present.sign("any", said)).toEqual(ann.present.sign("any", said))
+    await expect(other.book.rotate(there)).rejects.toMatchObject({ code: "LINKED_DEVICE" })
+  })
+
+  it("refuses to take up keys that its rotations do not lead to", async () => {
+    await identities.rotate(ann)
+    const { joined } = await join(desk.link(ann).code)
+    const { rotations: _, ...without } = joined
+    const { first: _1, ...secrets } = joined.secrets
+    const other = await openHome()
+    for (const forged of [without, { ...joined, secrets }])
+      await expect(other.book.join(forged)).rejects.toMatchObject({ code: "BAD_RECORD" })
+    expect(other.book.list()).toEqual([])
+  })
+
+  it("lets nobody rotate the key while devices are linked, or on one of them", async () => {
+    const rotate = () => desk.alone(ann, "rotate key", () => identities.rotate(ann))
+    await join(desk.link(ann).code)
+    await expect(rotate()).rejects.toMatchObject({ code: "HAS_LINKED_DEVICES" })
+    await expect(
+      desk.alone({ ...ann, device: 1 } as Identity, "rotate key", async () => {}),
+    ).rejects.toMatchObject({ code: "LINKED_DEVICE" })
+    expect(ann.present.version).toBe(0)
+    await desk.unlink(ann, 1)
+    const { code } = desk.link(ann)
+    await rotate()
+    expect(ann.present.version).toBe(1)
+    await expect(join(code)).rejects.toMatchObject({ code: "DEVICE_REFUSED" })
+  })
+
+  it("signs the list it has anew after a rotation, and reads one from a backup before it", async () => {
+    await join(desk.link(ann).code)
+    await desk.unlink(ann, 1)
+    const kept = own.keep(ann)!
+    await identities.rotate(ann)
+    expect(readDeviceList(own.signed(ann)!, ann.present.publicKey)).toEqual(own.list(ann))
+    const fresh = new DeviceBook((await openHome()).store.room("devices"))
+    expect(await fresh.take(ann, kept.list, kept.last)).toBe(true)
+    const forged = makeDeviceList(bob, own.list(ann))
+    await expect(fresh.take(ann, forged)).rejects.toMatchObject({ code: "BAD_RECORD" })
+  })
+
   describe("with a contact", () => {
     const devices = [
       { number: 0, address: at("d") },
@@ -184,6 +238,17 @@ describe("DeviceDesk", () => {
       expect(known()).toBe(2)
       await tell(listBy(bob, 6, devices.slice(0, 1)))
       expect(known()).toBe(1)
+    })
+
+    it("forgets their linked devices when their key is another, and believes that key alone", async () => {
+      const next = signerOf(new Uint8Array(32).fill(9))
+      await tell(listBy(bob, 5))
+      const steps = readRotations(makeRotation(bob, next, caller.key))
+      await identities.contacts(ann).rotate(bob.key, steps)
+      expect(known()).toBe(1)
+      await expect(tell(listBy(bob, 6))).rejects.toMatchObject({ code: "BAD_RECORD" })
+      await tell(listBy(next, 6))
+      expect(known()).toBe(2)
     })
 
     it.each([

@@ -23,6 +23,7 @@ const stranger = tower
 const other = { key: vectors.identities[0]!.key, address: vectors.identities[0]!.b32 }
 const keepsake: Keepsake = {
   madeMs: 1_000,
+  key: stranger.key,
   name: "bob",
   address: stranger.address,
   verified: true,
