@@ -109,9 +109,12 @@ export class MailIdentity implements AsyncDisposable {
   private constructor(options: MailIdentityOptions) {
     this.identity = options.identity
     this.#options = options
-    this.#mailboxes = new ContactMailboxes(options.links, this.#scope.signal, (peer) =>
-      this.#post.wake(peer),
-    )
+    this.#mailboxes = new ContactMailboxes({
+      links: options.links,
+      signal: this.#scope.signal,
+      clock: options.clock,
+      onBack: (peer) => this.#post.wake(peer),
+    })
     this.#putLine = this.#scope.use(this.#line("put", PUT_IDLE_MS))
   }
 

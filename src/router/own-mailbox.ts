@@ -89,25 +89,40 @@ interface Held {
   adriftMs: number
 }
 
+/** What the mailboxes of contacts stand on. */
+export interface ContactMailboxesOptions {
+  readonly links: Links
+  /** Closes every channel. */
+  readonly signal: AbortSignal
+  readonly clock: Clock
+  /** Told when a link that was given up has a stream again. */
+  readonly onBack?: (peer: string) => void
+}
+
 /** Mailboxes of contacts and of our own devices over links that stand; one channel each, kept while it lasts. */
 export class ContactMailboxes {
   readonly #links: Links
   readonly #signal: AbortSignal
+  readonly #clock: Clock
   readonly #onBack: (peer: string) => void
   readonly #held = new Map<string, Held>()
   /** Given up while their links looked for a stream. */
   readonly #missed = new Map<string, Way>()
 
-  /**
-   * @param signal - Closes every channel.
-   * @param onBack - Told when a link that was given up has a stream again.
-   */
-  constructor(links: Links, signal: AbortSignal, onBack: (peer: string) => void = () => {}) {
+  constructor({ links, signal, clock, onBack = () => {} }: ContactMailboxesOptions) {
     this.#links = links
     this.#signal = signal
+    this.#clock = clock
     this.#onBack = onBack
-    const timer = setInterval(() => this.#look(), LOOK_MS).unref()
-    signal.addEventListener("abort", () => clearInterval(timer), { once: true })
+    this.#watch().catch(() => {})
+  }
+
+  /** Ends with the signal. */
+  async #watch(): Promise<never> {
+    for (;;) {
+      await this.#clock.sleep(LOOK_MS, { signal: this.#signal })
+      this.#look()
+    }
   }
 
   /**
@@ -148,13 +163,18 @@ export class ContactMailboxes {
   /** The time is for opening alone: a channel ends with the signal it was opened with. */
   async #openChannel({ identity, peer }: Way): Promise<Channel> {
     const late = new AbortController()
+    const opened = new AbortController()
     const error = new AlliumError("TIMED_OUT", "Cannot reach contact: its link opens no channel")
-    const timer = setTimeout(() => late.abort(error), OPEN_MS)
+    const alarm = this.#clock.sleep(OPEN_MS, { signal: opened.signal })
+    alarm.then(
+      () => late.abort(error),
+      () => {},
+    )
     try {
       const signal = AbortSignal.any([this.#signal, late.signal])
       return await this.#links.openPeer(identity, peer, MAILBOX_PROTOCOL, { signal })
     } finally {
-      clearTimeout(timer)
+      opened.abort()
     }
   }
 
