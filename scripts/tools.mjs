@@ -1,5 +1,5 @@
 /**
- * The foreign programs that the live tests use: i2pd, ip, curl.
+ * The foreign programs that the live tests use: i2pd, ip and curl, and those that prove the tunnels.
  *
  * What is missing is unpacked from Debian's packages into `node_modules/.cache/allium-tools`, beside
  * the system and not into it: no maintainer script runs, no service is registered, nothing starts,
@@ -12,18 +12,42 @@ import {
   accessSync,
   chmodSync,
   constants,
+  existsSync,
   mkdirSync,
   readdirSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs"
 import { delimiter, join } from "node:path"
 import { fileURLToPath } from "node:url"
 
-/** Program and the Debian package that brings it. */
-const PACKAGES = { i2pd: "i2pd", ip: "iproute2", curl: "curl" }
+/** Without these there is no live suite: program and the Debian package that brings it. */
+const NEEDED = { i2pd: "i2pd", ip: "iproute2", curl: "curl" }
+/** Without one of these, the tests that use it say so. */
+const FOREIGN = {
+  chromium: "chromium",
+  dropbear: "dropbear-bin",
+  dropbearkey: "dropbear-bin",
+  git: "git",
+  "libproxychains.so.4": "libproxychains4",
+  "libtorsocks.so": "torsocks",
+  mktorrent: "mktorrent",
+  ncat: "ncat",
+  nginx: "nginx-light",
+  ngircd: "ngircd",
+  rsync: "rsync",
+  ssh: "openssh-client",
+  "transmission-create": "transmission-cli",
+  "transmission-show": "transmission-cli",
+  "weechat-headless": "weechat-headless",
+  wget: "wget",
+}
+const PACKAGES = { ...NEEDED, ...FOREIGN }
 /** Folders outside an ordinary user's PATH where Debian keeps such programs. */
 const SYSTEM_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin"]
+/** Chromium's start script in `usr/bin` wants an installed system; the program itself does not. */
+const PROGRAM_FOLDERS = ["usr/lib/chromium", "usr/sbin", "usr/bin", "sbin", "bin"]
 /** Where unpacked programs lie. */
 const CACHE = fileURLToPath(new URL("../node_modules/.cache/allium-tools", import.meta.url))
 
@@ -31,25 +55,36 @@ const CACHE = fileURLToPath(new URL("../node_modules/.cache/allium-tools", impor
 export const toolPath = [process.env.PATH, ...SYSTEM_FOLDERS, join(CACHE, "bin")].join(delimiter)
 
 /**
- * Makes the programs available on {@linkcode toolPath}.
+ * Makes the programs available on {@linkcode toolPath}, and tells of those that only some tests want.
  *
- * @returns {string | undefined} Why that failed and what to do, in one line; nothing when all are there.
+ * @returns {string | undefined} Why there can be no live suite and what to do, in one line; nothing when there can.
  */
 export function provideTools() {
-  const missing = Object.keys(PACKAGES).filter((program) => find(program) === undefined)
-  if (missing.length === 0) return undefined
-  const advice = `install ${missing.map((program) => PACKAGES[program]).join(", ")} to run the live tests`
+  const advice = missing(NEEDED).length === 0 ? provide(FOREIGN) : provide(PACKAGES)
+  if (advice === undefined || missing(NEEDED).length > 0) return advice
+  console.log(`Some live tests cannot run: ${advice}`)
+  return undefined
+}
+
+/** @returns {string | undefined} What a person can do about programs that are still missing. */
+function provide(packages) {
+  const programs = missing(packages)
+  if (programs.length === 0) return undefined
+  const names = [...new Set(programs.map((program) => packages[program]))].join(", ")
+  const advice = `install ${names} to run the live tests`
   if (process.platform !== "linux") return `the private network needs Linux: ${advice} there`
   if (find("apt-get") === undefined || find("dpkg-deb") === undefined) return advice
   try {
-    console.log(
-      `Unpacking ${missing.join(", ")} beside the system (nothing is installed or started) …`,
-    )
-    unpack(missing)
+    console.log(`Unpacking ${names} beside the system (nothing is installed or started) …`)
+    unpack(programs)
     return undefined
   } catch (error) {
     return `${advice} (unpacking Debian's packages failed: ${String(error.message).split("\n")[0]})`
   }
+}
+
+function missing(packages) {
+  return Object.keys(packages).filter((program) => find(program) === undefined)
 }
 
 function unpack(programs) {
@@ -89,26 +124,46 @@ function firstThat(attempt, otherwise) {
 /** `exec` keeps the process id: whoever signals the wrapper signals the program. */
 function wrap(program) {
   const root = join(CACHE, "root")
-  const folders = ["usr/sbin", "usr/bin", "sbin", "bin"].map((folder) => join(root, folder))
-  const path = folders.map((folder) => join(folder, program)).find(isProgram)
+  const path = inFolders(PROGRAM_FOLDERS, program) ?? inFolders(["lib", "usr/lib"], program)
   if (path === undefined) throw new Error(`${PACKAGES[program]} has no program ${program}`)
+  const target = join(CACHE, "bin", program)
+  mkdirSync(join(CACHE, "bin"), { recursive: true })
+  rmSync(target, { force: true })
+  if (program.includes(".so")) return symlinkSync(path, target)
   const libraries = [join(root, "usr/lib"), join(root, "lib")].flatMap(libraryFolders).join(":")
   const script = `#!/bin/sh\nLD_LIBRARY_PATH='${libraries}' exec '${path}' "$@"\n`
-  mkdirSync(join(CACHE, "bin"), { recursive: true })
-  writeFileSync(join(CACHE, "bin", program), script)
-  chmodSync(join(CACHE, "bin", program), 0o755)
+  writeFileSync(target, script)
+  chmodSync(target, 0o755)
 }
 
-/** A library folder and its `x86_64-linux-gnu` or the like. */
-function libraryFolders(folder) {
-  const entries = firstThat(
-    () => readdirSync(folder),
+/** Where the unpacked packages have the program; also one or two folders below. */
+function inFolders(folders, program) {
+  const root = join(CACHE, "root")
+  return folders
+    .flatMap((folder) => libraryFolders(join(root, folder)))
+    .flatMap((folder) => [folder, ...below(folder)])
+    .map((folder) => join(folder, program))
+    .find((path) => existsSync(path))
+}
+
+function below(folder) {
+  return entriesOf(folder)
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => join(folder, name))
+}
+
+function entriesOf(folder) {
+  return firstThat(
+    () => readdirSync(folder, { withFileTypes: true }),
     () => [],
   )
-  return [
-    folder,
-    ...entries.filter((name) => name.includes("-linux-gnu")).map((name) => join(folder, name)),
-  ]
+}
+
+/** A library folder, its `x86_64-linux-gnu` or the like, and folders of private libraries in that. */
+function libraryFolders(folder) {
+  const machine = below(folder).filter((path) => path.includes("-linux-gnu"))
+  const hasLibraries = (path) => entriesOf(path).some(({ name }) => name.includes(".so"))
+  return [folder, ...machine, ...machine.flatMap(below).filter(hasLibraries)]
 }
 
 function find(program) {
@@ -118,9 +173,11 @@ function find(program) {
     .find(isProgram)
 }
 
+/** A program may be run, a library read. */
 function isProgram(path) {
+  const wanted = path.includes(".so") ? constants.R_OK : constants.X_OK
   return firstThat(
-    () => accessSync(path, constants.X_OK) ?? true,
+    () => accessSync(path, wanted) ?? true,
     () => false,
   )
 }
