@@ -17,6 +17,8 @@ import { provideTools, toolPath } from "./tools.mjs"
 const root = fileURLToPath(new URL("..", import.meta.url))
 const VITEST = join(root, "node_modules/vitest/vitest.mjs")
 const TESTNET = ["--conditions=source", "--import", "tsx", "test/support/testnet/main.ts"]
+/** Live tests that take longer than all others together. */
+const STORIES = ["test/live/mail.test.ts", "test/live/two-routers.test.ts"]
 const SUITES = { fast: runPlain, scenario: runPlain, live: runLive }
 
 process.exitCode = await main(process.argv.slice(2))
@@ -47,13 +49,13 @@ function readWords(words) {
 
 /** Prints each suite, what failed, and the sum. */
 function summarise(tallies) {
-  const sum = (key) => tallies.reduce((total, tally) => total + tally[key], 0)
   console.log("")
   for (const { suite, passed, failed, skipped } of tallies)
     console.log(`${suite}: ${passed} passed, ${failed} failed, ${skipped} skipped`)
-  for (const note of tallies.flatMap((tally) => tally.notes)) console.log(`  ${note}`)
-  console.log(`${sum("passed")} passed, ${sum("failed")} failed, ${sum("skipped")} skipped`)
-  return sum("failed") === 0 ? 0 : 1
+  const { passed, failed, skipped, notes } = addUp(tallies)
+  for (const note of notes) console.log(`  ${note}`)
+  console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`)
+  return failed === 0 ? 0 : 1
 }
 
 async function runPlain(suite, words, folder) {
@@ -63,15 +65,32 @@ async function runPlain(suite, words, folder) {
   return tallyOf(suite, report, code)
 }
 
+/** The long stories on one private network, everything else on another: both wait more than they work. */
 async function runLive(suite, words, folder) {
   const problem = provideTools() ?? (await whyNoNamespace())
   if (problem !== undefined) return skippedLive(problem)
-  const [report, packets] = [join(folder, "live.json"), join(folder, "packets.json")]
-  // One file at a time: a test may end a router under everybody's feet.
+  const exclude = STORIES.flatMap((file) => ["--exclude", file])
+  const networks = words.length > 0 ? [words] : [STORIES, exclude]
+  return addUp(
+    await Promise.all(
+      networks.map((chosen, n) => runOnNetwork(suite, chosen, join(folder, `live${n}`))),
+    ),
+  )
+}
+
+/** One file at a time: a test may end a router under everybody's feet. */
+async function runOnNetwork(suite, words, prefix) {
+  const [report, packets] = [`${prefix}.json`, `${prefix}-packets.json`]
   const command = [process.execPath, ...vitest(suite, words, report), "--no-file-parallelism"]
   const env = { ALLIUM_TESTNET_REPORT: packets }
   const code = await run(process.execPath, [...TESTNET, ...command], env)
   return withPackets(tallyOf(suite, report, code), packets)
+}
+
+function addUp(tallies) {
+  const sum = (key) => tallies.reduce((total, tally) => total + tally[key], 0)
+  const notes = tallies.flatMap((tally) => tally.notes)
+  return { passed: sum("passed"), failed: sum("failed"), skipped: sum("skipped"), notes }
 }
 
 /** The shortest testnet, without routers, tells whether this user may make namespaces. */
