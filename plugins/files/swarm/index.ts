@@ -1,0 +1,8 @@
+/**
+ * Torrents alive: what other rooms of the plugin may use.
+ *
+ * @module
+ */
+export { SwarmRegistry } from "./registry.ts"
+export { type Rate, type RateSpan, Throttle } from "./throttle.ts"
+export type * from "./types.ts"
