@@ -18,7 +18,9 @@ export { SpoolPlace } from "./base/spool.ts"
 export { type RelayReport, spoolRelay } from "./base/spool-relay.ts"
 export {
   defineTunnel,
+  type FoundName,
   type OpenTunnel,
+  type SessionWish,
   type TunnelContext,
   type TunnelKind,
 } from "./router/tunnel.ts"

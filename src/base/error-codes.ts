@@ -195,6 +195,26 @@ const catalogue = {
   NOT_ACCEPTED: { status: 409, exit: 5, next: "Wait until they accept, see: allium contact list." },
   CHANNEL_REFUSED: { status: 403, exit: 5 },
   LIMIT_REACHED: { status: 429, exit: 5, next: "Remove one first." },
+  SESSION_LIMIT: {
+    status: 503,
+    exit: 5,
+    next: "Wait until a session that is not used closes, or allow fewer tunnels to be open.",
+  },
+  PROXY_AUTH_NEEDED: {
+    status: 407,
+    exit: 5,
+    next: "Give the user name and password of this proxy.",
+  },
+  NAME_UNCONFIRMED: {
+    status: 409,
+    exit: 5,
+    next: "Open the link in a browser and confirm, or: allium name add NAME ADDRESS.",
+  },
+  NAME_CONFLICT: {
+    status: 409,
+    exit: 5,
+    next: "Keep the one you know; to change it: allium name remove, then allium name add.",
+  },
   NO_TUNNEL: { status: 404, exit: 1, next: "See your tunnels: allium tunnel list." },
   PLUGIN_FAILED: { status: 500, exit: 1, next: "Look at it with: allium status." },
   BAD_BUNDLE: { status: 400, exit: 1 },

@@ -317,7 +317,8 @@ async function openUpper(
       store: store.room("tunnels"),
       folder: home.tunnels,
       sessions,
-      resolve: async (host, call) => (await resolver.lookup(host, call)).address,
+      lookup: async (host, call) => ({ ...(await resolver.lookup(host, call)), isPublic: false }),
+      pin: async (name, address) => void (await petnames.add(name, address)),
     }),
   )
   // Last, so that every protocol has its answerer before the first peer arrives.

@@ -8,7 +8,7 @@ import { z } from "zod"
 import type { Clock } from "../base/clock.ts"
 import type { Log } from "../base/log.ts"
 import type { Chance, RandomBytes } from "../base/random.ts"
-import { Scope } from "../base/scope.ts"
+import type { Scope } from "../base/scope.ts"
 import type { BridgeAddress } from "../sam/bridge-address.ts"
 import { deriveDestinationKeys } from "../sam/derive.ts"
 import type { KeyGuard } from "../sam/key-guard.ts"
@@ -37,6 +37,8 @@ export interface Sessions extends AsyncDisposable {
   open(owner: SessionOwner, keys: Uint8Array, scope: Scope): Session
   /** A session of a plugin or tunnel: keys from the store (`persistent`) or made new (`transient`). */
   openOwn(owner: SessionOwner, keys: "persistent" | "transient", scope: Scope): Promise<Session>
+  /** Keys nobody has yet, as a private key file for {@linkcode Sessions.open}. */
+  freshKeys(): Uint8Array
   /** Seed of a key for links on a session with persistent keys, 32 bytes; secret, and forgotten with them. */
   linkSeed(owner: SessionOwner): Promise<Uint8Array>
   /** Forgets persistent keys: the address can never come back. */
@@ -63,6 +65,7 @@ export interface SessionsOptions {
 interface Entry {
   readonly owner: SessionOwner
   readonly session: Session
+  readonly close: () => Promise<void>
   readonly is: SessionState["name"]
   /** Monotonic. */
   readonly sinceMs: number
@@ -74,7 +77,6 @@ const seedShape = z.instanceof(Uint8Array).refine((seed) => seed.length === SEED
 
 /** Opens the book of sessions; none stands yet. */
 export function openSessions(options: SessionsOptions): Sessions {
-  const scope = new Scope()
   const seeds: Table<Uint8Array> = options.store.table("session-seeds", seedShape)
   const { clock } = options
   const standing = new Set<Entry>()
@@ -95,16 +97,16 @@ export function openSessions(options: SessionsOptions): Sessions {
       random: options.random,
       log: options.log.child(owner.kind),
     })
-    const entry: Entry = { owner, session, is: session.state.name, sinceMs: clock.monotonicMs() }
+    const close = once(() => Promise.resolve(session[Symbol.asyncDispose]()))
+    const is = session.state.name
+    const entry: Entry = { owner, session, close, is, sinceMs: clock.monotonicMs() }
     standing.add(entry)
     session.watch(({ name }) => {
       if (name !== entry.is) Object.assign(entry, { is: name, sinceMs: clock.monotonicMs() })
       if (name === "closed") standing.delete(entry)
       options.onState(report(entry))
     })
-    const close = once(() => Promise.resolve(session[Symbol.asyncDispose]()))
     ownerScope.defer(close)
-    scope.defer(close)
     return session
   }
 
@@ -117,12 +119,15 @@ export function openSessions(options: SessionsOptions): Sessions {
     return seed
   }
 
+  const freshKeys = () => deriveKeys(options.random(SEED_BYTES))
+
   return {
     open,
     async openOwn(owner, keys, ownerScope) {
-      const seed = keys === "persistent" ? await seedOf(owner) : options.random(SEED_BYTES)
-      return open(owner, deriveDestinationKeys(seed).privateKeyFile, ownerScope)
+      const made = keys === "persistent" ? deriveKeys(await seedOf(owner)) : freshKeys()
+      return open(owner, made, ownerScope)
     },
+    freshKeys,
     async linkSeed(owner) {
       return new Uint8Array(hkdfSync("sha256", await seedOf(owner), "", LINK_KEY_INFO, SEED_BYTES))
     },
@@ -130,8 +135,14 @@ export function openSessions(options: SessionsOptions): Sessions {
       await options.store.commit([seeds.remove(`${owner.kind}/${owner.name}`)])
     },
     list: () => [...standing].map(report),
-    [Symbol.asyncDispose]: () => scope.close(),
+    async [Symbol.asyncDispose]() {
+      await Promise.all([...standing].map(({ close }) => close()))
+    },
   }
+}
+
+function deriveKeys(seed: Uint8Array): Uint8Array {
+  return deriveDestinationKeys(seed).privateKeyFile
 }
 
 /** The same promise for every call. */

@@ -11,15 +11,17 @@ import { AlliumError, toAlliumError } from "../base/errors.ts"
 import type { Log } from "../base/log.ts"
 import type { Chance } from "../base/random.ts"
 import { Scope } from "../base/scope.ts"
-import type { Session } from "../sam/session.ts"
 import type { StoreRoom, Table } from "../store/store.ts"
 import { dial } from "./dial.ts"
 import { makePrivateFolder } from "./home.ts"
 import type { Sessions } from "./sessions.ts"
 import type { OpenTunnel, TunnelContext, TunnelKind } from "./tunnel.ts"
+import { openSessionBudget, openTunnelSessions, type SessionBudget } from "./tunnel-sessions.ts"
 
 /** More tunnels than this are refused: each keeps several I2P tunnels of the router busy. */
 const TUNNELS_MAX = 32
+/** Sessions of all tunnels together: one each, and some for tunnels that keep visits apart. */
+const TUNNEL_SESSIONS_MAX = 64
 
 /** Names of tunnels: they become folder names too. */
 export const tunnelNameShape = z
@@ -62,10 +64,16 @@ export interface TunnelHostOptions {
   readonly store: StoreRoom
   readonly folder: string
   readonly sessions: Sessions
-  readonly resolve: TunnelContext["resolve"]
+  readonly lookup: TunnelContext["lookup"]
+  readonly pin: TunnelContext["pin"]
   readonly clock: Clock
   readonly chance: Chance
   readonly log: Log
+}
+
+/** The host's options and what its tunnels share. */
+interface Host extends TunnelHostOptions {
+  readonly budget: SessionBudget
 }
 
 interface Instance {
@@ -75,7 +83,8 @@ interface Instance {
 }
 
 /** Opens every tunnel of the store again; one that fails is reported and the rest run. */
-export async function openTunnelHost(options: TunnelHostOptions): Promise<TunnelHost> {
+export async function openTunnelHost(given: TunnelHostOptions): Promise<TunnelHost> {
+  const options: Host = { ...given, budget: openSessionBudget(TUNNEL_SESSIONS_MAX) }
   const table: Table<TunnelRecord> = options.store.table("tunnels", recordShape)
   const instances = new Map<string, Instance>()
 
@@ -139,7 +148,7 @@ export async function openTunnelHost(options: TunnelHostOptions): Promise<Tunnel
 async function openTunnel(
   name: string,
   record: TunnelRecord,
-  host: TunnelHostOptions,
+  host: Host,
   scope: Scope,
 ): Promise<OpenTunnel> {
   const kind = host.kinds.find((known) => known.kind === record.kind)
@@ -151,27 +160,23 @@ async function openTunnel(
   return kind.open(await makeContext(name, host, scope), options.data)
 }
 
-async function makeContext(
-  name: string,
-  host: TunnelHostOptions,
-  scope: Scope,
-): Promise<TunnelContext> {
+async function makeContext(name: string, host: Host, scope: Scope): Promise<TunnelContext> {
   const folder = join(host.folder, name)
   await rm(folder, { recursive: true, force: true })
   await makePrivateFolder(folder)
-  let session: Promise<Session> | undefined
+  const { session, closeSession } = scope.use(openTunnelSessions({ kind: "tunnel", name }, host))
   return {
     signal: scope.signal,
     log: host.log.child("tunnel"),
     clock: host.clock,
     folder,
-    session({ keys }) {
-      session ??= host.sessions.openOwn({ kind: "tunnel", name }, keys, scope)
-      return session
-    },
-    resolve: host.resolve,
+    session,
+    closeSession,
+    lookup: host.lookup,
+    pin: host.pin,
+    resolve: async (target, call) => (await host.lookup(target, call)).address,
     async dial(own, target, call) {
-      return dial(own, await host.resolve(target, call), call, host)
+      return dial(own, (await host.lookup(target, call)).address, call, host)
     },
   }
 }

@@ -7,6 +7,25 @@ import type { z } from "zod"
 import type { Clock } from "../base/clock.ts"
 import type { Log } from "../base/log.ts"
 import type { SamStream, Session } from "../sam/session.ts"
+import type { NameRecord } from "./names.ts"
+
+/**
+ * Which session. Without a name it is the tunnel's own; `persistent` keeps its address over restarts. Each
+ * name stands for another session, with keys of its own that end with the tunnel: visits of two names
+ * cannot be tied together.
+ */
+export type SessionWish =
+  | { readonly keys: "persistent" | "transient"; readonly name?: undefined }
+  | { readonly keys: "transient"; readonly name: string }
+
+/** Where a name leads, and who said so. */
+export interface FoundName {
+  /** Destination in base64 or `.b32.i2p` name, ready for {@linkcode Session.connect}. */
+  readonly address: string
+  readonly source: NameRecord["source"]
+  /** The site itself has signed this name for all to see, so saying it to the site tells nothing. */
+  readonly isPublic: boolean
+}
 
 /** The door an instance of a tunnel kind is handed. What it opens here ends with the instance. */
 export interface TunnelContext {
@@ -17,16 +36,32 @@ export interface TunnelContext {
   /** A folder of this tunnel's own, mode 0700, for spool files; emptied at start. */
   readonly folder: string
   /**
-   * The tunnel's session, shared with no identity and no other tunnel; opened at the first call, the
-   * same one afterwards. `persistent` keeps the address over restarts.
+   * A session of the tunnel, shared with no identity and no other tunnel; opened at the first call, the
+   * same one afterwards, until it is closed.
+   * @throws {AlliumError} `SESSION_LIMIT` when all tunnels together have as many as they may.
    */
-  session(options: { keys: "persistent" | "transient" }): Promise<Session>
+  session(wish: SessionWish): Promise<Session>
+  /**
+   * Ends a session with its streams; the next {@linkcode TunnelContext.session} of that name opens it
+   * again, with the same keys when they are kept, else with new ones. Persistent keys are always kept.
+   */
+  closeSession(name: string | undefined, options: { keepKeys: boolean }): Promise<void>
   /**
    * Resolves a host name by petnames, contacts, then the router: a destination in base64 or a
    * `.b32.i2p` name, ready for {@linkcode Session.connect}.
    * @throws {AlliumError} `NAME_NOT_FOUND`, `BAD_NAME`.
    */
   resolve(host: string, call: { signal: AbortSignal }): Promise<string>
+  /**
+   * As {@linkcode TunnelContext.resolve}, and says who knows the name.
+   * @throws {AlliumError} `NAME_NOT_FOUND`, `BAD_NAME`.
+   */
+  lookup(host: string, call: { signal: AbortSignal }): Promise<FoundName>
+  /**
+   * Keeps a name the user confirmed.
+   * @throws {AlliumError} `ALREADY_EXISTS`, `BAD_NAME`, `BAD_DESTINATION`.
+   */
+  pin(name: string, address: string): Promise<void>
   /**
    * Resolves and connects, with a few tries while the LeaseSet is being found (up to `waitMs`,
    * default 60,000).

@@ -1,0 +1,117 @@
+/**
+ * Sessions of one tunnel: one as a rule, several where visits must not be tied together. Each is opened
+ * when it is asked for, and may be closed and opened again.
+ *
+ * @module
+ */
+import { AlliumError } from "../base/errors.ts"
+import { Scope } from "../base/scope.ts"
+import type { Session } from "../sam/session.ts"
+import type { SessionOwner, Sessions } from "./sessions.ts"
+import type { SessionWish } from "./tunnel.ts"
+
+/** Names whose keys are remembered after their session was closed; the oldest are forgotten. */
+const KEPT_KEYS_MAX = 256
+
+/** How many sessions all tunnels may have together: each keeps several I2P tunnels of the router busy. */
+export interface SessionBudget {
+  /**
+   * Takes one place; what it returns gives the place back, once.
+   * @throws {AlliumError} `SESSION_LIMIT` when there is none.
+   */
+  take(): () => void
+}
+
+/** A budget of so many places. */
+export function openSessionBudget(sessionsMax: number): SessionBudget {
+  let taken = 0
+  return {
+    take() {
+      if (taken >= sessionsMax) throw budgetSpent(sessionsMax)
+      taken++
+      let given = false
+      return () => {
+        if (!given) taken--
+        given = true
+      }
+    },
+  }
+}
+
+function budgetSpent(sessionsMax: number): AlliumError {
+  const message = `Cannot open session: tunnels have ${sessionsMax} already, expected fewer`
+  return new AlliumError("SESSION_LIMIT", message)
+}
+
+/** Where a tunnel's sessions come from. */
+export type SessionOpener = Pick<Sessions, "open" | "openOwn" | "freshKeys">
+
+/** The sessions of one tunnel; closing ends all. */
+export interface TunnelSessions extends AsyncDisposable {
+  /** As `TunnelContext.session`. */
+  session(wish: SessionWish): Promise<Session>
+  /** As `TunnelContext.closeSession`. */
+  closeSession(name: string | undefined, options: { keepKeys: boolean }): Promise<void>
+}
+
+interface Standing {
+  readonly session: Promise<Session>
+  readonly scope: Scope
+  readonly keys: Uint8Array | undefined
+}
+
+/** Opens the book of one tunnel's sessions; none stands yet. */
+export function openTunnelSessions(
+  owner: SessionOwner,
+  { sessions, budget }: { sessions: SessionOpener; budget: SessionBudget },
+): TunnelSessions {
+  const standing = new Map<string, Standing>()
+  const kept = new Map<string, Uint8Array>()
+  let over = false
+
+  const open = (name: string, wish: SessionWish): Standing => {
+    if (over) throw new AlliumError("SESSION_CLOSED", "Cannot open session: its tunnel has ended")
+    const scope = new Scope()
+    scope.defer(budget.take())
+    if (wish.keys === "persistent")
+      return { scope, keys: undefined, session: sessions.openOwn(owner, "persistent", scope) }
+    const keys = kept.get(name) ?? sessions.freshKeys()
+    kept.delete(name)
+    return { scope, keys, session: Promise.resolve(sessions.open(owner, keys, scope)) }
+  }
+
+  const keep = (name: string, keys: Uint8Array | undefined): void => {
+    if (keys === undefined) return
+    const [oldest] = kept.keys()
+    if (kept.size >= KEPT_KEYS_MAX && oldest !== undefined) kept.delete(oldest)
+    kept.set(name, keys)
+  }
+
+  return {
+    async session(wish) {
+      const name = wish.name ?? ""
+      const known = standing.get(name)
+      if (known !== undefined) return known.session
+      const one = open(name, wish)
+      standing.set(name, one)
+      return one.session.catch((error) => {
+        if (standing.get(name) === one) standing.delete(name)
+        void one.scope.close()
+        throw error
+      })
+    },
+    async closeSession(name = "", { keepKeys }) {
+      const one = standing.get(name)
+      standing.delete(name)
+      kept.delete(name)
+      if (keepKeys) keep(name, one?.keys)
+      await one?.scope.close()
+    },
+    async [Symbol.asyncDispose]() {
+      over = true
+      const all = [...standing.values()].map(({ scope }) => scope.close())
+      standing.clear()
+      await Promise.all(all)
+    },
+  }
+}

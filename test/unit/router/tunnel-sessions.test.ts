@@ -1,0 +1,61 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { openFakeNetwork } from "../../support/fake-session.ts"
+import { type FakeTunnelContext, openFakeTunnelContext } from "../../support/fake-tunnel-context.ts"
+
+describe("the sessions of a tunnel", () => {
+  let context: FakeTunnelContext
+
+  beforeEach(async () => {
+    context = await openFakeTunnelContext(openFakeNetwork(), { sessionsMax: 3 })
+  })
+  afterEach(() => context[Symbol.asyncDispose]())
+
+  const addressOf = async (name?: string) => {
+    const wish =
+      name === undefined ? ({ keys: "transient" } as const) : ({ keys: "transient", name } as const)
+    return (await context.session(wish)).destination.b32
+  }
+
+  it("are opened when first asked for, one for each name", async () => {
+    expect(context.opened).toHaveLength(0)
+    const [own, again, a, b] = [
+      await addressOf(),
+      await addressOf(),
+      await addressOf("a"),
+      await addressOf("b"),
+    ]
+    expect(again).toBe(own)
+    expect(new Set([own, a, b]).size).toBe(3)
+    expect(context.opened).toHaveLength(3)
+  })
+
+  it("come back with the same address or with a new one, as asked", async () => {
+    const first = await addressOf("a")
+    await context.closeSession("a", { keepKeys: true })
+    expect(await addressOf("a")).toBe(first)
+    await context.closeSession("a", { keepKeys: false })
+    expect(await addressOf("a")).not.toBe(first)
+  })
+
+  it("keep persistent keys whatever is asked", async () => {
+    const first = (await context.session({ keys: "persistent" })).destination.b32
+    await context.closeSession(undefined, { keepKeys: false })
+    expect((await context.session({ keys: "persistent" })).destination.b32).toBe(first)
+  })
+
+  it("are counted against the budget, and give their place back once", async () => {
+    for (const name of ["a", "b", "c"]) await addressOf(name)
+    await expect(addressOf("d")).rejects.toMatchObject({ code: "SESSION_LIMIT" })
+    await context.closeSession("a", { keepKeys: false })
+    await context.closeSession("a", { keepKeys: false })
+    await addressOf("d")
+    await expect(addressOf("e")).rejects.toMatchObject({ code: "SESSION_LIMIT" })
+  })
+
+  it("end with the tunnel, and none opens after", async () => {
+    await addressOf("a")
+    await context[Symbol.asyncDispose]()
+    expect(context.opened[0]!.state.name).toBe("closed")
+    await expect(addressOf("a")).rejects.toMatchObject({ code: "SESSION_CLOSED" })
+  })
+})
