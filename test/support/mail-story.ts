@@ -9,6 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { seededChance } from "../../src/base/random.ts"
 import { AlliumProcess } from "./allium-process.ts"
+import { watchReturn } from "./return-steps.ts"
 import { eventually } from "./story.ts"
 
 /** The network the story is told on, and how much of it. */
@@ -223,18 +224,22 @@ export function tellMailStory(name: string, open: () => Promise<MailWorld>): voi
       await sleep(world.keyRestMs)
       a = new AlliumProcess(join(folder, "fresh"), world.network[0]!)
       await a.start()
+      await using steps = watchReturn(a)
       const restored = await a.command(["identity", "restore"], words)
       expect(restored).toMatchObject({ exit: 0 })
-      const startMs = Date.now()
       const told = await eventually(
         () => a.call<{ name: string; state: string }[]>("contact list"),
         (list) => before.every(({ name }) => list.some((one) => one.name === name)),
         world.patienceMs,
       )
-      console.log(`contacts were back after ${Date.now() - startMs} ms`)
       expect(told.map(({ state }) => state)).toEqual(before.map(() => "accepted"))
       await waitFor(b, id, ["delivered"])
-      console.log(`what had waited was there after ${Date.now() - startMs} ms`)
+      await eventually(
+        async () => steps.table(),
+        () => steps.isOver(),
+        world.patienceMs,
+      )
+      console.log(steps.table())
       expect((await inbox(a)).filter((text) => text === "while you were gone")).toHaveLength(1)
       await waitFor(a, (await send(a, "I am back")).id, ["delivered"])
     })
