@@ -4,6 +4,8 @@
  * @module
  */
 export { z } from "zod"
+export * from "./base/access/index.ts"
+export * from "./base/backend/index.ts"
 export type { Clock } from "./base/clock.ts"
 export { Counters } from "./base/counters.ts"
 export { AlliumError, isAlliumError, toAlliumError } from "./base/errors.ts"

@@ -27,6 +27,8 @@ export interface SamStream extends Duplex {
   readonly peer: Destination
   /** `out`: we connected. `in`: we accepted. */
   readonly direction: "out" | "in"
+  /** The port of ours it was opened to, when the router says so; i2pd never does. */
+  readonly toPort?: number
 }
 
 /** How to reach a peer. */

@@ -98,8 +98,9 @@ export async function acceptStream(
   try {
     const { signal } = call
     await conversation.ask(acceptRequest(session.id), { signal, timeoutMs: ACCEPT_TIMEOUT_MS })
-    const { peer } = await conversation.ask(arrivalRequest(), { signal })
-    return toSamStream(conversation.socket, peer, "in")
+    const { peer, toPort } = await conversation.ask(arrivalRequest(), { signal })
+    const stream = toSamStream(conversation.socket, peer, "in")
+    return toPort === undefined ? stream : Object.assign(stream, { toPort })
   } catch (error) {
     conversation.close()
     throw error

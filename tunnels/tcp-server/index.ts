@@ -1,40 +1,36 @@
 /**
- * A destination that leads to a port of this machine: for a program that listens and knows nothing of I2P.
+ * A destination that leads to programs of this machine which listen and know nothing of I2P.
  *
  * @module
  */
-import { defineTunnel, type OpenTunnel, parseHostPort, type TunnelContext, z } from "allium/tunnel"
+import {
+  accessOptions,
+  backendOptions,
+  chooseBackend,
+  defineTunnel,
+  type OpenTunnel,
+  type TunnelContext,
+  z,
+} from "allium/tunnel"
+import { parsePortRule } from "./port-rules.ts"
 import { openTcpServer } from "./tcp-server.ts"
 
 const MIB = 2 ** 20
 
+const expose = z.string().min(1).max(512)
+
+const asList = (given: unknown) => (typeof given === "string" ? [given] : given)
+
 const options = z.object({
-  expose: z.string().meta({ description: "PORT or HOST:PORT where the program listens" }),
-  allowLan: z
-    .boolean()
-    .default(false)
-    .meta({ description: "Allow a HOST that is another machine, by its IP address" }),
-  allow: z
-    .array(
-      z.string().regex(/^[a-z2-7]{52}\.b32\.i2p$/, "expected a .b32.i2p name of 52 characters"),
-    )
-    .max(1_024)
-    .default([])
-    .meta({ description: "Only these .b32.i2p names may connect; everybody, when none is given" }),
-  connections: z
-    .number()
-    .int()
-    .min(1)
-    .max(10_000)
-    .default(128)
-    .meta({ description: "Connections at a time, from all together" }),
-  connectionsPerPeer: z
-    .number()
-    .int()
-    .min(1)
-    .max(10_000)
-    .default(32)
-    .meta({ description: "Connections at a time from one destination" }),
+  expose: z.preprocess(asList, z.array(expose).min(1).max(64)).meta({
+    description:
+      'Where the program listens: PORT, HOST:PORT or unix:PATH; by port: "80 -> 8080", "* -> refuse"',
+  }),
+  ...backendOptions,
+  ...accessOptions,
+  clientFirst: z.boolean().default(false).meta({
+    description: "Connect to the program only when the client has said something",
+  }),
   lingerSeconds: z.number().int().min(0).max(3_600).default(30).meta({
     description: "How long to wait for the other side to close first, after the last byte",
   }),
@@ -51,11 +47,16 @@ const options = z.object({
 type TcpServerOptions = z.output<typeof options>
 
 async function open(context: TunnelContext, given: TcpServerOptions): Promise<OpenTunnel> {
+  const rules = given.expose.map(parsePortRule)
   return openTcpServer(context, {
-    backend: parseHostPort(given.expose, { allowLan: given.allowLan }),
-    allow: new Set(given.allow),
-    connectionsMax: given.connections,
-    connectionsPerPeerMax: given.connectionsPerPeer,
+    rules: await Promise.all(
+      rules.map(async ({ port, target }) => ({
+        port,
+        backend: target === "refuse" ? undefined : await chooseBackend(target, given),
+      })),
+    ),
+    access: given,
+    clientFirst: given.clientFirst,
     lingerMs: given.lingerSeconds * 1_000,
     spoolBytesMax: given.spoolMib * MIB,
   })
@@ -64,11 +65,12 @@ async function open(context: TunnelContext, given: TcpServerOptions): Promise<Op
 /** The kind `tcp-server`. */
 export const tcpServer = defineTunnel({
   kind: "tcp-server",
-  summary: "Lead a destination of its own to a port of this machine",
+  summary: "Lead a destination of its own to programs of this machine",
   options,
   examples: [
     "tunnel add tcp-server --expose 127.0.0.1:22 --name ssh",
-    "tunnel add tcp-server --expose 6667 --connections-per-peer 4",
+    "tunnel add tcp-server --expose 6667 --connections-per-peer 4 --connection-rate 30/60",
+    'tunnel add tcp-server --expose "80 -> 8080" --expose "443 -> unix:/run/x" --expose "* -> refuse"',
   ],
   open,
 })

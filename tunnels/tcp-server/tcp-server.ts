@@ -3,30 +3,32 @@
  *
  * @module
  */
-import { connect, type Socket } from "node:net"
+import { once } from "node:events"
 import {
   AlliumError,
+  type Backend,
   Counters,
-  type HostPort,
+  connectBackend,
+  type Gate,
   type OpenTunnel,
+  openGate,
   type SamStream,
   Scope,
   SpoolPlace,
   spoolRelay,
   type TunnelContext,
 } from "allium/tunnel"
-import { Doorkeeper } from "./doorkeeper.ts"
+import { type PortRule, ruleFor } from "./port-rules.ts"
 
-/** A program of this machine answers in less, or not at all. */
-const BACKEND_CONNECT_MS = 10_000
+/** A client that is to speak first, and does not. */
+const SILENT_CLIENT_MS = 30_000
 
 /** What {@linkcode openTcpServer} needs. */
 export interface TcpServerSettings {
-  readonly backend: HostPort
-  /** `.b32.i2p` names; empty for everybody. */
-  readonly allow: ReadonlySet<string>
-  readonly connectionsMax: number
-  readonly connectionsPerPeerMax: number
+  /** The first that fits a stream's port counts; without a backend, or when none fits, the stream is closed. */
+  readonly rules: readonly { port: PortRule["port"]; backend: Backend | undefined }[]
+  readonly access: Parameters<typeof openGate>[0]
+  readonly clientFirst: boolean
   readonly lingerMs: number
   readonly spoolBytesMax: number
 }
@@ -36,69 +38,96 @@ export async function openTcpServer(
   context: TunnelContext,
   settings: TcpServerSettings,
 ): Promise<OpenTunnel> {
-  const scope = new Scope()
-  const counters = new Counters(["connections", "refused", "bytesIn", "bytesOut"])
-  const place = new SpoolPlace(context.folder, settings.spoolBytesMax)
-  const door = new Doorkeeper(settings)
+  await using opening = new Scope()
+  const gate = await openGate(settings.access, { ...context, signal: opening.signal })
   const session = await context.session({ keys: "persistent" })
-
-  const onBytes = (bytesIn: number, bytesOut: number) => {
-    counters.add("bytesIn", bytesIn)
-    counters.add("bytesOut", bytesOut)
-  }
-
-  const serve = async (stream: SamStream) => {
-    const { signal } = scope
-    try {
-      const local = await connectBackend(settings.backend, signal)
-      const { lingerMs } = settings
-      await spoolRelay(stream, local, { place, lingerMs, signal, onBytes })
-    } catch (error) {
-      stream.destroy()
-      if (!signal.aborted) context.log.info("connection.failed", { code: counters.fail(error) })
-    }
-  }
-
-  const takeStreams = async () => {
-    for await (const stream of session.incoming) {
-      stream.on("error", () => {}) // told by the relay
-      if (scope.signal.aborted || !door.enter(stream.peer.b32)) {
-        counters.add("refused")
-        stream.destroy()
-        continue
-      }
-      counters.add("connections")
-      void serve(stream).finally(() => door.leave(stream.peer.b32))
-    }
-  }
-  void takeStreams().catch((error) => {
-    context.log.error("accept.failed", { code: counters.fail(error) })
-  })
+  const scope = opening.move()
+  const server = new TcpServer(context, settings, gate, scope.signal)
+  void server.takeStreams(session.incoming)
   return {
     address: session.destination.b32,
-    counters: () => counters.read(),
+    counters: () => server.counters.read(),
     [Symbol.asyncDispose]: () => scope.close(),
   }
 }
 
-/** @throws {AlliumError} `BACKEND_DOWN`. */
-function connectBackend(backend: HostPort, signal: AbortSignal): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const local = connect({ ...backend, allowHalfOpen: true, noDelay: true })
-    const refuse = () => {
-      local.destroy()
-      const message = "Cannot lead on: the program does not answer at its port"
-      reject(new AlliumError("BACKEND_DOWN", message))
+class TcpServer {
+  readonly counters = new Counters(["connections", "refused", "bytesIn", "bytesOut"])
+  readonly #context: TunnelContext
+  readonly #settings: TcpServerSettings
+  readonly #gate: Gate
+  readonly #signal: AbortSignal
+  readonly #place: SpoolPlace
+
+  constructor(
+    context: TunnelContext,
+    settings: TcpServerSettings,
+    gate: Gate,
+    signal: AbortSignal,
+  ) {
+    this.#context = context
+    this.#settings = settings
+    this.#gate = gate
+    this.#signal = signal
+    this.#place = new SpoolPlace(context.folder, settings.spoolBytesMax)
+  }
+
+  async takeStreams(incoming: AsyncIterable<SamStream>): Promise<void> {
+    try {
+      for await (const stream of incoming) this.#take(stream)
+    } catch (error) {
+      this.#context.log.error("accept.failed", { code: this.counters.fail(error) })
     }
-    signal.addEventListener("abort", refuse, { once: true })
-    local.setTimeout(BACKEND_CONNECT_MS, refuse)
-    local.once("error", refuse)
-    local.once("connect", () => {
-      signal.removeEventListener("abort", refuse)
-      local.off("error", refuse)
-      local.setTimeout(0)
-      local.off("timeout", refuse)
-      resolve(local.setKeepAlive(true))
-    })
-  })
+  }
+
+  /** Nobody is led on before it is sure that they may be. */
+  #take(stream: SamStream): void {
+    const { b32 } = stream.peer
+    stream.on("error", () => {}) // told by the relay
+    const backend = ruleFor(this.#settings.rules, stream.toPort ?? 0)?.backend
+    const isOut = this.#signal.aborted || backend === undefined
+    if (isOut || this.#gate.enter(b32) !== undefined) {
+      this.counters.add("refused")
+      stream.destroy()
+      return
+    }
+    this.counters.add("connections")
+    void this.#serve(stream, backend).finally(() => this.#gate.leave(b32))
+  }
+
+  async #serve(stream: SamStream, backend: Backend): Promise<void> {
+    const ended = new AbortController()
+    const signal = AbortSignal.any([this.#signal, ended.signal])
+    const onBytes = (bytesIn: number, bytesOut: number) => {
+      this.counters.add("bytesIn", bytesIn)
+      this.counters.add("bytesOut", bytesOut)
+      if (!this.#gate.moved(stream.peer.b32, bytesIn + bytesOut)) ended.abort(usedUp())
+    }
+    try {
+      if (this.#settings.clientFirst) await firstWord(stream, this.#signal)
+      const local = await connectBackend(backend, stream.peer.b32, this.#signal)
+      const { lingerMs } = this.#settings
+      await spoolRelay(stream, local, { place: this.#place, lingerMs, signal, onBytes })
+    } catch (error) {
+      stream.destroy()
+      if (!this.#signal.aborted)
+        this.#context.log.info("connection.failed", { code: this.counters.fail(error) })
+    }
+  }
+}
+
+/** Waits until there is something to read; nothing is taken. @throws {AlliumError} `TOO_SLOW`. */
+async function firstWord(stream: SamStream, signal: AbortSignal): Promise<void> {
+  if (stream.readableLength > 0) return
+  const patience = AbortSignal.any([signal, AbortSignal.timeout(SILENT_CLIENT_MS)])
+  try {
+    await once(stream, "readable", { signal: patience })
+  } catch (cause) {
+    throw new AlliumError("TOO_SLOW", "Cannot lead on: the client says nothing", { cause })
+  }
+}
+
+function usedUp(): AlliumError {
+  const message = "Cannot go on: the bytes of this hour are used up, expected fewer"
+  return new AlliumError("TOO_MANY_REQUESTS", message)
 }

@@ -3,17 +3,22 @@
  *
  * @module
  */
-import { randomBytes } from "node:crypto"
+import { randomBytes, X509Certificate } from "node:crypto"
 import { once } from "node:events"
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net"
+import { platform, tmpdir } from "node:os"
+import { join } from "node:path"
 import { buffer } from "node:stream/consumers"
 import { setTimeout as wait } from "node:timers/promises"
+import { createServer as createTlsServer } from "node:tls"
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import { Scope } from "../../../src/base/scope.ts"
 import { tcpClient } from "../../../tunnels/tcp-client/index.ts"
 import { tcpServer } from "../../../tunnels/tcp-server/index.ts"
 import { type FakeNetwork, fakeDestination } from "../../support/fake-session.ts"
 import { openFakeTunnelContext } from "../../support/fake-tunnel-context.ts"
+import { projectRoot } from "../../support/project.ts"
 
 /** Runs every promise on a network of its own; what `openNetwork` opens, it hands to the scope. */
 export function describeTcpTunnels(
@@ -242,9 +247,140 @@ export function describeTcpTunnels(
         expect(server.counters()).toMatchObject({ "failed.BACKEND_DOWN": 1 })
       })
 
-      it.each(["10.0.0.1:80", "example.com:80", "0"])("refuses to expose %s", async (expose) => {
-        await expect(openServer({ expose })).rejects.toMatchObject({ code: "BAD_INPUT" })
+      /** What a stream from a new peer brings back for a word; `""` when it is closed. */
+      async function askOnce(address: string, toPort?: number): Promise<string> {
+        const peer = scope.use(network.open())
+        const call = { signal: scope.signal, ...(toPort !== undefined && { toPort }) }
+        const stream = await peer.connect(address, call)
+        stream.on("error", () => {})
+        stream.write("hi")
+        const answer = once(stream, "data").then(([chunk]) => String(chunk))
+        return Promise.race([answer, once(stream, "end").then(() => "")])
+      }
+
+      it("A18: keeps a stream from the program when a filter file says so", async () => {
+        const folder = await mkdtemp(join(tmpdir(), "allium-filter-"))
+        scope.defer(() => rm(folder, { recursive: true }))
+        const filter = join(folder, "filter.txt")
+        const friend = scope.use(network.open())
+        await writeFile(filter, `deny default\nallow explicit ${friend.destination.b32}\n`)
+        let connections = 0
+        const expose = await startProgram((local) => {
+          connections += 1
+          echo(local)
+        })
+        const server = await openServer({ expose, filter })
+        expect(await askOnce(server.address!)).toBe("")
+        expect(connections).toBe(0)
+        const accepted = await friend.connect(server.address!, { signal: scope.signal })
+        accepted.write("friend")
+        expect(String((await once(accepted, "data"))[0])).toBe("friend")
       })
+
+      it("leads to Unix sockets, and closes what a rule refuses or none fits", async () => {
+        const folder = await mkdtemp(join(tmpdir(), "allium-socket-"))
+        scope.defer(() => rm(folder, { recursive: true }))
+        const program = createServer((local) => local.on("error", () => {}).pipe(local))
+        program.listen(join(folder, "s"))
+        await once(program, "listening")
+        scope.defer(() => program.close())
+        const leads = await openServer({ expose: [`* -> unix:${folder}/s`] })
+        expect(await askOnce(leads.address!)).toBe("hi")
+        const refuses = await openServer({ expose: [`* -> refuse`, `* -> unix:${folder}/s`] })
+        expect(await askOnce(refuses.address!)).toBe("")
+        const fits = await openServer({ expose: [`7777 -> unix:${folder}/s`] })
+        expect(await askOnce(fits.address!)).toBe("")
+      })
+
+      it("B5: holds no connection to the program for a client that says nothing, when it is to speak first", async () => {
+        let connections = 0
+        const expose = await startProgram((local) => {
+          connections += 1
+          echo(local)
+        })
+        const server = await openServer({ expose, clientFirst: true })
+        const peer = scope.use(network.open())
+        for (let index = 0; index < 20; index++) {
+          const stream = await peer.connect(server.address!, { signal: scope.signal })
+          stream.on("error", () => {})
+        }
+        expect(await askOnce(server.address!)).toBe("hi")
+        expect(connections).toBe(1)
+      })
+
+      it.each([
+        ["proxy-v1", /^PROXY TCP6 fd[0-9a-f]{2}(:[0-9a-f]{4}){7} ::1 0 \d+\r\nhi/],
+        ["proxy-v2", /^\r\n\r\n\0\r\nQUIT\n[\s\S]*[a-z2-7]{52}\.b32\.i2phi/],
+      ])(
+        "tells the program who connects, before anything else, by %s",
+        async (clientAddress, expected) => {
+          const server = await openServer({ expose: await startProgram(echo), clientAddress })
+          const peer = scope.use(network.open())
+          const stream = await peer.connect(server.address!, { signal: scope.signal })
+          stream.on("error", () => {}).write("hi")
+          let got = ""
+          stream.on("data", (chunk: Buffer) => {
+            got += chunk.toString("latin1")
+          })
+          await expect.poll(() => got).toMatch(expected)
+        },
+      )
+
+      it.runIf(platform() === "linux")("gives each client an address of its own", async () => {
+        const addresses = new Set<string>()
+        const expose = await startProgram((local) => {
+          addresses.add(local.remoteAddress ?? "")
+          echo(local)
+        })
+        const server = await openServer({ expose, clientAddress: "loopback" })
+        await askOnce(server.address!)
+        await askOnce(server.address!)
+        expect(addresses.size).toBe(2)
+        for (const address of addresses) expect(address).toMatch(/^127\.(?!0\.)/)
+      })
+
+      it("speaks TLS to a program that proves who it is, and to no other", async () => {
+        const folder = join(projectRoot, "test/vectors/tls")
+        const cert = await readFile(join(folder, "certificate.pem"))
+        const key = await readFile(join(folder, "key.pem"))
+        const program = createTlsServer({ cert, key }, (local) =>
+          local.on("error", () => {}).pipe(local),
+        )
+        program.on("tlsClientError", () => {})
+        program.listen(0, "127.0.0.1")
+        await once(program, "listening")
+        scope.defer(() => program.close())
+        const expose = `${(program.address() as AddressInfo).port}`
+        const tlsPin = new X509Certificate(cert).fingerprint256
+        const tlsCa = join(folder, "certificate.pem")
+        const ask = async (more: Record<string, unknown>) =>
+          askOnce((await openServer({ expose, tls: true, ...more })).address!)
+        expect(await ask({ tlsPin })).toBe("hi")
+        expect(await ask({ tlsCa })).toBe("hi")
+        expect(await ask({})).toBe("")
+        expect(await ask({ tlsCa, tlsName: "elsewhere" })).toBe("")
+        expect(await ask({ tlsPin: "0".repeat(64) })).toBe("")
+      })
+
+      it("ends a connection whose destination has used up its bytes", async () => {
+        const server = await openServer({ expose: await startProgram(echo), hourlyMib: 1 })
+        const peer = scope.use(network.open())
+        const stream = await peer.connect(server.address!, { signal: scope.signal })
+        stream.on("error", () => {}).resume()
+        stream.write(randomBytes(2 ** 20 + 1))
+        await once(stream, "end")
+        const again = await peer.connect(server.address!, { signal: scope.signal })
+        again.on("error", () => {}).resume()
+        await once(again, "end")
+        expect(server.counters()).toMatchObject({ connections: 1, refused: 1 })
+      })
+
+      it.each(["10.0.0.1:80", "example.com:80", "0", "unix:x", "99999 -> 80"])(
+        "refuses to expose %s",
+        async (expose) => {
+          await expect(openServer({ expose })).rejects.toMatchObject({ code: "BAD_INPUT" })
+        },
+      )
     })
   })
 }

@@ -18,17 +18,16 @@ interface Property {
 
 /** Options of a kind as the command line shows them: flag, default, description. */
 function rowsOf(kind: TunnelKind): string[][] {
-  const { properties = {} } = z.toJSONSchema(kind.options, { io: "input" })
+  const { properties = {}, required = [] } = z.toJSONSchema(kind.options, { io: "input" })
   return Object.entries(properties as Record<string, Property>).map(([name, property]) => [
     `\`--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}\``,
-    shown(property.default),
+    required.includes(name) ? "required" : shown(property.default),
     property.description ?? "(no description)",
   ])
 }
 
 function shown(value: unknown): string {
-  if (value === undefined) return "required"
-  if (Array.isArray(value)) return "everybody"
+  if (value === undefined || (Array.isArray(value) && value.length === 0)) return "none"
   if (value === false) return "no"
   return typeof value === "number" ? value.toLocaleString("en") : `\`${value}\``
 }

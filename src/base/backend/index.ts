@@ -1,0 +1,8 @@
+/**
+ * Programs of this machine that I2P is led to: what tunnels and sites share.
+ *
+ * @module
+ */
+export { formatBackend, parseBackend } from "./address.ts"
+export { type Backend, connectBackend } from "./connect.ts"
+export { backendOptions, chooseBackend } from "./options.ts"
