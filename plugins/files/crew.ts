@@ -14,7 +14,7 @@ import {
   toAlliumError,
 } from "allium/plugin"
 import type { TransferBook } from "./book.ts"
-import { type Disk, diskCode } from "./disk.ts"
+import { type Disk, diskCode } from "./disk/disk.ts"
 import { Puller } from "./puller.ts"
 import { hashSource, openSource } from "./source.ts"
 import { Teller } from "./teller.ts"

@@ -17,7 +17,7 @@ import {
 } from "allium/plugin"
 import { type Activity, TransferBook } from "./book.ts"
 import { Crew } from "./crew.ts"
-import type { Disk } from "./disk.ts"
+import type { Disk } from "./disk/disk.ts"
 import { toDocument, untilDone } from "./documents.ts"
 import type {
   acceptOffer,

@@ -6,7 +6,7 @@
 import { createHash, type Hash } from "node:crypto"
 import { AlliumError, type Clock } from "allium/plugin"
 import type { TransferBook } from "./book.ts"
-import type { Disk } from "./disk.ts"
+import type { Disk } from "./disk/disk.ts"
 import { Ledger } from "./ledger.ts"
 import type { Line } from "./line.ts"
 import { blockBytes } from "./manifest.ts"

@@ -9,7 +9,7 @@
  */
 import { definePlugin, type Plugin } from "allium/plugin"
 import { Desk } from "./desk.ts"
-import { type Disk, machineDisk } from "./disk.ts"
+import { type Disk, machineDisk } from "./disk/disk.ts"
 import { acceptOffer, autoOffer, cancelOffer, listOffer, sendOffer } from "./offers.ts"
 
 /** The plugin, on a given disk. */

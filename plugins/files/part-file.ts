@@ -8,7 +8,7 @@ import { constants } from "node:fs"
 import type { FileHandle } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { AlliumError } from "allium/plugin"
-import { type Disk, look, namedDiskError, syncFolder } from "./disk.ts"
+import { type Disk, look, namedDiskError, syncFolder } from "./disk/disk.ts"
 import { hashRange } from "./source.ts"
 import { CHUNK_BYTES, countChunks } from "./wire.ts"
 

@@ -5,8 +5,8 @@
  */
 import { join } from "node:path"
 import { AlliumError } from "allium/plugin"
-import { type Disk, diskCode, look, removeFile, syncFolder } from "./disk.ts"
-import { freeName } from "./safe-name.ts"
+import { type Disk, diskCode, look, removeFile, syncFolder } from "./disk/disk.ts"
+import { freeName } from "./disk/safe-name.ts"
 
 /** Somebody else took the free name so often: something is wrong. */
 const TRIES_MAX = 100

@@ -15,7 +15,7 @@ import {
   toAlliumError,
 } from "allium/plugin"
 import type { TransferBook } from "./book.ts"
-import { type Disk, diskCode, look, removeFile, requireSpace } from "./disk.ts"
+import { type Disk, diskCode, look, removeFile, requireSpace } from "./disk/disk.ts"
 import { type Accepted, fetchFile } from "./fetch.ts"
 import { Line } from "./line.ts"
 import { equal, openPartFile, partPath } from "./part-file.ts"

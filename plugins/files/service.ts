@@ -13,8 +13,8 @@ import {
   writeRecord,
 } from "allium/plugin"
 import type { TransferBook } from "./book.ts"
-import type { Disk } from "./disk.ts"
-import { safeName } from "./safe-name.ts"
+import type { Disk } from "./disk/disk.ts"
+import { safeName } from "./disk/safe-name.ts"
 import { openSource, type Source } from "./source.ts"
 import { endedFor, isFinished, type Transfer } from "./transfer.ts"
 import {

@@ -7,7 +7,7 @@ import { createHash } from "node:crypto"
 import { constants } from "node:fs"
 import type { FileHandle } from "node:fs/promises"
 import { AlliumError } from "allium/plugin"
-import { type Disk, diskCode } from "./disk.ts"
+import { type Disk, diskCode } from "./disk/disk.ts"
 import { BLOCK_HASHES, CHUNK_BYTES } from "./wire.ts"
 
 /** Read and hashed in one go: 0.3 ms of this thread, so that nobody else waits. */

@@ -146,6 +146,12 @@ const catalogue = {
     exit: 1,
     next: "Free some disk space; the transfer goes on by itself.",
   },
+  DISK_REFUSED: {
+    status: 403,
+    exit: 5,
+    next: "Allow this user to read and write there, or choose another folder.",
+  },
+  DISK_FAILED: { status: 500, exit: 1, next: "See whether the disk is well; the log says more." },
   SPOOL_FULL: { status: 503, exit: 1, next: "Read faster, or allow more with --spool-mib." },
   STREAM_LOST: { status: 502, exit: 4, next: "Try again: the connection broke on the way." },
   PORT_TAKEN: {

@@ -6,7 +6,7 @@
 import { closeSync, existsSync, openSync, writeSync } from "node:fs"
 import type { FileHandle } from "node:fs/promises"
 import * as nodeDisk from "node:fs/promises"
-import type { Disk } from "../../plugins/files/disk.ts"
+import type { Disk } from "../../plugins/files/disk/disk.ts"
 import type { FakeWorld } from "./fake-world.ts"
 
 type Write = { readonly offset: number; readonly length: number }
@@ -57,6 +57,7 @@ export class FakeDisk {
     }) as Disk["statfs"],
     rename: this.#op("rename", nodeDisk.rename),
     unlink: this.#op("unlink", nodeDisk.unlink),
+    rmdir: this.#op("rmdir", nodeDisk.rmdir),
     readdir: this.#op("readdir", nodeDisk.readdir as () => Promise<never>) as Disk["readdir"],
     mkdir: this.#op("mkdir", nodeDisk.mkdir as () => Promise<never>) as Disk["mkdir"],
     lstat: this.#op("lstat", nodeDisk.lstat as () => Promise<never>) as Disk["lstat"],

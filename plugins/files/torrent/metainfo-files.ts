@@ -4,9 +4,9 @@
  * @module
  */
 import { AlliumError } from "allium/plugin"
+import { Paths } from "../disk/safe-paths.ts"
 import type { BencodeMap, BencodeValue } from "./bencode.ts"
 import { asMap, bytesOf, integerOf, listOf, textFrom } from "./members.ts"
-import { Paths } from "./paths.ts"
 
 /** Files of one torrent. I2PSnark takes 2,000. */
 export const TORRENT_FILES_MAX = 20_000

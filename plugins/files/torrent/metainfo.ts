@@ -6,7 +6,7 @@
  */
 import { createHash } from "node:crypto"
 import { AlliumError } from "allium/plugin"
-import { safeName } from "../safe-name.ts"
+import { safeName } from "../disk/safe-name.ts"
 import {
   type BencodeMap,
   type BencodeReading,

@@ -2,7 +2,7 @@
 import { buffer } from "node:stream/consumers"
 import { beforeEach, describe, expect, it } from "vitest"
 import { TransferBook } from "../../../../plugins/files/book.ts"
-import { machineDisk } from "../../../../plugins/files/disk.ts"
+import { machineDisk } from "../../../../plugins/files/disk/disk.ts"
 import { answerFiles } from "../../../../plugins/files/service.ts"
 import { idBytes } from "../../../../plugins/files/transfer.ts"
 import { PROTOCOL } from "../../../../plugins/files/wire.ts"

@@ -4,7 +4,7 @@
  * @module
  */
 import { AlliumError } from "allium/plugin"
-import { freeName, safeName } from "../safe-name.ts"
+import { freeName, safeName } from "./safe-name.ts"
 
 /** Folders inside each other; torrents of people use fewer than 10. */
 const PATH_DEPTH_MAX = 32

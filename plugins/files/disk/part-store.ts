@@ -1,0 +1,163 @@
+/**
+ * A torrent that is being downloaded: its pieces in part files, and complete files under their final names.
+ *
+ * @module
+ */
+import { Turns } from "allium/plugin"
+import { Bitfield } from "../torrent/bitfield.ts"
+import { BLOCK_BYTES, type Block, type Geometry } from "../torrent/geometry.ts"
+import type { Metainfo } from "../torrent/metainfo.ts"
+import { diskError, hasSpace, requireSpace } from "./disk.ts"
+import type { DiskRoom } from "./disk-room.ts"
+import { FileRow } from "./file-row.ts"
+import { openPartFolder, type PartFolder } from "./part-folder.ts"
+import type { PieceCheck, PieceStore } from "./piece-store.ts"
+import { openPlaces, type Places } from "./places.ts"
+import { pathOf, type Spot } from "./spot.ts"
+
+/** SHA-1. */
+const HASH_BYTES = 20
+
+/** What a download is opened with. */
+export interface PartStoreOptions {
+  readonly room: DiskRoom
+  readonly metainfo: Metainfo
+  /** Where the files are to be; it exists. */
+  readonly folder: string
+  /** Names the download among others there: lower-case letters and digits, such as the infohash in hex. */
+  readonly id: string
+  /** Pieces known to be right; see {@linkcode PartStore.have}. */
+  readonly have?: Bitfield
+}
+
+/**
+ * Opens a download, or goes on with it.
+ *
+ * @throws {AlliumError} `DISK_FULL` when what is missing has no room; `FILE_GONE` for a folder that is not there; others as
+ * {@linkcode PieceStore} says.
+ */
+export async function openPartStore(options: PartStoreOptions): Promise<PartStore> {
+  const { disk } = options.room
+  try {
+    const folder = await disk.realpath(options.folder)
+    const have = options.have ?? new Bitfield(options.metainfo.geometry.pieceCount)
+    await requireSpace(disk, folder, missingBytes(options.metainfo.geometry, have))
+    const parts = await openPartFolder(disk, folder, options.id)
+    const places = await openPlaces({ disk, folder, parts, metainfo: options.metainfo })
+    return new PartStore({ ...options, folder, have }, parts, places)
+  } catch (error) {
+    throw diskError("open download", error)
+  }
+}
+
+/** See the module. */
+export class PartStore implements PieceStore {
+  readonly geometry: Geometry
+  /** Pieces that are right: given, or found so by {@linkcode PartStore.check}. */
+  readonly have: Bitfield
+  readonly #o: PartStoreOptions
+  readonly #parts: PartFolder
+  readonly #places: Places
+  readonly #row: FileRow
+  readonly #turns = new Turns()
+
+  /** For {@linkcode openPartStore} only. */
+  constructor(
+    options: PartStoreOptions & { readonly have: Bitfield },
+    parts: PartFolder,
+    places: Places,
+  ) {
+    this.#o = options
+    this.#parts = parts
+    this.#places = places
+    this.geometry = options.metainfo.geometry
+    this.have = options.have
+    const { files } = options.metainfo
+    const spotOf = (file: number) => this.spotOf(file)
+    this.#row = new FileRow({ room: options.room, files, spotOf, made: parts.made })
+  }
+
+  /** Where a file's bytes are now. */
+  spotOf(file: number): Spot {
+    return this.#places.spotOf(file) ?? this.#parts.spot(file)
+  }
+
+  async read(block: Block, into: Uint8Array): Promise<void> {
+    await this.#row.read(this.#offsetOf(block, into), into)
+  }
+
+  async write(block: Block, bytes: Uint8Array): Promise<void> {
+    await this.#row.write(this.#offsetOf(block, bytes), bytes)
+  }
+
+  async check(piece: number, { digests }: { digests: boolean }): Promise<PieceCheck> {
+    const { metainfo } = this.#o
+    const offset = piece * this.geometry.pieceBytes
+    const length = this.geometry.lengthOf(piece)
+    const found = await this.#row.hash(offset, length, digests ? BLOCK_BYTES : 0)
+    const expected = metainfo.pieceHashes.subarray(piece * HASH_BYTES, (piece + 1) * HASH_BYTES)
+    const isRight = Buffer.compare(found.subarray(0, HASH_BYTES), expected) === 0
+    if (isRight) this.have.set(piece)
+    else this.have.clear(piece)
+    return { isRight, ...(digests && { digests: found.subarray(HASH_BYTES) }) }
+  }
+
+  sync(): Promise<void> {
+    return this.#row.sync()
+  }
+
+  hasRoom(): Promise<boolean> {
+    return hasSpace(this.#o.room.disk, this.#o.folder, missingBytes(this.geometry, this.have))
+  }
+
+  finish(): Promise<readonly string[]> {
+    return this.#turns.take(async () => {
+      await this.sync()
+      const complete = this.#files().filter((file) => this.isComplete(file))
+      try {
+        await this.#places.place(complete, (path) => this.#o.room.files.forget([path]))
+      } catch (error) {
+        throw diskError("place file", error)
+      }
+      return this.#places.paths()
+    })
+  }
+
+  /** Whether every piece of a file is right; padding never is a file. */
+  isComplete(file: number): boolean {
+    const { offset, size, kind } = this.#o.metainfo.files[file]!
+    const { from, to } = this.geometry.piecesOf(offset, size)
+    for (let piece = from; piece < to; piece++) if (!this.have.has(piece)) return false
+    return kind === "file"
+  }
+
+  /** Removes the part files and what is known of final names: for downloads given up, and for those whose paths the owner keeps. */
+  async discard(): Promise<void> {
+    await this[Symbol.asyncDispose]()
+    await this.#turns.take(() => this.#parts.remove())
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#o.room.files.forget(this.#files().map((file) => pathOf(this.spotOf(file))))
+  }
+
+  #files(): number[] {
+    return [...this.#o.metainfo.files.keys()]
+  }
+
+  #offsetOf(block: Block, bytes: Uint8Array): number {
+    if (!this.geometry.contains(block) || block.length !== bytes.length)
+      throw new RangeError(
+        "Cannot use block: it is not in the torrent, or not as long as its bytes",
+      )
+    return block.piece * this.geometry.pieceBytes + block.begin
+  }
+}
+
+/** Bytes of pieces that are not there. */
+function missingBytes(geometry: Geometry, have: Bitfield): number {
+  let missing = 0
+  for (let piece = 0; piece < geometry.pieceCount; piece++)
+    if (!have.has(piece)) missing += geometry.lengthOf(piece)
+  return missing
+}
