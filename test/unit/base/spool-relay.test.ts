@@ -35,17 +35,18 @@ async function setUp(options: { lingerMs?: number; bytesMax?: number; tailLoss?:
   const done = spoolRelay(ours, local.ours, { place, lingerMs: options.lingerMs ?? 5_000 })
   done.catch(() => {})
   peer.on("error", () => {})
-  return { peer, program: local.program, done, place }
+  return { ours, peer, program: local.program, done, place }
 }
 
 describe("spoolRelay()", () => {
   it("delivers everything to a program that pauses while the other side closes", async () => {
-    const { peer, program, done } = await setUp({ tailLoss: true })
+    const { ours, peer, program, done } = await setUp({ tailLoss: true })
     const bytes = randomBytes(20 * 2 ** 20)
     program.pause()
     for (let at = 0; at < bytes.length; at += 65_536)
       await new Promise((resolve) => peer.write(bytes.subarray(at, at + 65_536), resolve))
-    await wait(300) // as long as nobody reads, only the spool can take it
+    // As long as the program reads nothing, only the spool can take it.
+    while (peer.writableLength + ours.readableLength > 0) await wait(10)
     peer.end()
     await wait(50)
     const got = buffer(program)
