@@ -16,6 +16,7 @@ import { type LinkAcceptor, openLinkAcceptor, roleToKeep } from "../link/accepto
 import type { Signer } from "../link/handshake.ts"
 import type { Channel, Link, LinkPeer } from "../link/link.ts"
 import { type LinkSelf, openLink } from "../link/open-link.ts"
+import { within } from "../mail/post/within.ts"
 import type { SamStream, Session } from "../sam/session.ts"
 import { addressesOf, type OwnDevices, peerName } from "./mail-devices.ts"
 
@@ -180,14 +181,14 @@ export class IdentityLinks implements AsyncDisposable {
   }
 
   async #dial(peer: { key: string; address: string }): Promise<Link> {
-    const { session } = this.#options
+    const { session, clock } = this.#options
     const { signal } = this.#scope
     const redial = (call: { signal: AbortSignal }) => session.connect(peer.address, call)
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(CONNECT_MS)])
+    const bound = { atMostMs: CONNECT_MS, signal, clock }
     const link = await openLink({
       ...this.#self(),
       role: "out",
-      stream: await redial({ signal: limit }),
+      stream: await within(bound, (limit) => redial({ signal: limit })),
       expectedPeer: Buffer.from(peer.key, "base64url"),
       redial,
       acceptor: this.#acceptor,

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { setMaxListeners } from "node:events"
 import type { Clock } from "../base/clock.ts"
 import { AlliumError } from "../base/errors.ts"
 import type { Log } from "../base/log.ts"
@@ -15,15 +16,13 @@ import type { Identity, IdentityBook } from "../identity/identity.ts"
 import type { Channel } from "../link/link.ts"
 import type { Session } from "../sam/session.ts"
 import { type ChannelHandler, IdentityLinks, linkName, type Standing } from "./identity-links.ts"
-import { keepInTouch } from "./keep-in-touch.ts"
+import { Touch } from "./keep-in-touch.ts"
 import { addressesOf, deviceOf, keyOf, type OwnDevices, peerName } from "./mail-devices.ts"
 import type { PeerChannel } from "./plugin.ts"
+import type { RecentPeers } from "./recent-peers.ts"
 
-/**
- * Contacts dialled at once to keep in touch; the others wait in line. An I2P router looks up a LeaseSet for each, and 1,000 at
- * once delayed a start by a second and took 40 MiB.
- */
-const DIALS_MAX = 64
+/** Contacts dialled at once to keep in touch; the others wait in line. An I2P router looks up a LeaseSet for each. */
+const DIALS_MAX = 32
 
 /** One contact of one identity. */
 export interface Pair {
@@ -71,6 +70,8 @@ export interface Links extends AsyncDisposable {
     protocol: string,
     call: { signal: AbortSignal },
   ): Promise<Channel>
+  /** Something waits for a correspondent without a link: it is dialled soon. */
+  want(identity: Identity, peer: string): void
   /** Calls `listener` each time a link to the first device of a contact comes up. */
   onReachable(listener: (pair: Pair) => void): Undo
   /** The same for every device, of contacts and our own: `peer` is the name of a correspondent. */
@@ -97,6 +98,8 @@ export interface Links extends AsyncDisposable {
 export interface LinksOptions {
   readonly identities: IdentityBook
   readonly own: OwnDevices
+  /** Whom to dial first. */
+  readonly recent: RecentPeers
   readonly clock: Clock
   readonly chance: Chance
   readonly random: RandomBytes
@@ -110,10 +113,10 @@ export function openLinks(options: LinksOptions): Links {
 
 interface Attached {
   readonly identity: Identity
-  readonly session: Session
   readonly links: IdentityLinks
-  /** By name of the link: what keeps that device in touch. */
-  readonly touching: Map<string, AbortController>
+  /** Dials each device there is, by name of the link. */
+  readonly touch: Touch
+  readonly end: AbortController
 }
 
 class LinkBook implements Links {
@@ -121,6 +124,8 @@ class LinkBook implements Links {
   readonly #dials = new Slots(DIALS_MAX)
   readonly #scope = new Scope()
   readonly #attached = new Map<string, Attached>()
+  /** By identity without a session yet: who is wanted. */
+  readonly #wanted = new Map<string, Set<string>>()
   readonly #handlers = new Map<string, { for: readonly Standing[]; handle: ChannelHandler }>()
   readonly #listeners = new Set<(pair: Pair) => void>()
   readonly #peerListeners = new Set<(identity: Identity, peer: string) => void>()
@@ -156,15 +161,29 @@ class LinkBook implements Links {
         log: log.child("links"),
       }),
     )
-    this.#attached.set(identity.key, { identity, session, links, touching: new Map() })
-    for (const contact of contacts.list()) this.#keepOrEnd(identity, contact.key)
-    this.#keepOrEnd(identity, identity.key)
+    const end = new AbortController()
+    setMaxListeners(0, end.signal)
+    const touch = this.#openTouch(identity, session, end.signal)
+    const attached = { identity, links, touch, end }
+    this.#attached.set(identity.key, attached)
+    for (const { key } of [...contacts.list(), identity]) this.#keepAll(attached, key)
+    for (const name of this.#wanted.get(identity.key) ?? []) touch.want(name)
+    this.#wanted.delete(identity.key)
+  }
+
+  #openTouch(identity: Identity, session: Session, signal: AbortSignal): Touch {
+    const { recent, clock, chance } = this.#options
+    const dials = this.#dials
+    return new Touch({
+      ...{ session, dials, clock, chance, signal },
+      recent: () => recent.of(identity.key),
+    })
   }
 
   async detach(identity: Identity): Promise<void> {
     const attached = this.#attached.get(identity.key)
     this.#attached.delete(identity.key)
-    for (const abort of attached?.touching.values() ?? []) abort.abort()
+    attached?.end.abort()
     await attached?.links.hangUp()
   }
 
@@ -216,6 +235,14 @@ class LinkBook implements Links {
     return link.open(protocol, call)
   }
 
+  want(identity: Identity, peer: string): void {
+    const name = linkName(keyOf(peer), deviceOf(peer))
+    const attached = this.#attached.get(identity.key)
+    const wanted = this.#wanted.get(identity.key) ?? new Set()
+    if (attached === undefined) this.#wanted.set(identity.key, wanted.add(name))
+    else attached.touch.want(name)
+  }
+
   onReachable(listener: (pair: Pair) => void): Undo {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
@@ -259,16 +286,24 @@ class LinkBook implements Links {
 
   /** Keeps in touch with every device there is, and with no other. */
   #keepOrEnd(identity: Identity, key: string): void {
+    const state = this.#options.identities.contacts(identity).byKey(key)?.state
+    const numbers = this.#devices(identity, key).map(({ number }) => number)
+    if (numbers.length === 0) this.#options.recent.forget(identity.key, key)
     const attached = this.#attached.get(identity.key)
     if (attached === undefined) return
     attached.links.dropMistaken()
-    const state = this.#options.identities.contacts(identity).byKey(key)?.state
-    const devices = this.#devices(identity, key)
-    const names = new Set(devices.map(({ number }) => linkName(key, number)))
-    for (const name of [...attached.touching.keys(), key])
-      if ((name === key || name.startsWith(`${key}.`)) && !names.has(name))
-        this.#untouch(attached, name, state === "blocked")
-    for (const device of devices) this.#touch(attached, { key, ...device })
+    const names = new Set(numbers.map((number) => linkName(key, number)))
+    for (const name of [...attached.touch.names, key])
+      if (keyOf(name) === key && !names.has(name)) untouch(attached, name, state === "blocked")
+    this.#keepAll(attached, key)
+  }
+
+  #keepAll({ identity, links, touch }: Attached, key: string): void {
+    for (const { number, address } of this.#devices(identity, key)) {
+      const name = linkName(key, number)
+      if (links.peers().includes(name)) this.#tellReachable(identity, key, number)
+      touch.keep(name, (call) => links.link({ key, address }, call))
+    }
   }
 
   /** Devices of an accepted contact, or of ourselves. */
@@ -288,9 +323,9 @@ class LinkBook implements Links {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const { touching } of this.#attached.values())
-      for (const abort of touching.values()) abort.abort()
+    for (const { end } of this.#attached.values()) end.abort()
     await this.#scope.close()
+    await this.#options.recent.settled()
   }
 
   #require(identity: Identity): Attached {
@@ -312,7 +347,11 @@ class LinkBook implements Links {
   }
 
   #tellReachable(identity: Identity, key: string, device: number): void {
-    const contact = this.#options.identities.contacts(identity).byKey(key)
+    const { identities, recent } = this.#options
+    const contact = identities.contacts(identity).byKey(key)
+    const name = linkName(key, device)
+    recent.met(identity.key, name)
+    this.#attached.get(identity.key)?.touch.met(name)
     for (const listener of this.#peerListeners) listener(identity, peerName(key, device))
     if (contact === undefined || device !== 0) return
     for (const listener of this.#listeners) listener({ identity, contact })
@@ -320,37 +359,17 @@ class LinkBook implements Links {
 
   /** Links that were given up take their time to end: nobody waits for that. */
   #redial(identity: Identity, names: readonly string[]): void {
-    const touching = this.#attached.get(identity.key)?.touching
-    for (const name of names) {
-      touching?.get(name)?.abort()
-      touching?.delete(name)
-    }
+    const touch = this.#attached.get(identity.key)?.touch
+    for (const name of names) touch?.end(name)
     for (const key of new Set(names.map(keyOf))) this.#keepOrEnd(identity, key)
   }
 
   #tellRotated(identity: Identity): void {
     for (const listener of this.#rotationListeners) listener(identity)
   }
+}
 
-  #touch(
-    { identity, session, links, touching }: Attached,
-    { key, number, address }: Device & { readonly key: string },
-  ): void {
-    const name = linkName(key, number)
-    if (links.peers().includes(name)) this.#tellReachable(identity, key, number)
-    if (touching.has(name)) return
-    const abort = new AbortController()
-    touching.set(name, abort)
-    const { clock, chance } = this.#options
-    const { signal } = abort
-    const link = (call: { signal: AbortSignal }) =>
-      this.#dials.take(() => links.link({ key, address }, call), call)
-    keepInTouch({ session, link, clock, chance, signal }).catch(() => {})
-  }
-
-  #untouch({ links, touching }: Attached, name: string, hangUp: boolean): void {
-    touching.get(name)?.abort()
-    touching.delete(name)
-    if (hangUp) void links.drop(name).catch(() => {})
-  }
+function untouch({ links, touch }: Attached, name: string, hangUp: boolean): void {
+  touch.end(name)
+  if (hangUp) void links.drop(name).catch(() => {})
 }

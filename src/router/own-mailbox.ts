@@ -126,13 +126,14 @@ export class ContactMailboxes {
   }
 
   /**
-   * Dials nobody: that is done all the time, and whoever comes up is told.
+   * Dials nobody itself: the links do, and sooner for whom something waits; whoever comes up is told.
    * @throws {AlliumError} `PEER_UNREACHABLE` when no link stands.
    */
   reach(way: Way, call: { signal: AbortSignal }): Promise<Mailbox> {
     const name = nameOf(way)
     if (!this.#standing()(way)) {
       this.#missed.set(name, way)
+      this.#links.want(way.identity, way.peer)
       return Promise.reject(unreachable())
     }
     return untilAborted((this.#held.get(name) ?? this.#hold(way, name)).mailbox, call.signal)

@@ -44,6 +44,7 @@ import type { Plugin } from "./plugin.ts"
 import { openPluginHost, type PluginHost } from "./plugin-host.ts"
 import { openPluginShelf } from "./plugin-shelf.ts"
 import { openPostOffice, type PostOffice } from "./post-office.ts"
+import { openRecentPeers } from "./recent-peers.ts"
 import { openResolver, type Resolver } from "./resolver.ts"
 import { openSessions, type Sessions } from "./sessions.ts"
 import { makeStatus } from "./status.ts"
@@ -174,7 +175,8 @@ async function openParts(
     }),
   )
   const own = await openDeviceBook(store.room("devices"))
-  const links = scope.use(openLinks({ ...tools, identities, own }))
+  const recent = await openRecentPeers(store.room("links"), log)
+  const links = scope.use(openLinks({ ...tools, identities, own, recent }))
   const stage = openStage(sessions, links, scope)
   const offers = new OfferBook()
   return { network, identities, own, sessions, links, offers, events, store, stage }

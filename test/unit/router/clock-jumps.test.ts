@@ -9,8 +9,9 @@ import {
 import { silentLog } from "../../../src/base/log.ts"
 import { seededChance, systemRandom } from "../../../src/base/random.ts"
 import { Scope } from "../../../src/base/scope.ts"
+import { Slots } from "../../../src/base/turns.ts"
 import type { Link } from "../../../src/link/link.ts"
-import { keepInTouch } from "../../../src/router/keep-in-touch.ts"
+import { Touch } from "../../../src/router/keep-in-touch.ts"
 import { openKeyMemory } from "../../../src/router/key-memory.ts"
 import { openSessions, type Sessions } from "../../../src/router/sessions.ts"
 import { COOL_DOWN_MS, openKeyGuard } from "../../../src/sam/key-guard.ts"
@@ -96,24 +97,26 @@ describe("a session, when the clock jumps", () => {
   })
 })
 
-describe("keepInTouch(), when the clock jumps", () => {
+describe("keeping in touch, when the clock jumps", () => {
   async function dialsInOneDay(jump: (clock: FakeClock, hour: number) => void): Promise<number> {
     const clock = openClock()
     const abort = new AbortController()
     const session = { ready: async () => {}, watch: () => () => {} } as unknown as Session
-    let dials = 0
+    let count = 0
     const link = async (): Promise<Link> => {
-      dials++
+      count++
       throw new Error("away")
     }
-    const ended = keepInTouch({ session, link, clock, chance: () => 0, signal: abort.signal })
+    const { signal } = abort
+    const dials = new Slots(1)
+    const touch = new Touch({ session, dials, recent: () => [], clock, chance: () => 0, signal })
+    touch.keep("bob", link)
     for (let hour = 0; hour < 24; hour++) {
       jump(clock, hour)
       await clock.pass(HOUR_MS)
     }
     abort.abort()
-    await ended
-    return dials
+    return count
   }
 
   it.each(JUMPS)("$jump: dials as often as without", async ({ ms }) => {

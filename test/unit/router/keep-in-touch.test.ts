@@ -1,15 +1,16 @@
 import { describe, expect, it } from "vitest"
 import { AlliumError } from "../../../src/base/errors.ts"
+import { Slots } from "../../../src/base/turns.ts"
 import type { Link } from "../../../src/link/link.ts"
-import { keepInTouch } from "../../../src/router/keep-in-touch.ts"
+import { Touch } from "../../../src/router/keep-in-touch.ts"
 import type { Session, SessionState } from "../../../src/sam/session.ts"
 import { FakeClock, settle } from "../../support/fake-clock.ts"
 
-/** A session that is always up, and a way to say that it came up anew. */
-function fakeSession() {
+/** A session that is up, and a way to say that it came up anew. */
+function fakeSession(ready: Promise<void> = Promise.resolve()) {
   const watchers = new Set<(state: SessionState) => void>()
   const session = {
-    ready: async () => {},
+    ready: () => ready,
     watch(watcher: (state: SessionState) => void) {
       watchers.add(watcher)
       return () => watchers.delete(watcher)
@@ -29,91 +30,198 @@ function fakeLink() {
   return { link: { closed } as Link, lose }
 }
 
-function begin(dial: () => Promise<Link>) {
-  const clock = new FakeClock()
-  const abort = new AbortController()
-  const { session, comeUp, watchers } = fakeSession()
-  let dials = 0
-  const link = () => {
-    dials++
-    return dial()
-  }
-  const ended = keepInTouch({ session, link, clock, chance: () => 0, signal: abort.signal })
-  return { clock, abort, comeUp, watchers, ended, dials: () => dials }
-}
-
 const away = () =>
   Promise.reject(new AlliumError("PEER_UNREACHABLE", "Cannot connect: nobody answers"))
 
-describe("keepInTouch()", () => {
+/** @param dial - Of every peer, told its name. */
+function begin(
+  dial: (name: string) => Promise<Link>,
+  how: { recent?: readonly string[]; dialsMost?: number; ready?: Promise<void> } = {},
+) {
+  const clock = new FakeClock()
+  const abort = new AbortController()
+  const { session, comeUp, watchers } = fakeSession(how.ready)
+  const dialled: string[] = []
+  const dials = new Slots(how.dialsMost ?? 32)
+  const recent = () => how.recent ?? []
+  const signal = abort.signal
+  const touch = new Touch({ session, dials, recent, clock, chance: () => 0, signal })
+  const keep = (name: string) =>
+    touch.keep(name, () => {
+      dialled.push(name)
+      return dial(name)
+    })
+  const keepMany = (count: number) => {
+    for (let number = 0; number < count; number++) keep(`${number}`)
+  }
+  return { clock, abort, comeUp, watchers, touch, keep, keepMany, dialled }
+}
+
+describe("Touch", () => {
   it("dials at once, then less and less often, but never stops", async () => {
-    const story = begin(away)
+    const { keep, clock, abort, dialled } = begin(away)
+    keep("bob")
     await settle()
-    expect(story.dials()).toBe(1)
-    await story.clock.pass(3_000)
-    expect(story.dials()).toBe(2)
-    await story.clock.pass(24 * 3_600_000)
-    expect(story.clock.sleeping()[0]).toBeLessThanOrEqual(300_000)
-    expect(story.dials()).toBeGreaterThan(280)
-    story.abort.abort()
-    await story.ended
+    expect(dialled).toHaveLength(1)
+    await clock.pass(3_000)
+    expect(dialled).toHaveLength(2)
+    await clock.pass(24 * 3_600_000)
+    expect(clock.sleeping()[0]).toBeLessThanOrEqual(300_000)
+    expect(dialled.length).toBeGreaterThan(280)
+    abort.abort()
+    await settle()
+    expect(clock.sleeping()).toEqual([])
   })
 
   it("dials who was here within the hour every 45 s, then less often", async () => {
     const { link, lose } = fakeLink()
     let first = true
-    const story = begin(() => {
+    const { keep, clock, abort, dialled } = begin(() => {
       if (!first) return away()
       first = false
       return Promise.resolve(link)
     })
+    keep("bob")
     await settle()
     lose(undefined)
     await settle()
-    await story.clock.pass(1_800_000)
-    const before = story.dials()
-    await story.clock.pass(900_000)
-    expect(story.dials() - before).toBeGreaterThanOrEqual(19)
-    await story.clock.pass(3_600_000)
-    const later = story.dials()
-    await story.clock.pass(900_000)
-    expect(story.dials() - later).toBeLessThanOrEqual(4)
-    story.abort.abort()
-    await story.ended
+    await clock.pass(1_800_000)
+    const before = dialled.length
+    await clock.pass(900_000)
+    expect(dialled.length - before).toBeGreaterThanOrEqual(19)
+    await clock.pass(3_600_000)
+    const later = dialled.length
+    await clock.pass(900_000)
+    expect(dialled.length - later).toBeLessThanOrEqual(4)
+    abort.abort()
   })
 
   it("dials at once when the session has come up anew", async () => {
-    const story = begin(away)
+    const { keep, clock, abort, comeUp, dialled } = begin(away)
+    keep("bob")
     await settle()
-    await story.clock.pass(3_600_000)
-    const before = story.dials()
-    story.comeUp()
+    await clock.pass(3_600_000)
+    const before = dialled.length
+    comeUp()
     await settle()
-    expect(story.dials()).toBe(before + 1)
-    story.abort.abort()
-    await story.ended
+    expect(dialled).toHaveLength(before + 1)
+    abort.abort()
   })
 
   it("rests while the link stands, and dials again when it is lost", async () => {
     const { link, lose } = fakeLink()
-    const story = begin(() => Promise.resolve(link))
+    const { keep, clock, abort, dialled } = begin(() => Promise.resolve(link))
+    keep("bob")
     await settle()
-    await story.clock.pass(3_600_000)
-    expect(story.dials()).toBe(1)
+    await clock.pass(3_600_000)
+    expect(dialled).toHaveLength(1)
     lose(new Error("cut"))
     await settle()
-    await story.clock.pass(3_000)
-    expect(story.dials()).toBeGreaterThan(1)
-    story.abort.abort()
-    lose(undefined)
-    await settle()
+    await clock.pass(3_000)
+    expect(dialled.length).toBeGreaterThan(1)
+    abort.abort()
   })
 
-  it("leaves nobody watching when it ends", async () => {
-    const story = begin(away)
+  it("finds a link that they made", async () => {
+    let made: Link | undefined
+    const { keep, touch, clock, abort, dialled } = begin(() =>
+      made === undefined ? away() : Promise.resolve(made),
+    )
+    keep("bob")
     await settle()
-    story.abort.abort()
-    await story.ended
-    expect(story.watchers.size).toBe(0)
+    made = fakeLink().link
+    touch.met("bob")
+    await settle()
+    await clock.pass(3_600_000)
+    expect(dialled).toHaveLength(2)
+    abort.abort()
+  })
+
+  it("dials who was met last before all others, and the others 200 ms apart", async () => {
+    const { keepMany, clock, abort, dialled } = begin(away, { recent: ["777", "999"] })
+    keepMany(1_000)
+    await settle()
+    expect(dialled).toEqual(["777", "999", ...Array.from({ length: 31 }, (_, at) => `${at}`)])
+    await clock.pass(200)
+    expect(dialled.slice(33)).toEqual(["31"])
+    abort.abort()
+  })
+
+  it("dials a thousand who are away ten thousand times in the first half hour, each fairly", async () => {
+    const { keepMany, clock, abort, dialled } = begin(away, { recent: ["777"] })
+    keepMany(1_000)
+    await settle()
+    await clock.pass(250_000)
+    expect(new Set(dialled).size).toBe(1_000)
+    await clock.pass(1_800_000 - 250_000)
+    expect(dialled.length).toBeLessThan(10_000)
+    const counts = new Map<string, number>()
+    for (const name of dialled) counts.set(name, (counts.get(name) ?? 0) + 1)
+    const near = counts.get("777") ?? 0
+    counts.delete("777")
+    expect(Math.min(...counts.values())).toBeGreaterThanOrEqual(6)
+    expect(Math.max(...counts.values())).toBeLessThanOrEqual(10)
+    expect(near).toBeGreaterThan(12)
+    abort.abort()
+  })
+
+  it("dials soon whom something waits for, and again with short waits", async () => {
+    const { keepMany, touch, clock, abort, dialled } = begin(away)
+    keepMany(1_000)
+    await settle()
+    touch.want("900")
+    await settle()
+    expect(dialled.at(-1)).toBe("900")
+    const count = () => dialled.filter((name) => name === "900").length
+    await clock.pass(20_000)
+    expect(count()).toBe(4) // after 3, 7.5 and 14 s
+    for (let asked = 0; asked < 100; asked++) touch.want("900")
+    await clock.pass(2_900)
+    expect(count()).toBeLessThanOrEqual(5)
+    abort.abort()
+  })
+
+  it("dials so many at once as there is room for, and who is next is chosen when there is", async () => {
+    const rejects: (() => void)[] = []
+    const never = () => new Promise<Link>((_, reject) => rejects.push(() => reject(new Error())))
+    const { keepMany, touch, clock, abort, dialled } = begin(never, { dialsMost: 2 })
+    keepMany(40)
+    await settle()
+    expect(dialled).toEqual(["0", "1"])
+    touch.end("2")
+    touch.end("3")
+    rejects[0]?.()
+    await settle()
+    await clock.pass(10)
+    expect(dialled).toEqual(["0", "1", "4"])
+    abort.abort()
+  })
+
+  it("dials nobody before the session is up, and then in order", async () => {
+    let open = () => {}
+    const ready = new Promise<void>((resolve) => {
+      open = resolve
+    })
+    const { keepMany, touch, abort, dialled } = begin(away, { ready, recent: ["30"] })
+    keepMany(40)
+    touch.want("39")
+    await settle()
+    expect(dialled).toEqual([])
+    open()
+    await settle()
+    expect(dialled.slice(0, 3)).toEqual(["39", "30", "0"])
+    abort.abort()
+  })
+
+  it("dials nobody who was ended, and leaves nobody watching when it ends", async () => {
+    const { keep, touch, clock, abort, watchers, dialled } = begin(away)
+    keep("bob")
+    await settle()
+    touch.end("bob")
+    await clock.pass(3_600_000)
+    expect(dialled).toHaveLength(1)
+    abort.abort()
+    await settle()
+    expect(watchers.size).toBe(0)
   })
 })

@@ -21,8 +21,9 @@ describe("ContactMailboxes", () => {
 
   /** Links on which `open` does as told. */
   function mailboxes(open: (signal: AbortSignal) => ReturnType<Links["open"]>) {
-    const state = { stands: true, backs: 0 }
+    const state = { stands: true, backs: 0, wanted: [] as string[] }
     const links = {
+      want: (_: unknown, peer: string) => void state.wanted.push(peer),
       reachable: () => (state.stands ? [THEM] : []),
       openPeer: (_: unknown, __: string, ___: string, how: { signal: AbortSignal }) =>
         open(how.signal),
@@ -79,6 +80,7 @@ describe("ContactMailboxes", () => {
     state.stands = false
     await clock.pass(6_000)
     await expect(boxes.reach(way, call)).rejects.toMatchObject({ code: "PEER_UNREACHABLE" })
+    expect(state.wanted).toEqual([way.peer]) // they are dialled soon
     expect(near.destroyed).toBe(false)
     await clock.pass(6_000)
     await lost
