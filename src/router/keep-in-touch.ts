@@ -63,6 +63,7 @@ export class Touch {
   readonly #options: TouchOptions
   readonly #peers = new Map<string, Peer>()
   readonly #alarm = new Alarm()
+  #wantedCount = 0
 
   constructor(options: TouchOptions) {
     this.#options = options
@@ -89,6 +90,7 @@ export class Touch {
 
   /** Not any more; a link that stands stays. */
   end(name: string): void {
+    if (this.#peers.get(name)?.isWanted) this.#wantedCount--
     this.#peers.delete(name)
   }
 
@@ -97,11 +99,13 @@ export class Touch {
     return [...this.#peers.keys()]
   }
 
-  /** Somebody waits for them: they are dialled soon, and with short waits until a link stands. */
+  /** Something waits for them: they are dialled soon, and with short waits until a link stands, unless too many are wanted. */
   want(name: string): void {
     const peer = this.#peers.get(name)
     if (peer === undefined || peer.isBusy) return
+    if (!peer.isWanted) this.#wantedCount++
     peer.isWanted = true
+    if (!this.#isNear(peer)) return
     const soonMs = Math.max(this.#options.clock.monotonicMs(), peer.triedMs + FIRST_WAIT_MS)
     if (soonMs >= peer.dueMs) return
     peer.dueMs = soonMs
@@ -131,7 +135,7 @@ export class Touch {
     const nowMs = this.#options.clock.monotonicMs()
     for (const [rank, peer] of this.#ranked().entries()) {
       peer.backoff.reset()
-      peer.dueMs = nowMs + Math.max(0, rank - NEAR_MAX) * PACE_MS
+      peer.dueMs = nowMs + Math.max(0, rank - NEAR_MAX + 1) * PACE_MS
       this.#peers.delete(peer.name) // who is due at the same time goes in this order
       this.#peers.set(peer.name, peer)
     }
@@ -176,6 +180,7 @@ export class Touch {
     peer.triedMs = this.#options.clock.monotonicMs()
     const link = await peer.link(this.#options).catch(() => undefined)
     if (link === undefined) return this.#later(peer)
+    if (peer.isWanted && this.#peers.get(peer.name) === peer) this.#wantedCount--
     peer.isWanted = false
     peer.backoff.reset()
     const lost = () => {
@@ -197,10 +202,8 @@ export class Touch {
   }
 
   #isNear({ name, isWanted }: Peer): boolean {
-    if (this.#options.recent().slice(0, NEAR_MAX).includes(name)) return true
-    if (!isWanted) return false
-    const wanted = [...this.#peers.values()].filter((peer) => peer.isWanted)
-    return wanted.length <= NEAR_MAX
+    if (isWanted && this.#wantedCount <= NEAR_MAX) return true
+    return this.#options.recent().slice(0, NEAR_MAX).includes(name)
   }
 
   #openBackoff(): Backoff {
