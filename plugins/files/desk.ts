@@ -27,6 +27,7 @@ import type {
   sendOffer,
   TransferDocument,
 } from "./offers.ts"
+import type { TransferOwner } from "./owners.ts"
 import { answerFiles } from "./service.ts"
 import { openSource } from "./source.ts"
 import { isFinished, newId, type Transfer } from "./transfer.ts"
@@ -44,7 +45,7 @@ const ruleShape = z.object({ below: z.int() })
 type InputOf<O extends Offer> = z.output<O["input"]>
 
 /** See the module. */
-export class Desk {
+export class Desk implements TransferOwner {
   readonly #context: PluginContext
   readonly #disk: Disk
   readonly #book: TransferBook
@@ -89,6 +90,7 @@ export class Desk {
   }
 
   list(input: InputOf<typeof listOffer>): TransferDocument[] {
+    if (input.identity === undefined && this.#context.identities.list().length === 0) return []
     const { key } = this.#context.identities.find(input.identity)
     const mine = this.#book.list().filter(({ identity }) => identity === key)
     return mine.map((transfer) => this.#document(transfer, this.#book.activity(transfer.id)))
@@ -113,6 +115,22 @@ export class Desk {
       return { stage: "cancelled", reason, tell: now.stage === "hashing" ? undefined : told }
     })
     return this.#answer(id, false, call)
+  }
+
+  ids(): string[] {
+    return this.#book.list().map(({ id }) => id)
+  }
+
+  async show(id: string): Promise<TransferDocument> {
+    return this.#document(this.#book.find(id), this.#book.activity(id))
+  }
+
+  pause(): Promise<TransferDocument> {
+    return Promise.reject(cannotRest())
+  }
+
+  resume(): Promise<TransferDocument> {
+    return Promise.reject(cannotRest())
   }
 
   async auto(input: InputOf<typeof autoOffer>): Promise<{ contact: string; below: number }> {
@@ -208,6 +226,11 @@ export class Desk {
     else if (this.#stages.get(id) !== stage) this.#context.emit(stage, document)
     this.#stages.set(id, stage)
   }
+}
+
+function cannotRest(): AlliumError {
+  const message = "Cannot let transfer rest: it is with a contact, expected one with the world"
+  return new AlliumError("FILE_STATE", message)
 }
 
 function ruleKey(identity: Identity, contact: Contact): string {

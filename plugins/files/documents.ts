@@ -82,6 +82,7 @@ function toProgress(document: TransferDocument): Progress {
     offered: direction === "out" ? `waiting for ${contact} to accept` : "waiting for your decision",
     transferring: `${direction === "out" ? "sending" : "receiving"}, ${rate}`,
     verifying: "verifying",
+    ...{ metadata: "", seeding: "seeding", paused: "paused" },
     ...{ done: "", failed: "", cancelled: "" },
   }[state]
   return { done, total: size, unit: "bytes", doing }

@@ -6,13 +6,19 @@
 import { offer, z } from "allium/plugin"
 import { sizeShape } from "./size.ts"
 
-/** Facts only; see {@linkcode STAGES}. `waiting`: for the contact, or for what `reason` says. */
+/**
+ * Facts only; see {@linkcode STAGES}. `waiting`: for the contact, for peers, or for what `reason` says. `metadata`: what a magnet
+ * link stands for is asked for. `seeding`: everything is here and given to others.
+ */
 const TRANSFER_STATES = [
   "hashing",
   "waiting",
   "offered",
   "transferring",
   "verifying",
+  "metadata",
+  "seeding",
+  "paused",
   "done",
   "failed",
   "cancelled",
@@ -20,10 +26,11 @@ const TRANSFER_STATES = [
 
 /** A transfer as people and programs see it. */
 const transferDocumentShape = z.object({
-  /** 32 hexadecimal digits; the same on both sides, unless both are of this router. */
+  /** With a contact: 32 hexadecimal digits; the same on both sides, unless both are of this router. With the world: the infohash. */
   id: z.string(),
-  identity: z.string(),
-  contact: z.string(),
+  /** Absent for what is shared with the world. */
+  identity: z.string().optional(),
+  contact: z.string().optional(),
   direction: z.enum(["out", "in"]),
   name: z.string(),
   /** Bytes. */
@@ -39,6 +46,13 @@ const transferDocumentShape = z.object({
   path: z.string().optional(),
   /** SHA-256 of the file, 64 hexadecimal digits. */
   sha256: z.string().optional(),
+  /** Bytes given to others, and to how many peers there is a stream. */
+  uploaded: z.int().optional(),
+  peers: z.int().optional(),
+  /** For everybody: how to get it. */
+  magnet: z.string().optional(),
+  /** What else is known, one line each; with `file show` alone. */
+  details: z.array(z.string()).optional(),
 })
 /** A transfer as people and programs see it. */
 export type TransferDocument = z.output<typeof transferDocumentShape>
@@ -50,7 +64,7 @@ const identity = z
 const contact = z.string().meta({ description: "Name or key" })
 const id = z
   .string()
-  .regex(/^[0-9a-fA-F]{1,32}$/)
+  .regex(/^[0-9a-fA-F]{1,40}$/)
   .meta({ description: "The transfer's id, or the beginning of it" })
 const line = "{state}: {name}, {size} bytes, {id}."
 
@@ -114,6 +128,36 @@ export const cancelOffer = offer({
   summary: "Refuse an offered file, or stop a transfer at both ends",
   positional: ["id"],
   examples: ["file cancel 3fa9"],
+  input: z.object({ id }),
+  output: transferDocumentShape,
+  display: { line },
+})
+
+export const showOffer = offer({
+  verb: "file show",
+  summary: "Show everything about a transfer",
+  positional: ["id"],
+  examples: ["file show 3fa9"],
+  input: z.object({ id }),
+  output: transferDocumentShape,
+  display: { line: `${line}\n{path}\n{magnet}\n{details|lines}` },
+})
+
+export const pauseOffer = offer({
+  verb: "file pause",
+  summary: "Let a transfer rest until it is resumed",
+  positional: ["id"],
+  examples: ["file pause 3fa9"],
+  input: z.object({ id }),
+  output: transferDocumentShape,
+  display: { line },
+})
+
+export const resumeOffer = offer({
+  verb: "file resume",
+  summary: "Go on with a transfer that was paused",
+  positional: ["id"],
+  examples: ["file resume 3fa9"],
   input: z.object({ id }),
   output: transferDocumentShape,
   display: { line },
