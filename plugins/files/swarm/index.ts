@@ -3,6 +3,8 @@
  *
  * @module
  */
+
 export { SwarmRegistry } from "./registry.ts"
+export { openSwarm } from "./swarm.ts"
 export { type Rate, type RateSpan, Throttle } from "./throttle.ts"
 export type * from "./types.ts"

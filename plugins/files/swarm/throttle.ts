@@ -136,3 +136,36 @@ export class Throttle {
     return Math.min(RULE_MS, Math.max(1, owed))
   }
 }
+
+/** A quarter of a second's worth goes at a turn, a block at least. */
+const TURN_SECONDS = 0.25
+
+/** Several limits that all hold. */
+export class Gate {
+  readonly #throttles: readonly Throttle[]
+
+  constructor(throttles: readonly Throttle[]) {
+    this.#throttles = throttles
+  }
+
+  get isOpen(): boolean {
+    return this.#throttles.every(({ isOpen }) => isOpen)
+  }
+
+  /** Bytes that may go at once while it is open; more only when one block is. */
+  get turnBytes(): number {
+    return Math.min(...this.#throttles.map((one) => one.bytesPerSecond)) * TURN_SECONDS
+  }
+
+  spend(byteCount: number): void {
+    for (const throttle of this.#throttles) throttle.spend(byteCount)
+  }
+
+  /** Calls back once, when it may be open. @returns Takes that back. */
+  wait(turn: () => void): () => void {
+    const closed = this.#throttles.find(({ isOpen }) => !isOpen) ?? this.#throttles[0]
+    if (closed !== undefined) return closed.wait(turn)
+    queueMicrotask(turn)
+    return () => {}
+  }
+}

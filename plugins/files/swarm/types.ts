@@ -3,29 +3,20 @@
  *
  * @module
  */
+import type { Duplex } from "node:stream"
 import type { Clock, Log } from "allium/plugin"
+import type { PieceStore } from "../disk/piece-store.ts"
 import type { Bitfield } from "../torrent/bitfield.ts"
-import type { Block, Geometry } from "../torrent/geometry.ts"
 import type { Metainfo } from "../torrent/metainfo.ts"
 import type { Priority } from "../torrent/piece-order.ts"
 import type { Progress } from "../torrent/resume.ts"
 import type { Throttle } from "./throttle.ts"
 
-/** What a swarm needs of the disk; see `plugins/files/disk`. */
-export interface SwarmStore {
-  readonly geometry: Geometry
-  /** Exactly `into.length` bytes, `block.length`, of a piece; may be longer than one block. */
-  read(block: Block, into: Uint8Array): Promise<void>
-  /** The caller may use `bytes` again as soon as it resolves. @throws {AlliumError} `DISK_FULL`. */
-  write(block: Block, bytes: Uint8Array): Promise<void>
-  /** Hashes a piece that is written whole. `digests`: SHA-1 of each block; given when asked for, or when the piece is wrong. */
-  check(
-    piece: number,
-    how: { readonly digests: boolean },
-  ): Promise<{ readonly isRight: boolean; readonly digests?: Uint8Array }>
-  /** Everything written so far is on the disk for good. */
-  sync(): Promise<void>
-}
+/** What a swarm needs of the disk. */
+export type SwarmStore = Pick<
+  PieceStore,
+  "geometry" | "read" | "write" | "check" | "sync" | "hasRoom"
+>
 
 /** Where the bytes of a torrent are, and what is there already. */
 export interface SwarmContent {
@@ -204,7 +195,7 @@ export interface Swarm extends AsyncDisposable {
    *
    * @param stream - Nothing was read of it that was not put back.
    */
-  join(stream: import("node:stream").Duplex, peer: SwarmPeer): Promise<PeerEnd>
+  join(stream: Duplex, peer: SwarmPeer): Promise<PeerEnd>
   state(): SwarmState
   /** Pieces that are right; not to be changed. `undefined` while the metainfo is not known. */
   readonly have: Bitfield | undefined

@@ -73,6 +73,15 @@ export class ActivePiece {
     this.sources[block] = source
   }
 
+  /** A block that came is not here after all. */
+  lose(block: number): void {
+    if (!this.here.clear(block)) return
+    this.sources[block] = undefined
+    if (!this.#isFree(block)) return
+    this.#free++
+    this.#firstFree = Math.min(this.#firstFree, block)
+  }
+
   /** Nothing of it is right: all blocks that came are free again. */
   empty(): void {
     for (let block = 0; block < this.blockCount; block++) {

@@ -20,7 +20,7 @@ const REQUEST_PATIENCE_MS = 120_000
 /** Kept from joining to leaving. */
 export class DownloadPeer {
   readonly id: string
-  readonly depth = new RequestDepth()
+  readonly depth: RequestDepth
   /** By number of the block in the torrent, in the order they were sent. */
   readonly requests = new Map<number, RequestStamp>()
   readonly pieces: Bitfield
@@ -40,8 +40,9 @@ export class DownloadPeer {
   readonly #late = new Set<number>()
   #unasked = 0
 
-  constructor(id: string, pieceCount: number) {
+  constructor(id: string, pieceCount: number, first?: number) {
     this.id = id
+    this.depth = new RequestDepth(first)
     this.pieces = new Bitfield(pieceCount)
   }
 

@@ -86,9 +86,10 @@ export class Download {
     this.#state.window = { from, to: Math.min(to, this.geometry.pieceCount) }
   }
 
-  join(peer: string): void {
+  /** @param first - Blocks it is asked for at once, before anything is known of the way; see {@linkcode RequestDepth}. */
+  join(peer: string, first?: number): void {
     if (this.#state.peers.has(peer)) throw new RangeError("A peer joins once")
-    this.#state.peers.set(peer, new DownloadPeer(peer, this.geometry.pieceCount))
+    this.#state.peers.set(peer, new DownloadPeer(peer, this.geometry.pieceCount, first))
   }
 
   /** The peer is gone; what it was asked for is asked of others. */
@@ -163,11 +164,12 @@ export class Download {
    * What to ask the peer for now. Call it whenever something came from it, when it unchokes, and about once a second.
    *
    * @param now - Milliseconds of a clock that does not jump.
+   * @param most - Blocks at most, this time.
    */
-  requests(id: string, now: number): Block[] {
+  requests(id: string, now: number, most = Number.POSITIVE_INFINITY): Block[] {
     const peer = this.#peer(id)
     const blocks: Block[] = []
-    for (let room = peer.room(now); room > 0; room--) {
+    for (let room = Math.min(most, peer.room(now)); room > 0; room--) {
       const picked = this.#picker.pick(peer, now)
       if (picked === undefined) break
       const { active, number } = picked
@@ -196,6 +198,24 @@ export class Download {
     active.put(number, id)
     const cancels = this.#cancelOthers(active, number, index)
     return { kind: "wanted", cancels, ...(active.isFilled && { filled: block.piece }) }
+  }
+
+  /** A block that was taken could not be written: it is to be asked for again. */
+  lose(block: Block): void {
+    const index = this.#state.indexOf(block)
+    if (index === undefined) return
+    const { active, number } = this.#state.find(index)
+    active?.lose(number)
+  }
+
+  /** Whether all blocks of the piece have come, and it is to be hashed and settled. */
+  isFilled(piece: number): boolean {
+    return this.#state.active.get(piece)?.isFilled ?? false
+  }
+
+  /** How many pieces the peer has. */
+  countOf(id: string): number {
+    return this.#peer(id).pieces.count
   }
 
   /** Whether {@linkcode settle} needs digests of the piece's blocks even if it is right: it was wrong before. */

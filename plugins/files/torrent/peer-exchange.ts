@@ -14,7 +14,7 @@ import { asMap, bytesOf } from "./members.ts"
 import { splitHashes } from "./peer-hash.ts"
 
 /** Peers one message of ours names; libtorrent sends as many. */
-const EXCHANGED_MAX = 50
+export const EXCHANGED_MAX = 50
 /** Peers that are taken from one message. */
 const TAKEN_MAX = 200
 /** Between two messages to one peer. libtorrent closes when six come within a minute. */

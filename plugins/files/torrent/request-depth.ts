@@ -45,6 +45,12 @@ export class RequestDepth {
   #rate = 0
   #rateBefore = 0
   #spanAt = 0
+  readonly #first: number
+
+  /** @param first - Blocks to ask for before anything is known; more than {@linkcode FIRST} only of who is known to bear it. */
+  constructor(first = FIRST) {
+    this.#first = first
+  }
 
   /** Shortest round trip of late, 0 while unknown. */
   get tripMs(): number {
@@ -58,7 +64,7 @@ export class RequestDepth {
 
   /** How many blocks may be on the way now. */
   target(now: number): number {
-    if (this.#tripMs === 0) return FIRST
+    if (this.#tripMs === 0) return this.#first
     const isOld = now - this.#tripAt > Math.max(TRIP_BELIEVED_MS, TRIPS_BELIEVED * this.#tripMs)
     if (isOld) this.#drainingSince ??= now
     const held = (Math.max(this.#rate, this.#rateBefore) * this.#tripMs) / BLOCK_BYTES

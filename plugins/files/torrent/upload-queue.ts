@@ -51,6 +51,22 @@ export class UploadQueue {
     return first[1]
   }
 
+  /** Takes the next one out, and those after it that follow it in the same piece: at most `bytesMax`, at least one. */
+  run(bytesMax: number): Block[] {
+    const first = this.next()
+    if (first === undefined) return []
+    const run = [first]
+    let end = first.begin + first.length
+    for (const [key, block] of this.#waiting) {
+      const isNext = block.piece === first.piece && block.begin === end
+      if (!isNext || end + block.length - first.begin > bytesMax) break
+      this.#waiting.delete(key)
+      run.push(block)
+      end += block.length
+    }
+    return run
+  }
+
   /** Takes all out, when the peer is choked; with the fast extension each is to be rejected. */
   clear(): Block[] {
     const blocks = [...this.#waiting.values()]
