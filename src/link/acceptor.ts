@@ -13,7 +13,7 @@ import {
   underDeadline,
 } from "./exchange.ts"
 import type { Signer } from "./handshake.ts"
-import { completeLimits, type LinkLimits } from "./limits.ts"
+import { completeLimits, LANE_LIMITS, LANES_MAX, type LinkLimits } from "./limits.ts"
 import type { Link, LinkPeer } from "./link.ts"
 import { linkLostError } from "./link-errors.ts"
 import { type LinkSelf, raise, termsOf } from "./open-link.ts"
@@ -28,7 +28,11 @@ export interface LinkAcceptorOptions extends LinkSelf {
    * Says whether this caller, proven by its signature, is to learn that we are here. When not, the
    * stream is closed without a word.
    */
-  readonly admit?: (peer: LinkPeer, wantedKey: Uint8Array) => boolean | Promise<boolean>
+  readonly admit?: (
+    peer: LinkPeer,
+    wantedKey: Uint8Array,
+    lane: number,
+  ) => boolean | Promise<boolean>
   /** Keys of ours beside `identity` that callers may want; `admit` hears which one a caller did. */
   readonly others?: () => readonly Signer[]
   /** Dials a peer whose link lost its stream, after it had some time to dial us. */
@@ -95,9 +99,11 @@ export class LinkAcceptor implements AsyncDisposable {
     const terms = termsOf(this.#limits, true)
     const caller = await hearCaller(stream, { ...this.#options, terms, signal })
     const peer: LinkPeer = { identityKey: caller.identityKey, destination: stream.peer }
-    if ((await this.#options.admit?.(peer, caller.wantedKey)) === false) throw notAdmitted()
+    const { lane } = caller.hello
+    const isAdmitted = await this.#options.admit?.(peer, caller.wantedKey, lane)
+    if (isAdmitted === false || lane > LANES_MAX) throw notAdmitted()
     if (isResumption(caller.hello)) return this.#resume(stream, caller)
-    return this.#begin(stream, caller, peer)
+    return lane === 0 ? this.#begin(stream, caller, peer) : this.#beside(stream, caller, peer)
   }
 
   async #begin(stream: LinkStream, caller: Caller, peer: LinkPeer): Promise<Link> {
@@ -115,6 +121,18 @@ export class LinkAcceptor implements AsyncDisposable {
     })
     link.attach(stream, 0)
     this.remember(link)
+    return link
+  }
+
+  /** A lane ends with its stream: whoever wants it dials it again. */
+  async #beside(stream: LinkStream, caller: Caller, peer: LinkPeer): Promise<Link> {
+    const linkId = await caller.answer({ received: 0, resumed: false }, LANE_LIMITS)
+    const { lane } = caller.hello
+    const agreement = { linkId, terms: caller.hello, received: 0 }
+    const limits = { ...this.#limits, ...LANE_LIMITS }
+    const made = { self: this.#options, limits, peer, lane, agreement }
+    const link = raise({ ...made, role: "in", keeps: false })
+    link.attach(stream, 0)
     return link
   }
 

@@ -66,16 +66,16 @@ export interface Agreement {
  */
 export async function callPeer(
   stream: LinkStream,
-  options: ExchangeOptions & { expectedPeer: Uint8Array; standing: Standing },
+  options: ExchangeOptions & { expectedPeer: Uint8Array; standing: Standing; lane?: number },
 ): Promise<Agreement> {
-  const { identity, expectedPeer, standing } = options
+  const { identity, expectedPeer, standing, lane = 0 } = options
   const ends: Ends = {
     callerDestination: options.destination.bytes,
     answererDestination: stream.peer.bytes,
     answererKey: expectedPeer,
   }
   const nonce = options.random(NONCE_BYTES)
-  const hello = writeHello({ nonce, ...options.terms, ...standing }, identity, ends)
+  const hello = writeHello({ nonce, ...options.terms, lane, ...standing }, identity, ends)
   stream.write(hello.bytes)
   const bytes = await readExactly(stream, WELCOME_BYTES, options)
   if (bytes === undefined) throw refused()
@@ -93,8 +93,8 @@ export interface Caller {
   readonly identityKey: Uint8Array
   /** Which key of ours it wants, and we answer with. */
   readonly wantedKey: Uint8Array
-  /** Answers; resolves to the id a new link would have once the caller has confirmed. */
-  answer(reply: { received: number; resumed: boolean }): Promise<Uint8Array>
+  /** Answers, with other terms if need be; resolves to the id a new link would have once the caller has confirmed. */
+  answer(reply: { received: number; resumed: boolean }, terms?: Partial<Terms>): Promise<Uint8Array>
 }
 
 /**
@@ -108,9 +108,9 @@ export async function hearCaller(stream: LinkStream, options: ExchangeOptions): 
   const read = bytes && readHelloTo(options, bytes, stream.peer)
   if (read === undefined) throw mismatch()
   const { self, hello, callerKey: identityKey, transcript } = read
-  const answer: Caller["answer"] = async (reply) => {
+  const answer: Caller["answer"] = async (reply, terms = {}) => {
     const nonce = options.random(NONCE_BYTES)
-    const welcome = writeWelcome({ nonce, ...options.terms, ...reply }, self, transcript)
+    const welcome = writeWelcome({ nonce, ...options.terms, ...terms, ...reply }, self, transcript)
     stream.write(welcome.bytes)
     const confirm = await readExactly(stream, CONFIRM_BYTES, options)
     if (confirm === undefined || !isConfirm(confirm, identityKey, welcome.transcript))

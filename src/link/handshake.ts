@@ -42,6 +42,9 @@ const DOMAIN = {
 } as const
 const KEEPS = 1
 const RESUMED = 2
+/** Four bits of the flags in HELLO. */
+const LANE_SHIFT = 2
+const LANE_MASK = 0x3c
 
 /** Signs as `Identity.sign` does: over `domain`, a zero byte, and `message`. */
 export interface Signer {
@@ -70,6 +73,8 @@ export interface Terms {
 
 /** What HELLO says. */
 export interface Hello extends Terms {
+  /** 0 for the link between the two; 1 to 15 for one beside it. */
+  readonly lane: number
   readonly nonce: Uint8Array
   /** The link to resume; all zero for a new one. */
   readonly linkId: Uint8Array
@@ -94,7 +99,7 @@ export function writeHello(hello: Hello, signer: Signer, ends: Ends) {
     MAGIC,
     Buffer.from([LINK_VERSION]),
     hello.nonce,
-    writeTerms(hello, 0),
+    writeTerms(hello, hello.lane << LANE_SHIFT),
     hello.linkId,
     uint64(hello.received),
     mask(signer.publicKey, hello.nonce, ends),
@@ -123,7 +128,8 @@ export function readHello(bytes: Buffer, ends: Ends) {
   const received = terms && readCountSafely(bytes, 59)
   if (terms === undefined || received === undefined) return undefined
   const linkId = new Uint8Array(bytes.subarray(43, 59))
-  const hello: Hello = { nonce, ...terms, linkId, received }
+  const lane = (bytes[36]! & LANE_MASK) >> LANE_SHIFT
+  const hello: Hello = { nonce, ...terms, lane, linkId, received }
   return { hello, callerKey, transcript: hash(signed, signature) }
 }
 

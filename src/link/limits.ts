@@ -12,6 +12,8 @@ export const ACK_EVERY_BYTES = 65_536
 export const CONTROL_RESERVE_BYTES = 262_144
 /** Sum of unused credit on one channel; more is a peer who cannot count. */
 export const CREDIT_BYTES_MAX = 1_048_576
+/** Links beside the one between two, that either may dial. One stream carries 40 to 60 kB/s at 300 ms on i2pd 2.45.1, eight carry 1,100. */
+export const LANES_MAX = 8
 /** Refusals, resets and pings a peer may cause at once, and how many more each second. */
 export const NUISANCE = { burst: 1_024, perSecond: 32 } as const
 
@@ -55,6 +57,12 @@ export const LINK_LIMITS: LinkLimits = {
   drainMs: 30_000,
   resumeMs: 300_000,
 }
+
+/** A lane carries bulk: a round trip of the best stream there is (i2pd 2.56, 3 MB/s at 300 ms) must fit. */
+export const LANE_LIMITS = {
+  windowBytes: CREDIT_BYTES_MAX,
+  firstWindowBytes: 262_144,
+} as const satisfies Partial<LinkLimits>
 
 /** Smallest and largest value of each limit; what goes on the wire must also fit its field. */
 const RANGES: { readonly [K in keyof LinkLimits]: readonly [number, number] } = {

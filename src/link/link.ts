@@ -30,6 +30,10 @@ export interface Channel extends Duplex {
 /** A live link. Closing it is graceful: channels that have ended are acknowledged first, up to a limit. */
 export interface Link extends AsyncDisposable {
   readonly peer: LinkPeer
+  /** 0 for the link between the two; 1 to {@linkcode LANES_MAX} for one beside it, which ends with its stream. */
+  readonly lane: number
+  /** Channels that are not over on both sides. */
+  readonly channelCount: number
   /** Round trip as last measured by the heartbeat, in milliseconds; `undefined` before the first. */
   readonly roundTripMs: number | undefined
   /** It lost its stream and looks for a new one: what is written waits. */

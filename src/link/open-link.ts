@@ -52,6 +52,8 @@ export type LinkOptions = LinkSelf & {
         readonly redial?: Redial
         /** Recognises the peer when it comes back by dialling us. */
         readonly acceptor?: LinkAcceptor
+        /** 1 to {@linkcode LANES_MAX}: a link beside the one between the two. It ends with its stream. */
+        readonly lane?: number
       }
     | {
         /** We accepted. */
@@ -79,15 +81,15 @@ async function dial(
   limits: LinkLimits,
   signal: AbortSignal,
 ): Promise<Link> {
-  const { stream, expectedPeer, redial, acceptor } = options
-  const keeps = redial !== undefined || acceptor !== undefined
+  const { stream, expectedPeer, redial, acceptor, lane } = options
+  const keeps = lane === undefined && (redial !== undefined || acceptor !== undefined)
   const terms = termsOf(limits, keeps)
   const standing = { linkId: NO_LINK, received: 0 }
   const agreement = await callPeer(stream, { ...options, terms, standing, signal })
   const peer = { identityKey: new Uint8Array(expectedPeer), destination: stream.peer }
-  const link = raise({ self: options, limits, peer, role: "out", agreement, keeps, redial })
+  const link = raise({ self: options, limits, peer, role: "out", lane, agreement, keeps, redial })
   link.attach(stream, 0)
-  acceptor?.remember(link)
+  if (keeps) acceptor?.remember(link)
   return link
 }
 
@@ -124,15 +126,16 @@ export function raise(made: {
   limits: LinkLimits
   peer: LinkPeer
   role: "out" | "in"
+  lane?: number | undefined
   agreement: Agreement
   keeps: boolean
   redial?: Redial | undefined
 }): StandingLink {
-  const { self, limits, peer, role, agreement, redial } = made
+  const { self, limits, peer, role, lane, agreement, redial } = made
   const { clock, log } = self
   const { linkId, terms } = agreement
   const patienceMs = role === "out" ? 0 : PATIENCE_MS
-  const base: StandingLinkOptions = { role, peer, linkId, limits, terms, clock, log }
+  const base: StandingLinkOptions = { role, peer, lane, linkId, limits, terms, clock, log }
   if (!made.keeps || !terms.keeps) return new StandingLink(base)
   const { handshakeMs } = limits
   const recover: StandingLinkOptions["recover"] = async (link, call) => {

@@ -30,6 +30,8 @@ export interface StandingLinkOptions {
   /** Who dialled when the link began: `out` opens odd channels. */
   readonly role: "out" | "in"
   readonly peer: LinkPeer
+  /** 0 unless said. */
+  readonly lane?: number | undefined
   readonly linkId: Uint8Array
   readonly limits: LinkLimits
   readonly terms: { readonly channelsMax: number; readonly firstWindowBytes: number }
@@ -48,6 +50,7 @@ const FAREWELL_MS = 5_000
 /** See {@linkcode Link}. */
 export class StandingLink implements Link, ChannelsOwner, CarrierOwner {
   readonly peer: LinkPeer
+  readonly lane: number
   readonly linkId: Uint8Array
   readonly incoming: AsyncIterable<Channel>
   readonly closed: Promise<Error | undefined>
@@ -70,6 +73,7 @@ export class StandingLink implements Link, ChannelsOwner, CarrierOwner {
   constructor(options: StandingLinkOptions) {
     this.#options = options
     this.peer = options.peer
+    this.lane = options.lane ?? 0
     this.linkId = options.linkId
     const { role, limits, terms } = options
     this.#channels = new Channels({ role, limits, peer: terms, owner: this })
@@ -107,6 +111,10 @@ export class StandingLink implements Link, ChannelsOwner, CarrierOwner {
   /** Counts the streams this link has had. */
   get generation(): number {
     return this.#generation
+  }
+
+  get channelCount(): number {
+    return this.#channels.size
   }
 
   get over(): boolean {

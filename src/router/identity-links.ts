@@ -14,10 +14,12 @@ import type { Identity } from "../identity/identity.ts"
 import { ROTATIONS_MAX } from "../identity/rotation.ts"
 import { type LinkAcceptor, openLinkAcceptor, roleToKeep } from "../link/acceptor.ts"
 import type { Signer } from "../link/handshake.ts"
+import { LANE_LIMITS } from "../link/limits.ts"
 import type { Channel, Link, LinkPeer } from "../link/link.ts"
 import { type LinkSelf, openLink } from "../link/open-link.ts"
 import { within } from "../mail/post/within.ts"
 import type { SamStream, Session } from "../sam/session.ts"
+import { Lanes } from "./lanes.ts"
 import { addressesOf, type OwnDevices, peerName } from "./mail-devices.ts"
 
 /** Links to peers who are no accepted contacts; they may only ask to become one. */
@@ -97,14 +99,16 @@ export class IdentityLinks implements AsyncDisposable {
   readonly #acceptor: LinkAcceptor
   readonly #standing = new Map<string, Held>()
   readonly #dialling = new Map<string, Promise<Link>>()
+  readonly #lanes: Lanes
 
   constructor(options: IdentityLinksOptions) {
     this.#options = options
+    this.#lanes = new Lanes({ clock: options.clock, signal: this.#scope.signal })
     this.#acceptor = this.#scope.use(
       openLinkAcceptor({
         ...this.#self(),
         others: () => this.#otherKeys(),
-        admit: (peer, wantedKey) => this.#admits(peer, wantedKey),
+        admit: (peer, wantedKey, lane) => this.#admits(peer, wantedKey, lane),
         // Who dialled us may not find us after our restart: then we must dial.
         redial: (peer, call) => options.session.connect(peer.destination.b32, call),
       }),
@@ -144,14 +148,30 @@ export class IdentityLinks implements AsyncDisposable {
     return untilAborted(dialling, call.signal)
   }
 
+  /**
+   * A lane to a contact, see {@linkcode Lanes}: the one that stands, or a new one.
+   * @throws {AlliumError} `CHANNEL_LIMIT`; as `link`.
+   */
+  lane(
+    peer: { key: string; address: string },
+    lane: number,
+    call: { signal: AbortSignal },
+  ): Promise<Link> {
+    const key = this.#provenBy(peer.key)
+    const { name } = this.#who({ ...peer, key })
+    return this.#lanes.open({ name, lane }, () => this.#dial({ ...peer, key }, lane), call)
+  }
+
   /** Ends the link of that name, if one stands. */
   async drop(name: string): Promise<void> {
+    void this.#lanes.drop((lane) => lane.name === name)
     await this.#standing.get(name)?.link[Symbol.asyncDispose]()
   }
 
   /** Ends links whose name says another thing of their peer than is known now; they come again. */
   dropMistaken(): void {
     for (const [name, { link }] of this.#standing) if (this.#whoIs(link).name !== name) close(link)
+    void this.#lanes.drop(({ name, link }) => this.#whoIs(link).name !== name)
   }
 
   /**
@@ -160,11 +180,13 @@ export class IdentityLinks implements AsyncDisposable {
    */
   dropRetired(): readonly string[] {
     const retired = [...this.#standing].filter(([, { link }]) => this.#isRetired(keyOf(link.peer)))
+    void this.#lanes.drop(({ link }) => this.#isRetired(keyOf(link.peer)))
     return retired.map(([name]) => this.#giveUp(name))
   }
 
   /** The same for every link: our own key is another. */
   dropAll(): readonly string[] {
+    void this.#lanes.drop(() => true)
     return [...this.#standing.keys()].map((name) => this.#giveUp(name))
   }
 
@@ -172,21 +194,24 @@ export class IdentityLinks implements AsyncDisposable {
   async hangUp(): Promise<void> {
     await this.#scope.close()
     const names = [...this.#standing.keys()]
-    const drops = Promise.all(names.map((name) => this.drop(name).catch(() => {})))
-    await Promise.race([drops, this.#options.clock.sleep(HANG_UP_MS)])
+    const drops = names.map((name) => this.drop(name).catch(() => {}))
+    const all = Promise.all([...drops, this.#lanes.drop(() => true)])
+    await Promise.race([all, this.#options.clock.sleep(HANG_UP_MS)])
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.#scope.close()
   }
 
-  async #dial(peer: { key: string; address: string }): Promise<Link> {
+  async #dial(peer: { key: string; address: string }, lane?: number): Promise<Link> {
     const { session, clock } = this.#options
     const { signal } = this.#scope
     const redial = (call: { signal: AbortSignal }) => session.connect(peer.address, call)
     const bound = { atMostMs: CONNECT_MS, signal, clock }
+    const self = this.#self()
     const link = await openLink({
-      ...this.#self(),
+      ...self,
+      ...(lane !== undefined && { lane, limits: { ...self.limits, ...LANE_LIMITS } }),
       role: "out",
       stream: await within(bound, (limit) => redial({ signal: limit })),
       expectedPeer: Buffer.from(peer.key, "base64url"),
@@ -194,7 +219,8 @@ export class IdentityLinks implements AsyncDisposable {
       acceptor: this.#acceptor,
       signal,
     })
-    this.#adopt(link, "out")
+    if (lane === undefined) this.#adopt(link, "out")
+    else void this.#serve(link).catch((thrown: unknown) => this.#tell("serve", thrown))
     return link
   }
 
@@ -206,7 +232,14 @@ export class IdentityLinks implements AsyncDisposable {
 
   async #accept(stream: SamStream): Promise<void> {
     const link = await this.#acceptor.accept(stream, { signal: this.#scope.signal })
-    if (link !== undefined) this.#adopt(link, "in")
+    if (link === undefined) return
+    if (link.lane === 0) this.#adopt(link, "in")
+    else this.#adoptLane(link)
+  }
+
+  #adoptLane(link: Link): void {
+    this.#lanes.adopt(this.#whoIs(link).name, link)
+    void this.#serve(link).catch((thrown: unknown) => this.#tell("serve", thrown))
   }
 
   #adopt(link: Link, direction: "out" | "in"): void {
@@ -263,10 +296,11 @@ export class IdentityLinks implements AsyncDisposable {
   }
 
   /** The blocked, the too many, and whoever holds an older key, theirs or ours, hear nothing, as if nobody were here. */
-  async #admits(peer: LinkPeer, wantedKey: Uint8Array): Promise<boolean> {
+  async #admits(peer: LinkPeer, wantedKey: Uint8Array, lane: number): Promise<boolean> {
     const { identity } = this.#options
     const { name, standing, contact } = this.#whoIs({ peer })
     if (contact?.state === "blocked" || this.#isRetired(keyOf(peer))) return false
+    if (lane > 0 && standing !== "contact") return false
     const wanted = identity.keysOf(keyOf({ identityKey: wantedKey }))?.version ?? 0
     if (wanted > identity.present.version) await this.#options.onNewer(wanted)
     // Who was told of our newer key has no more use for this one, but a thief has.

@@ -54,8 +54,11 @@ export interface Links extends AsyncDisposable {
   ): Undo
   /** Answers a protocol for whoever proved an identity, contact or not. */
   serveAnyone(protocol: string, handle: ChannelHandler): Undo
-  /** @throws {AlliumError} `NOT_ACCEPTED`, `PEER_UNREACHABLE`, `LINK_LOST`, … */
-  open(to: Pair, protocol: string, call: { signal: AbortSignal }): Promise<Channel>
+  /**
+   * @param call.lane - See `PluginContext.open`.
+   * @throws {AlliumError} `NOT_ACCEPTED`, `PEER_UNREACHABLE`, `LINK_LOST`, …
+   */
+  open(to: Pair, protocol: string, call: { signal: AbortSignal; lane?: number }): Promise<Channel>
   /** Opens a channel to somebody who is no accepted contact yet. */
   openToAnyone(
     identity: Identity,
@@ -205,11 +208,17 @@ class LinkBook implements Links {
     return this.#register(protocol, ["stranger", "contact", "own"], handle)
   }
 
-  async open(to: Pair, protocol: string, call: { signal: AbortSignal }): Promise<Channel> {
+  async open(
+    to: Pair,
+    protocol: string,
+    call: { signal: AbortSignal; lane?: number },
+  ): Promise<Channel> {
     const contact = this.#options.identities.contacts(to.identity).byKey(to.contact.key)
     if (contact?.state !== "accepted")
       throw new AlliumError("NOT_ACCEPTED", "Cannot reach contact: not accepted by both sides")
-    return this.openToAnyone(to.identity, contact, protocol, call)
+    if (!call.lane) return this.openToAnyone(to.identity, contact, protocol, call)
+    const link = await this.#require(to.identity).links.lane(contact, call.lane, call)
+    return link.open(protocol, call)
   }
 
   async openPeer(

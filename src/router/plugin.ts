@@ -117,12 +117,14 @@ export interface PluginContext {
   serve(protocol: string, handle: (peer: PeerChannel) => Promise<void>): void
   /**
    * Opens a channel to an accepted contact, over the link that stands or a new one.
+   *
+   * @param call.lane - 1 to 8: over a link of its own beside that one, for bulk, kept for a minute after its last channel.
    * @throws {AlliumError} `PEER_UNREACHABLE`, `NO_CONTACT`, `LINK_LOST`, `ABORTED`.
    */
   open(
     to: { identity: Identity; contact: Contact },
     protocol: string,
-    call: { signal: AbortSignal },
+    call: { signal: AbortSignal; lane?: number },
   ): Promise<Channel>
   /** Calls `listener` each time a link to a contact comes up, whoever dialled: the moment to send what waits. */
   onReachable(listener: (peer: { identity: Identity; contact: Contact }) => void): void

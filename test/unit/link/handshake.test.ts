@@ -32,6 +32,7 @@ function play(vector: (typeof vectors.handshakes)[number]) {
     channelsMax: vector.callerChannels,
     firstWindowBytes: vector.callerWindow,
     keeps: (vector.callerFlags & 1) !== 0,
+    lane: (vector.callerFlags & 0x3c) >> 2,
     linkId: hex(vector.resumes),
     received: vector.callerReceived,
   }
