@@ -121,6 +121,7 @@ const catalogue = {
   CHANNEL_LIMIT: { status: 503, exit: 1, next: "Wait until other transfers have ended." },
   BAD_PROTOCOL: { status: 502, exit: 4, next: "Update Allium on both sides." },
   BAD_RECORD: { status: 502, exit: 1 },
+  BAD_SEAL: { status: 502, exit: 4 },
   OUTBOX_FULL: {
     status: 507,
     exit: 1,
