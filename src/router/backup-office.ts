@@ -12,6 +12,7 @@ import type { StoreRoom } from "../store/store.ts"
 import { type BackupDesk, openBackupDesk } from "./backup-desk.ts"
 import { openBackupMail } from "./backup-mail.ts"
 import type { Reach } from "./core/tower-offers.ts"
+import { visitTheLost } from "./homecoming-visits.ts"
 import { KEEPSAKE_TOPIC, type KeepsakeDesk, openKeepsakeDesk } from "./keepsake-desk.ts"
 import type { Links } from "./links.ts"
 import type { PostOffice } from "./post-office.ts"
@@ -66,6 +67,10 @@ export async function openBackupOffice(options: BackupOfficeOptions): Promise<Ba
     keepsakes.changed(identity)
   }
   opening.defer(links.onContactChanged(changed))
+  const upForMs = (identity: Identity) => upFor(options.sessions, identity)
+  const homecomingOf: KeepsakeDesk["homecomingOf"] = (identity, key) =>
+    keepsakes.homecomingOf(identity, key)
+  visitTheLost({ ...options, homecomingOf, upForMs, signal: opening.signal })
   const owned = opening.move()
   return {
     backups,
@@ -79,4 +84,12 @@ export async function openBackupOffice(options: BackupOfficeOptions): Promise<Ba
     },
     [Symbol.asyncDispose]: () => owned.close(),
   }
+}
+
+/** Milliseconds; 0 while the session of an identity is not up. */
+function upFor(sessions: Sessions, { name }: Identity): number {
+  const found = sessions
+    .list()
+    .find(({ owner }) => owner.kind === "identity" && owner.name === name)
+  return found?.state.name === "up" ? found.forMs : 0
 }

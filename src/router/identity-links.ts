@@ -47,6 +47,14 @@ export type ChannelHandler = (arrival: {
   channel: Channel
 }) => Promise<void>
 
+/** Who is no accepted contact, or at no address of theirs: key and address are proven. */
+export interface Stranger {
+  readonly key: string
+  readonly address: string
+  /** Opens a channel on the very link they came on. */
+  open(protocol: string, call: { signal: AbortSignal }): Channel
+}
+
 /** `own`: another device of the same identity. */
 export type Standing = "stranger" | "contact" | "own"
 
@@ -63,7 +71,7 @@ export interface IdentityLinksOptions {
   /** Told of a key of ours that somebody knows though we never rotated to it: our memory is older than our last rotation. */
   readonly onNewer: (version: number) => Promise<void>
   /** Told when a link to somebody else comes up. */
-  readonly onStranger: (peer: { key: string; address: string }) => void
+  readonly onStranger: (stranger: Stranger) => void
   readonly clock: Clock
   readonly chance: Chance
   readonly random: RandomBytes
@@ -363,7 +371,11 @@ export class IdentityLinks implements AsyncDisposable {
 
   #meetStranger(link: Link): void {
     this.#limitStranger(link)
-    this.#options.onStranger({ key: keyOf(link.peer), address: link.peer.destination.b32 })
+    this.#options.onStranger({
+      key: keyOf(link.peer),
+      address: link.peer.destination.b32,
+      open: (protocol, call) => link.open(protocol, call),
+    })
   }
 
   #limitStranger(link: Link): void {

@@ -17,6 +17,8 @@ import type { Identity, IdentityBook } from "../identity/identity.ts"
 import type { Channel } from "../link/link.ts"
 import type { Reception } from "../mail/post/post.ts"
 import type { StoreRoom, Table } from "../store/store.ts"
+import { addressOfHash, HASH_BYTES, hashOfAddress, homecomingKeys } from "./homecoming.ts"
+import type { ChannelHandler, Stranger } from "./identity-links.ts"
 import { KEEPSAKE_BYTES, type Keepsake, openKeepsake, sealKeepsake } from "./keepsake.ts"
 import type { Links } from "./links.ts"
 import type { ArrivedLetter, PluginMail } from "./plugin.ts"
@@ -25,6 +27,8 @@ import type { TowerAddress } from "./tower-uri.ts"
 /** Topic of the letters that bring keepsakes. */
 export const KEEPSAKE_TOPIC = "keepsakes"
 const PROTOCOL = "/keepsake/1"
+/** What a contact is given: the keepsake, and where we are to be met when we come back. */
+const GIVEN_BYTES = KEEPSAKE_BYTES + HASH_BYTES
 /** Somebody restores once; more is a fault of theirs. */
 const ANSWERS_MAX = 20
 const ANSWERS_MS = 3_600_000
@@ -32,12 +36,14 @@ const ANSWERS_MS = 3_600_000
 const SETTLE_MS = 5_000
 /** Asking and answering, once the link stands. */
 const ASK_MS = 60_000
-const bytes = z.instanceof(Uint8Array).refine((one) => one.length === KEEPSAKE_BYTES)
+/** Who keeps no homecoming gives the keepsake alone. */
+const isGiven = ({ length }: Uint8Array) => length === KEEPSAKE_BYTES || length === GIVEN_BYTES
+const bytes = z.instanceof(Uint8Array).refine(isGiven)
 
 /** What the desk stands on. */
 export interface KeepsakeDeskOptions {
   readonly identities: IdentityBook
-  readonly links: Pick<Links, "serve" | "openToAnyone">
+  readonly links: Pick<Links, "serveAnyone">
   readonly letters: Pick<PluginMail, "send" | "receive">
   readonly towers: (identity: Identity) => readonly TowerAddress[]
   readonly store: StoreRoom
@@ -58,9 +64,11 @@ export interface KeepsakeDesk extends AsyncDisposable {
    */
   ask(
     identity: Identity,
-    peer: { key: string; address: string },
+    peer: Pick<Stranger, "key" | "open">,
     call: { signal: AbortSignal },
   ): Promise<Keepsake | undefined>
+  /** Where a contact can be met while they come back on a new machine; `undefined` when they did not say. */
+  homecomingOf(identity: Identity, contactKey: string): Promise<string | undefined>
 }
 
 /** Opens the desk; answers whoever we keep something for. */
@@ -83,11 +91,7 @@ class Desk implements KeepsakeDesk {
     this.#kept = options.store.table("keepsakes", bytes)
     this.#given = options.store.table("keepsakes-given", z.string())
     options.letters.receive((letter) => this.#receive(letter))
-    this.#scope.defer(
-      options.links.serve(PROTOCOL, ({ identity, contact, channel }) =>
-        this.#answer(identity, contact, channel),
-      ),
-    )
+    this.#scope.defer(options.links.serveAnyone(PROTOCOL, (arrival) => this.#hear(arrival)))
   }
 
   changed(identity: Identity): void {
@@ -109,11 +113,11 @@ class Desk implements KeepsakeDesk {
 
   async ask(
     identity: Identity,
-    peer: { key: string; address: string },
+    peer: Pick<Stranger, "key" | "open">,
     call: { signal: AbortSignal },
   ): Promise<Keepsake | undefined> {
     const signal = AbortSignal.any([call.signal, this.#scope.signal, AbortSignal.timeout(ASK_MS)])
-    const channel = await this.#options.links.openToAnyone(identity, peer, PROTOCOL, { signal })
+    const channel = peer.open(PROTOCOL, { signal })
     const give = () => channel.destroy()
     signal.addEventListener("abort", give, { once: true })
     channel.on("error", () => {})
@@ -127,6 +131,11 @@ class Desk implements KeepsakeDesk {
     }
   }
 
+  async homecomingOf(identity: Identity, contactKey: string): Promise<string | undefined> {
+    const given = await this.#kept.get(`${identity.key}/${contactKey}`)
+    return given?.length === GIVEN_BYTES ? addressOfHash(given.subarray(KEEPSAKE_BYTES)) : undefined
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.#scope.close()
   }
@@ -136,12 +145,14 @@ class Desk implements KeepsakeDesk {
     const towers = this.#options.towers(identity)
     const { key, name, address, verified, since } = contact
     const next = this.#options.identities.contacts(identity).commitmentOf(key)
-    const proof = [presentKeyOf(contact), next ?? ""]
+    const home = homecomingKeys(identity).destination.b32
+    const proof = [presentKeyOf(contact), next ?? "", home]
     const said = [...proof, name, address, verified, since, towers.map((tower) => tower.key)]
     const hash = createHash("sha256").update(packValue(said)).digest("base64url")
     const place = `${identity.key}/${key}`
     if ((await this.#given.get(place)) === hash) return
-    const content = sealKeepsake(identity, contact, { madeMs: clock.now(), towers, next }, random)
+    const sealed = sealKeepsake(identity, contact, { madeMs: clock.now(), towers, next }, random)
+    const content = new Uint8Array(Buffer.concat([sealed, hashOfAddress(home)]))
     const letter = { content, name: Buffer.from(random(16)).toString("hex") }
     try {
       await letters.send({ identity, contact }, letter, [this.#given.put(place, hash)])
@@ -153,10 +164,17 @@ class Desk implements KeepsakeDesk {
   /** The newest counts; in the same commit as the receipt. */
   async #receive({ identity, contact, content, from }: ArrivedLetter): Promise<Reception> {
     if (from !== "contact") return { changes: [] }
-    if (content.length !== KEEPSAKE_BYTES)
-      throw new AlliumError("BAD_RECORD", "Cannot keep keepsake: expected 1,024 bytes")
+    if (!isGiven(content))
+      throw new AlliumError("BAD_RECORD", `Cannot keep keepsake: it has ${content.length} bytes`)
     const mine = new Uint8Array(content)
     return { changes: [this.#kept.put(`${identity.key}/${contact.key}`, mine)] }
+  }
+
+  /** Whoever proves the key of a contact, wherever they are: on a new machine they may be elsewhere. */
+  async #hear({ identity, contact, channel }: Parameters<ChannelHandler>[0]): Promise<void> {
+    if (contact?.state !== "accepted")
+      throw new AlliumError("NOT_ACCEPTED", "Cannot answer: they are no contact")
+    await this.#answer(identity, contact, channel)
   }
 
   async #answer(identity: Identity, contact: Contact, channel: Channel): Promise<void> {
@@ -165,7 +183,7 @@ class Desk implements KeepsakeDesk {
       throw new AlliumError("TOO_MANY_REQUESTS", "Cannot answer: they asked too often")
     const kept = await this.#kept.get(place)
     channel.resume()
-    channel.end(kept)
+    channel.end(kept?.subarray(0, KEEPSAKE_BYTES))
     await channel.delivered
   }
 

@@ -15,7 +15,14 @@ import type { Device } from "../identity/device-list.ts"
 import type { Identity, IdentityBook } from "../identity/identity.ts"
 import type { Channel } from "../link/link.ts"
 import type { Session } from "../sam/session.ts"
-import { type ChannelHandler, IdentityLinks, linkName, type Standing } from "./identity-links.ts"
+import {
+  type ChannelHandler,
+  IdentityLinks,
+  type IdentityLinksOptions,
+  linkName,
+  type Standing,
+  type Stranger,
+} from "./identity-links.ts"
 import { Touch } from "./keep-in-touch.ts"
 import { addressesOf, deviceOf, keyOf, type OwnDevices, peerName } from "./mail-devices.ts"
 import type { PeerChannel } from "./plugin.ts"
@@ -33,16 +40,15 @@ export interface Pair {
 /** Undoes a registration. */
 export type Undo = () => void
 
-/** Hears who is at the other end: key and address are proven. */
-export type StrangerListener = (
-  identity: Identity,
-  peer: { readonly key: string; readonly address: string },
-) => void
+/** Hears who is at the other end. */
+export type StrangerListener = (identity: Identity, stranger: Stranger) => void
 
 /** Links between this router's identities and their contacts. */
 export interface Links extends AsyncDisposable {
   /** Begins accepting and dialling for an identity whose session stands or will stand. */
   attach(identity: Identity, session: Session): void
+  /** Lets people in at one more session of an identity, as strangers; ends with what is returned, and before the session. */
+  welcome(identity: Identity, session: Session): AsyncDisposable
   /** Ends every link of an identity, and dials no more for it; its session is the caller's to close. */
   detach(identity: Identity): Promise<void>
   /** Answers a protocol for accepted contacts. @throws {TypeError} when it is answered already. */
@@ -66,6 +72,12 @@ export interface Links extends AsyncDisposable {
     protocol: string,
     call: { signal: AbortSignal },
   ): Promise<Channel>
+  /** Only links to somebody: what is to be said there is theirs to say. @throws {AlliumError} as `open`. */
+  visit(
+    identity: Identity,
+    peer: { key: string; address: string },
+    call: { signal: AbortSignal },
+  ): Promise<void>
   /** Opens a channel to a correspondent. @throws {AlliumError} `NOT_ACCEPTED` for one that is not known; as `open`. */
   openPeer(
     identity: Identity,
@@ -141,27 +153,11 @@ class LinkBook implements Links {
   }
 
   attach(identity: Identity, session: Session): void {
-    const { identities, own, clock, chance, random, log } = this.#options
-    const contacts = identities.contacts(identity)
+    const contacts = this.#options.identities.contacts(identity)
     const links = this.#scope.use(
-      new IdentityLinks({
-        identity,
-        session,
-        contacts,
-        own,
+      this.#linksOf(identity, session, {
         handlerFor: (protocol, standing) => this.#handlerFor(protocol, standing),
-        onNewer: async (version) => {
-          await identities.rotate(identity, version)
-          this.#tellRotated(identity)
-        },
         onReachable: ({ key, device }) => this.#tellReachable(identity, key, device),
-        onStranger: (peer) => {
-          for (const listener of this.#strangerListeners) listener(identity, peer)
-        },
-        clock,
-        chance,
-        random,
-        log: log.child("links"),
       }),
     )
     const end = new AbortController()
@@ -180,6 +176,30 @@ class LinkBook implements Links {
     return new Touch({
       ...{ session, dials, clock, chance, signal },
       recent: () => recent.of(identity.key),
+    })
+  }
+
+  welcome(identity: Identity, session: Session): AsyncDisposable {
+    return this.#linksOf(identity, session, { handlerFor: () => undefined, onReachable: () => {} })
+  }
+
+  #linksOf(
+    identity: Identity,
+    session: Session,
+    how: Pick<IdentityLinksOptions, "handlerFor" | "onReachable">,
+  ): IdentityLinks {
+    const { identities, own, clock, chance, random, log } = this.#options
+    return new IdentityLinks({
+      ...{ identity, session, own, clock, chance, random, ...how },
+      contacts: identities.contacts(identity),
+      log: log.child("links"),
+      onNewer: async (version) => {
+        await identities.rotate(identity, version)
+        this.#tellRotated(identity)
+      },
+      onStranger: (stranger) => {
+        for (const listener of this.#strangerListeners) listener(identity, stranger)
+      },
     })
   }
 
@@ -250,6 +270,14 @@ class LinkBook implements Links {
     const wanted = this.#wanted.get(identity.key) ?? new Set()
     if (attached === undefined) this.#wanted.set(identity.key, wanted.add(name))
     else attached.touch.want(name)
+  }
+
+  async visit(
+    identity: Identity,
+    peer: { key: string; address: string },
+    call: { signal: AbortSignal },
+  ): Promise<void> {
+    await this.#require(identity).links.link(peer, call)
   }
 
   onReachable(listener: (pair: Pair) => void): Undo {
@@ -324,7 +352,9 @@ class LinkBook implements Links {
   }
 
   isReachable(identity: Identity, contactKey: string): boolean {
-    return this.reachable(identity).some((name) => keyOf(name) === contactKey)
+    // Not at an address that is no device's.
+    const isDevice = (name: string) => name === contactKey || name.startsWith(`${contactKey}.`)
+    return this.reachable(identity).some(isDevice)
   }
 
   reachable(identity: Identity): readonly string[] {

@@ -20,11 +20,14 @@ import type { StoreRoom } from "../store/store.ts"
 import type { BackupDesk } from "./backup-desk.ts"
 import { type Backup, blobPlace, openBackup } from "./backup-format.ts"
 import type { BackupMail } from "./backup-mail.ts"
+import { MEETING_MS, welcomeAtHomecoming } from "./homecoming.ts"
+import type { Stranger } from "./identity-links.ts"
 import type { Keepsake } from "./keepsake.ts"
 import type { KeepsakeDesk } from "./keepsake-desk.ts"
 import type { Links } from "./links.ts"
 import { RestoreProgress } from "./restore-progress.ts"
 import { type Findings, findAtTower, findInFile, namesFrom, namesOf } from "./restore-search.ts"
+import type { Sessions } from "./sessions.ts"
 import type { TowerAddress } from "./tower-uri.ts"
 
 /** Tries to get a backup from a tower that is away. */
@@ -54,7 +57,8 @@ export interface RestoreDesk extends AsyncDisposable {
 /** What the desk stands on. */
 export interface RestoreDeskOptions {
   readonly identities: IdentityBook
-  readonly links: Pick<Links, "onStranger" | "contactChanged">
+  readonly links: Pick<Links, "onStranger" | "contactChanged" | "welcome">
+  readonly sessions: Pick<Sessions, "open">
   readonly backups: BackupDesk
   readonly keepsakes: KeepsakeDesk
   readonly mail: Pick<BackupMail, "getBlob">
@@ -84,6 +88,7 @@ class Desk implements RestoreDesk {
   readonly #scope = new Scope()
   readonly #turns = new Turns()
   readonly #fetching = new Map<string, Alarm>()
+  readonly #welcoming = new Map<string, Scope>()
 
   constructor(options: RestoreDeskOptions) {
     this.#options = options
@@ -97,7 +102,10 @@ class Desk implements RestoreDesk {
         this.#ask(identity, peer).catch((thrown: unknown) => this.#tell("not-asked", thrown))
       }),
     )
-    for (const identity of this.#options.identities.list()) this.#fetchLater(identity)
+    for (const identity of this.#options.identities.list()) {
+      this.#fetchLater(identity)
+      this.#welcome(identity)
+    }
   }
 
   async restore(
@@ -116,6 +124,7 @@ class Desk implements RestoreDesk {
       const sealed = found.get(identity.index)?.sealed
       if (sealed !== undefined) await this.#loaded(identity, await backups.load(identity, sealed))
       await this.#options.onNew(identity)
+      this.#welcome(identity)
     }
     return identities.list()
   }
@@ -161,8 +170,19 @@ class Desk implements RestoreDesk {
     return freeName(name, isTaken)
   }
 
+  /** Who knows of no tower waits where contacts look for those they have just lost, too. */
+  #welcome(identity: Identity): void {
+    const progress = this.#progress.of(identity)
+    if (progress === undefined || progress.backupMs !== undefined) return
+    if (progress.towers.length > 0 || this.#welcoming.has(identity.key)) return
+    const scope = this.#scope.use(new Scope())
+    this.#welcoming.set(identity.key, scope)
+    const untilMs = progress.sinceMs + MEETING_MS
+    welcomeAtHomecoming(identity, this.#options, { untilMs, scope })
+  }
+
   /** Somebody our book does not know is here: perhaps a contact of the lost machine. */
-  async #ask(identity: Identity, peer: { key: string; address: string }): Promise<void> {
+  async #ask(identity: Identity, peer: Stranger): Promise<void> {
     if (this.#progress.running(identity) === undefined) return
     const { signal } = this.#scope
     const keepsake = await this.#options.keepsakes.ask(identity, peer, { signal })
@@ -220,11 +240,8 @@ class Desk implements RestoreDesk {
   async #fetch(identity: Identity): Promise<"done" | "again"> {
     const progress = this.#progress.running(identity)
     if (progress === undefined || progress.backupMs !== undefined) return "done"
-    const found: { sealed: Uint8Array; revision: number }[] = []
-    for (const tower of progress.towers) {
-      const sealed = await this.#fetchOne(identity, tower)
-      if (sealed !== undefined) found.push(sealed)
-    }
+    const asked = progress.towers.map((tower) => this.#fetchOne(identity, tower))
+    const found = (await Promise.all(asked)).filter((one) => one !== undefined)
     const [newest] = found.sort((one, other) => other.revision - one.revision)
     if (newest === undefined) return "again"
     const backup = await this.#options.backups.load(identity, newest.sealed)
@@ -257,6 +274,8 @@ class Desk implements RestoreDesk {
       links.contactChanged(identity, key)
     }
     await this.#progress.save(identity, { ...progress, backupMs: backup.madeMs })
+    // Whom they call, they call at the address all of them know.
+    await this.#welcoming.get(identity.key)?.close()
     emit("identity.restored", { identity: identity.name, contacts: backup.contacts.length })
     await this.#addSiblings(backup)
   }

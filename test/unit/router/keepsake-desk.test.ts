@@ -3,9 +3,10 @@ import { silentLog } from "../../../src/base/log.ts"
 import { systemRandom } from "../../../src/base/random.ts"
 import type { Contact } from "../../../src/identity/contacts.ts"
 import type { Reception } from "../../../src/mail/post/post.ts"
+import { homecomingKeys } from "../../../src/router/homecoming.ts"
+import type { ChannelHandler } from "../../../src/router/identity-links.ts"
 import { KEEPSAKE_BYTES } from "../../../src/router/keepsake.ts"
 import { type KeepsakeDesk, openKeepsakeDesk } from "../../../src/router/keepsake-desk.ts"
-import type { Links } from "../../../src/router/links.ts"
 import type { ArrivedLetter, PeerChannel } from "../../../src/router/plugin.ts"
 import { joinChannels } from "../../support/fake-channel.ts"
 import { FakeClock } from "../../support/fake-clock.ts"
@@ -21,20 +22,20 @@ async function openSide(answers?: (channel: PeerChannel["channel"]) => void) {
   const identity = await identities.create("me")
   const sent: Uint8Array[] = []
   let receive!: (letter: ArrivedLetter) => Promise<Reception>
-  let serve!: (peer: PeerChannel) => Promise<void>
+  let serve!: ChannelHandler
   const world = new FakeWorld()
   const links = {
-    serve: (_: string, handle: typeof serve) => {
+    serveAnyone: (_: string, handle: ChannelHandler) => {
       serve = handle
       return () => {}
     },
-    openToAnyone: async () => {
-      const [ours, theirs] = joinChannels("/keepsake/1", world)
-      for (const side of [ours, theirs]) side.on("error", () => {})
-      answers?.(theirs)
-      return ours
-    },
-  } as unknown as Pick<Links, "serve" | "openToAnyone">
+  }
+  const open = () => {
+    const [ours, theirs] = joinChannels("/keepsake/1", world)
+    for (const side of [ours, theirs]) side.on("error", () => {})
+    answers?.(theirs)
+    return ours
+  }
   const clock = new FakeClock()
   const desk = openKeepsakeDesk({
     identities,
@@ -54,10 +55,14 @@ async function openSide(answers?: (channel: PeerChannel["channel"]) => void) {
     random: systemRandom,
     log: silentLog,
   })
-  return { identity, identities, desk, sent, receive, serve, store, world, clock }
+  return { identity, identities, desk, sent, receive, serve, store, world, clock, open }
 }
 type Side = Awaited<ReturnType<typeof openSide>>
 
+const asArrival = ({ identity }: Side) => ({
+  peerKey: identity.key,
+  peerAddress: identity.destination.b32,
+})
 const asContact = ({ identity }: Side, name: string) => ({
   key: identity.key,
   address: identity.destination.b32,
@@ -90,18 +95,22 @@ const give = async (content: Uint8Array) =>
 async function annAgain(answer?: (channel: PeerChannel["channel"]) => void) {
   const theirs = (channel: PeerChannel["channel"]) =>
     void bob
-      .serve({ identity: bob.identity, contact: annAtBob, channel })
+      .serve({ ...asArrival(ann), identity: bob.identity, contact: annAtBob, channel })
       .catch(() => channel.destroy())
   return openSide(answer ?? theirs)
 }
 const ask = (side: Side, desk: KeepsakeDesk = side.desk) =>
-  desk.ask(ann.identity, asContact(bob, "bob"), { signal: new AbortController().signal })
+  desk.ask(
+    ann.identity,
+    { key: bob.identity.key, open: side.open },
+    { signal: new AbortController().signal },
+  )
 
 describe("KeepsakeDesk", () => {
   it("gives each contact one, and another one when something changed", async () => {
     await ann.desk.refresh(ann.identity)
     await ann.desk.refresh(ann.identity)
-    expect(ann.sent.map(({ length }) => length)).toEqual([KEEPSAKE_BYTES])
+    expect(ann.sent.map(({ length }) => length)).toEqual([KEEPSAKE_BYTES + 32])
     await ann.identities.contacts(ann.identity).rename("other", "bob")
     await ann.desk.refresh(ann.identity)
     expect(ann.sent).toHaveLength(2)
@@ -117,6 +126,21 @@ describe("KeepsakeDesk", () => {
     await ann.desk.refresh(ann.identity)
     for (const content of ann.sent) await give(content)
     expect(await ask(await annAgain())).toMatchObject({ name: "bob", towers: [tower] })
+  })
+
+  it("says where who gave one is met on a new machine: at an address that only the words make", async () => {
+    expect(await bob.desk.homecomingOf(bob.identity, annAtBob.key)).toBeUndefined()
+    await ann.desk.refresh(ann.identity)
+    await give(ann.sent[0]!)
+    const address = await bob.desk.homecomingOf(bob.identity, annAtBob.key)
+    expect(address).toBe(homecomingKeys(ann.identity).destination.b32)
+    expect(address).not.toBe(ann.identity.destination.b32)
+  })
+
+  it("answers nobody who is no contact", async () => {
+    const [channel] = joinChannels("/keepsake/1", bob.world)
+    const stranger = { ...asArrival(ann), identity: bob.identity, contact: undefined, channel }
+    await expect(bob.serve(stranger)).rejects.toMatchObject({ code: "NOT_ACCEPTED" })
   })
 
   it("says so when it keeps nothing", async () => {
@@ -142,8 +166,8 @@ describe("KeepsakeDesk", () => {
     await expect(ask(await annAgain(answer))).rejects.toMatchObject({ code: "BAD_BACKUP" })
   })
 
-  it("keeps exactly 1,024 bytes, and nothing of our own devices", async () => {
-    for (const length of [0, 1_023, 1_025])
+  it("keeps what has one of two lengths, and nothing of our own devices", async () => {
+    for (const length of [0, 1_023, 1_025, 1_057])
       await expect(bob.receive(letter(new Uint8Array(length)))).rejects.toMatchObject({
         code: "BAD_RECORD",
       })

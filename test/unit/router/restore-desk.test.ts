@@ -13,6 +13,7 @@ import {
 import type { Keepsake } from "../../../src/router/keepsake.ts"
 import type { StrangerListener } from "../../../src/router/links.ts"
 import { openRestoreDesk } from "../../../src/router/restore-desk.ts"
+import type { SessionOwner } from "../../../src/router/sessions.ts"
 import { until } from "../../support/fake-people.ts"
 import vectors from "../../vectors/identity/identities.json" with { type: "json" }
 import { openHome } from "../identity/home.ts"
@@ -61,7 +62,9 @@ async function openMachine(kept: Keepsake | undefined) {
         return () => {}
       },
       contactChanged() {},
+      welcome: () => ({ [Symbol.asyncDispose]: async () => {} }),
     },
+    sessions: { open: ({ name }: SessionOwner) => void steps.push(name) } as never,
     backups: {
       load: async (identity, sealed) => {
         const backup = openBackup(identity, sealed)
@@ -90,7 +93,7 @@ async function openMachine(kept: Keepsake | undefined) {
     loaded,
     steps,
     leave,
-    link: () => hear(identities.find(), stranger),
+    link: () => hear(identities.find(), { ...stranger, open: () => expect.fail() }),
   }
 }
 const call = { signal: new AbortController().signal }
@@ -129,7 +132,7 @@ describe("RestoreDesk", () => {
     link()
     await until(() => identities.list().length === 2 || undefined)
     await until(() => desk.state(identities.find("work")) === "found" || undefined)
-    expect(steps).toEqual(["opened me", "work is pull-only", "opened work"])
+    expect(steps).toEqual(["opened me", "homecoming of me", "work is pull-only", "opened work"])
   })
 
   it("does not revive who was removed before the loss", async () => {
