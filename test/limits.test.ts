@@ -52,6 +52,7 @@ const NO_LIMITS: Readonly<Record<string, string>> = {
   "src/mail/mailbox/mailbox.ts WORK_NONCE_BYTES": "a format",
   "src/mail/mailbox/tokens.ts INPUT_BYTES": "a format",
   "src/mail/mailbox/tower/blobs.ts PIECE_BYTES": "how a blob is cut for the store",
+  "src/router/mail-shelf.ts PIECE_BYTES": "how a letter is cut for the store",
   "src/mail/mailbox/tower/index-block.ts ENTRY_BYTES": "a format",
   "src/mail/mailbox/tower/index-block.ts MARK_BYTES": "a format",
   "src/mail/mailbox/wire.ts CHUNK_BYTES": "a format",

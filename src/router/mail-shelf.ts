@@ -11,6 +11,8 @@ import type { Change, StoreRoom } from "../store/store.ts"
 export const SHELF_ITEMS_MAX = 256
 /** The same, in bytes. */
 export const SHELF_BYTES_MAX = 8 * 1_048_576
+/** A letter may be longer than a value of the store: its content is kept in pieces. */
+const PIECE_BYTES = 524_288
 
 /** A letter's state, as it is kept. */
 export const letterStateShape: z.ZodType<LetterState> = z.discriminatedUnion("kind", [
@@ -61,22 +63,34 @@ export async function openMailShelf(room: StoreRoom): Promise<MailShelf> {
     waiting: (plugin, kind) => index.places(plugin, kind),
     async read(place) {
       const item = index.get(place)
-      const content = await contents.get(String(place))
-      return item && { item, content: content ?? new Uint8Array() }
+      if (item === undefined) return undefined
+      const pieces = await Promise.all(piecesOf(place, item).map((name) => contents.get(name)))
+      const found = pieces.filter((piece) => piece !== undefined)
+      return { item, content: new Uint8Array(Buffer.concat(found)) }
     },
     keep(what, content) {
       if (!index.hasRoom(what, content.length)) return undefined
       const item = { ...what, byteCount: content.length }
       const append = journal.append(item)
-      const put = contents.put(String(append.sequence), new Uint8Array(content))
-      return { changes: [append, put], done: () => index.add(append.sequence, item) }
+      const puts = piecesOf(append.sequence, item).map((name, at) =>
+        contents.put(name, content.slice(at * PIECE_BYTES, (at + 1) * PIECE_BYTES)),
+      )
+      return { changes: [append, ...puts], done: () => index.add(append.sequence, item) }
     },
     async take(place, changes) {
-      const gone = [journal.remove(place), contents.remove(String(place))]
-      await room.commit([...changes, ...gone])
+      const item = index.get(place)
+      const pieces = item === undefined ? [] : piecesOf(place, item)
+      const gone = pieces.map((name) => contents.remove(name))
+      await room.commit([...changes, journal.remove(place), ...gone])
       index.remove(place)
     },
   }
+}
+
+/** Names of the pieces of a content, in order. */
+function piecesOf(place: number, { byteCount }: ShelfItem): string[] {
+  const count = Math.max(1, Math.ceil(byteCount / PIECE_BYTES))
+  return Array.from({ length: count }, (_, at) => (at === 0 ? `${place}` : `${place}/${at}`))
 }
 
 /** What is on the shelf, as it is looked for. */
