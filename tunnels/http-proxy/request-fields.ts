@@ -12,9 +12,12 @@ import {
   withoutFields,
   withoutHopByHop,
 } from "allium/tunnel"
+import { formatAuthority } from "./target.ts"
 
 /** What i2pd and Java I2P send for every browser. */
 const USER_AGENT = "MYOB/6.66 (AN/ON)"
+/** Outside I2P that would stand out: what i2pd sends there, and many with Tor. */
+const OUTSIDE_USER_AGENT = "Mozilla/5.0 (Windows NT 10.0; rv:109.0) Gecko/20100101 Firefox/115.0"
 const ACCEPT_PAGE = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 const ACCEPT_STYLE = "text/css,*/*;q=0.1"
 /** One media type without parameters is a protocol's own word (`text/event-stream`), not a browser's mark. */
@@ -38,8 +41,9 @@ export interface FieldsTarget {
   /** As the user typed it; may be a private petname, so it never leaves. */
   readonly typedHost: string
   readonly port: number
-  /** The site's `.b32.i2p` name. */
-  readonly b32: string
+  /** What the site may know itself as: its `.b32.i2p` name, or one that is public. */
+  readonly saidHost: string
+  readonly isOutside: boolean
 }
 
 /** Fields as they go to the site: `Host` first, the common ones next, the rest by name. */
@@ -47,7 +51,7 @@ export function fieldsForSite(fields: readonly Field[], target: FieldsTarget): F
   const first = (name: string) => fields.find(([own]) => own.toLowerCase() === name)?.[1]
   const common: (readonly [string, string | undefined])[] = [
     ["Host", originHost(target)],
-    ["User-Agent", USER_AGENT],
+    ["User-Agent", target.isOutside ? OUTSIDE_USER_AGENT : USER_AGENT],
     ["Accept", normalAccept(first("accept"))],
     ["Accept-Encoding", normalEncoding(first("accept-encoding"))],
     ["Referer", relativeReferer(first("referer"), target)],
@@ -71,8 +75,8 @@ function dropped(name: string, value: string): boolean {
 }
 
 /** Name and port as the site may see them: no port where it is the usual one. */
-function originHost({ b32, port }: FieldsTarget): string {
-  return port === 80 ? b32 : `${b32}:${port}`
+function originHost({ saidHost, port }: FieldsTarget): string {
+  return formatAuthority(saidHost, port)
 }
 
 function normalAccept(given: string | undefined): string {

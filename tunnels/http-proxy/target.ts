@@ -9,14 +9,24 @@
  */
 import { AlliumError } from "allium/tunnel"
 
-/** A place within I2P. */
+/** A place a request wants to go to. */
 export interface ProxyTarget {
-  /** Lower case, ends in `.i2p`. */
+  /** As typed, in lower case. */
+  readonly typedHost: string
+  /** As looked for: lower case, without the `.alt` that RFC 9476 lets people put behind `.i2p`. */
   readonly host: string
   /** 1 to 65535. */
   readonly port: number
   /** Path and query, as typed; empty for CONNECT. */
   readonly path: string
+  /** Outside I2P: only an outproxy leads there. */
+  readonly isOutside: boolean
+}
+
+/** Which places there are. */
+export interface TargetRules {
+  /** Public names outside I2P too. */
+  readonly allowOutside: boolean
 }
 
 const ABSOLUTE_FORM = /^http:\/\/([^/?#]*)([^#]*)(?:#.*)?$/i
@@ -24,22 +34,27 @@ const AUTHORITY = /^([a-z0-9.-]{1,253})(?::(\d{1,5}))?$/i
 const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
 /** Names I2P routers answer themselves: nobody may be sent there through us. */
 const RESERVED = /(?:^|\.)(?:proxy|router|console|mail|localhost)\.i2p$/
+/** The hash of a destination, or a blinded key. */
+const ADDRESS = /^(?:[a-z2-7]{52}|[a-z2-7]{56,})\.b32\.i2p$/
+/** Names that mean a machine nearby, whoever resolves them; and other overlays. */
+const NEARBY =
+  /(?:^|\.)(?:localhost|localdomain|local|lan|home|internal|intranet|corp|private|arpa|onion|alt|i2p)$/
 const HTTP_PORT = 80
 
 /**
  * Reads `http://host.i2p:port/path?query`.
  *
  * @param text - The request target as it came.
- * @throws {AlliumError} `BAD_REQUEST` when it is not an absolute `http:` URL; `PROXY_REFUSED` when it leads
- * out of I2P.
+ * @throws {AlliumError} `BAD_REQUEST` when it is not an absolute `http:` URL, `BAD_NAME` for a damaged
+ * address; `PROXY_REFUSED` when it leads out of I2P, or nearby.
  */
-export function parseProxyUrl(text: string): ProxyTarget {
+export function parseProxyUrl(text: string, rules: TargetRules): ProxyTarget {
   const [, authority, rest = ""] = ABSOLUTE_FORM.exec(text) ?? []
   if (authority === undefined) throw notAbsolute(text)
   const path = rest.startsWith("/") ? rest : `/${rest}`
   if (!/^[\x21-\x7e\x80-\xff]*$/.test(path))
     throw new AlliumError("BAD_REQUEST", "Cannot open page: its path has control characters")
-  return { ...parseAuthority(authority, HTTP_PORT), path }
+  return { ...parseAuthority(authority, HTTP_PORT, rules), path }
 }
 
 /**
@@ -47,45 +62,73 @@ export function parseProxyUrl(text: string): ProxyTarget {
  *
  * @throws {AlliumError} as {@linkcode parseProxyUrl}.
  */
-export function parseConnectTarget(text: string): ProxyTarget {
-  return { ...parseAuthority(text, undefined), path: "" }
+export function parseConnectTarget(text: string, rules: TargetRules): ProxyTarget {
+  return { ...parseAuthority(text, undefined, rules), path: "" }
 }
 
-function parseAuthority(authority: string, usualPort: number | undefined) {
+/** The usual port of `http:` is left out. */
+export function formatAuthority(host: string, port: number): string {
+  return port === HTTP_PORT ? host : `${host}:${port}`
+}
+
+function parseAuthority(authority: string, usualPort: number | undefined, rules: TargetRules) {
   if (authority.includes("@"))
     throw new AlliumError("BAD_REQUEST", "Cannot open page: the address holds a user name")
   const [, name, digits] = AUTHORITY.exec(authority) ?? []
-  if (name === undefined) throw outside()
+  if (name === undefined) throw badAuthority(authority)
   const port = digits === undefined ? usualPort : Number(digits)
-  if (port === undefined || port < 1 || port > 65_535)
-    throw new AlliumError("BAD_REQUEST", "Cannot open page: expected a port from 1 to 65535")
-  return { host: requireI2pHost(name.toLowerCase()), port }
+  if (port === undefined || port < 1 || port > 65_535) throw badPort()
+  return { ...requireHost(name.toLowerCase(), rules), port }
 }
 
-function requireI2pHost(host: string): string {
+function requireHost(typedHost: string, { allowOutside }: TargetRules) {
+  const host = typedHost.endsWith(".i2p.alt") ? typedHost.slice(0, -".alt".length) : typedHost
   const labels = host.split(".")
-  const isI2p =
-    labels.length > 1 && labels.at(-1) === "i2p" && labels.every((label) => LABEL.test(label))
-  if (!isI2p || RESERVED.test(host)) throw outside()
-  return host
+  const isName = labels.length > 1 && labels.every((label) => LABEL.test(label))
+  const isOutside = labels.at(-1) !== "i2p"
+  if (!isName || RESERVED.test(host)) throw refused()
+  if (isOutside && !(allowOutside && isPublic(host, labels))) throw refused()
+  if (host.endsWith(".b32.i2p") && !ADDRESS.test(host)) throw damaged()
+  return { typedHost, host, isOutside }
 }
 
-function outside(): AlliumError {
+/** A name of the public DNS. One that ends in a number is an IP address in one of its many spellings. */
+function isPublic(host: string, labels: readonly string[]): boolean {
+  return !NEARBY.test(host) && /^[a-z][a-z0-9-]*$/.test(labels.at(-1) ?? "")
+}
+
+function refused(): AlliumError {
   const message =
     "Cannot open page: the address leads out of I2P, expected a name that ends in .i2p"
   return new AlliumError("PROXY_REFUSED", message)
 }
 
+function damaged(): AlliumError {
+  const message = "Cannot open page: the .b32.i2p address is damaged, expected 52 characters"
+  return new AlliumError("BAD_NAME", message)
+}
+
+function badPort(): AlliumError {
+  return new AlliumError("BAD_REQUEST", "Cannot open page: expected a port from 1 to 65535")
+}
+
+/** A port that is no number is a mistake; a host that is no name leads nowhere. */
+function badAuthority(authority: string): AlliumError {
+  return /^[a-z0-9.-]+\.i2p:[^\]]*$/i.test(authority) ? badPort() : refused()
+}
+
 function notAbsolute(text: string): AlliumError {
-  if (/^https:/i.test(text)) return outside()
+  if (/^https:/i.test(text)) return refused()
   const found = text.startsWith("/") ? "this is a proxy, not a site" : "its address is no http: URL"
   return new AlliumError("BAD_REQUEST", `Cannot open page: ${found}`)
 }
 
 /** The `Host` field says the same as the URL; RFC 9112 lets the URL win, but a difference is an attack. */
-export function hostAgrees(host: string | undefined, target: ProxyTarget): boolean {
+export function hostAgrees(
+  host: string | undefined,
+  { typedHost, port }: Pick<ProxyTarget, "typedHost" | "port">,
+): boolean {
   if (host === undefined) return true // HTTP/1.0
   const stated = host.toLowerCase()
-  const withPort = `${target.host}:${target.port}`
-  return stated === withPort || (target.port === HTTP_PORT && stated === target.host)
+  return stated === `${typedHost}:${port}` || stated === formatAuthority(typedHost, port)
 }

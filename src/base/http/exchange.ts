@@ -24,6 +24,13 @@ const EVENT_STREAM_IDLE_MS = 3_600_000
 
 /** Time limits of an exchange. */
 export interface ExchangeLimits {
+  /** Until there is a connection; `answerMs` unless given. */
+  readonly connectMs?: number
+  /**
+   * How long a new connection may be silent before a request that changes nothing is sent once more, on
+   * another one: a stream may be called open while nobody is at its end. Never, unless given.
+   */
+  readonly secondMs?: number
   /** Until the head of the answer, counted anew with each piece of the request's body. */
   readonly answerMs: number
   /** Longest pause within the answer's body. */
@@ -64,16 +71,48 @@ export async function exchange(call: Exchange): Promise<void> {
   await giveBack(answer, call)
 }
 
-/** A kept connection may have been closed while the request was on its way: once more, on a new one. */
+/**
+ * A kept connection may have been closed while the request was on its way, and a new one may lead nowhere:
+ * what changes nothing is asked once more, on another one. The first to answer is listened to.
+ */
 async function askTwice(call: Exchange): Promise<IncomingMessage> {
   const first = openAsk(call)
+  const answer = awaitAnswer(first, call)
+  if (!isSafe(call.request) || hasBody(call.request)) return answer
+  const failed = answer.catch((error: AlliumError) => error)
+  const early = await Promise.race([failed, silence(first, call.limits.secondMs)])
+  if (early === undefined) return await race(first, answer, call)
+  if (!(early instanceof Error)) return early
+  const isStale = first.reusedSocket && early.code === "BAD_ANSWER"
+  if (!isStale || call.response.destroyed) throw early
+  return await awaitAnswer(openAsk(call, KEPT, { fresh: true }), call)
+}
+
+/** Resolves when `ask` has a connection and nothing came on it for `ms`; never once something came. */
+function silence(ask: ClientRequest, ms: number | undefined): Promise<undefined> {
+  return new Promise((resolve) => {
+    if (ms === undefined) return
+    let timer: NodeJS.Timeout | undefined
+    ask.once("socket", () => {
+      timer = setTimeout(() => resolve(undefined), ms).unref()
+    })
+    for (const sign of ["information", "response", "close"])
+      ask.once(sign, () => clearTimeout(timer))
+  })
+}
+
+async function race(
+  first: ClientRequest,
+  answer: Promise<IncomingMessage>,
+  call: Exchange,
+): Promise<IncomingMessage> {
+  const second = openAsk(call, KEPT, { fresh: true })
   try {
-    return await awaitAnswer(first, call)
-  } catch (error) {
-    const again = first.reusedSocket && (error as AlliumError).code === "BAD_ANSWER"
-    if (!again || hasBody(call.request) || !isSafe(call.request) || call.response.destroyed)
-      throw error
-    return await awaitAnswer(openAsk(call), call)
+    const won = await Promise.any([answer, awaitAnswer(second, call)])
+    for (const ask of [first, second]) if (ask.socket !== won.socket) ask.destroy()
+    return won
+  } catch (failures) {
+    throw (failures as AggregateError).errors[0]
   }
 }
 
@@ -81,15 +120,23 @@ function isSafe({ method }: IncomingMessage): boolean {
   return method === "GET" || method === "HEAD" || method === "OPTIONS"
 }
 
-/** Opens the request towards the target; framing follows what the asker sent. */
+const KEPT: readonly Field[] = [["Connection", "keep-alive"]]
+
+/**
+ * Opens the request towards the target; framing follows what the asker sent.
+ *
+ * @param options - `fresh`: on a connection of its own, which is not kept.
+ */
 export function openAsk(
   { request, target }: Pick<Exchange, "request" | "target">,
-  more: readonly Field[] = [["Connection", "keep-alive"]],
+  more: readonly Field[] = KEPT,
+  { fresh = false } = {},
 ): ClientRequest {
   const { agent, host, port, path } = target
   const headers = writeFields([...target.fields, ...more, ...framing(request)])
   const { method = "GET" } = request
-  const options = { agent, host, port, path, method, maxHeaderSize: ANSWER_HEAD_BYTES_MAX }
+  const way = fresh ? { createConnection: agent.createConnection.bind(agent) } : { agent }
+  const options = { ...way, host, port, path, method, maxHeaderSize: ANSWER_HEAD_BYTES_MAX }
   const ask = openRequest({ ...options, headers, insecureHTTPParser: false, setHost: false })
   ask.maxHeadersCount = 0 // counted in giveBack(), where it is an error
   return ask
@@ -105,13 +152,18 @@ function framing(request: IncomingMessage): Field[] {
 function awaitAnswer(ask: ClientRequest, call: Exchange): Promise<IncomingMessage> {
   const { request, response, limits } = call
   return new Promise<IncomingMessage>((resolve, reject) => {
-    const watch = setTimeout(() => ask.destroy(noAnswer(limits.answerMs)), limits.answerMs).unref()
+    const late = (ms: number) => setTimeout(() => ask.destroy(noAnswer(ms)), ms).unref()
+    let watch = late(limits.connectMs ?? limits.answerMs)
     const refresh = () => void watch.refresh()
     const leave = () => ask.destroy(new AlliumError("ABORTED", "Cannot ask: the reader went away"))
     const done = () => {
       clearTimeout(watch)
       request.off("data", refresh)
     }
+    ask.once("socket", () => {
+      clearTimeout(watch)
+      watch = late(limits.answerMs)
+    })
     response.once("close", leave)
     ask.once("close", () => response.off("close", leave))
     passInterim(ask, call)
@@ -160,7 +212,7 @@ function trailers({ rawTrailers }: IncomingMessage): [string, string][] {
 
 /** Passes the answer on; resolves when its last byte was handed to the asker's connection. */
 export async function giveBack(answer: IncomingMessage, call: Exchange): Promise<void> {
-  const { response, limits } = call
+  const { request, response, limits } = call
   const fields = readFields(answer.rawHeaders)
   if (fields.length > HTTP_FIELDS_MAX) {
     answer.destroy()
@@ -169,14 +221,24 @@ export async function giveBack(answer: IncomingMessage, call: Exchange): Promise
   response.sendDate = false
   response.writeHead(answer.statusCode!, writeFields(call.answerFields(withoutHopByHop(fields))))
   answer.once("end", () => response.addTrailers(trailers(answer)))
+  answer.once("error", () => cutOff(call, answer))
   const stop = watchForStall(answer, response, limits)
   try {
     await pipeline(answer, response)
+    // A refusal of what is still being sent: nobody wants the rest.
+    if (answer.statusCode! >= 400 && !request.complete) answer.socket.destroy()
   } catch (error) {
     throw answerFault(error as Error)
   } finally {
     stop()
   }
+}
+
+/** To HTTP/1.0 without a length, the end of the connection is the end of the answer: only a reset tells. */
+function cutOff({ request, response }: Exchange, { headers }: IncomingMessage): void {
+  const connection: { resetAndDestroy?(): void } | null = response.socket
+  const endTells = request.httpVersion === "1.0" && headers["content-length"] === undefined
+  if (endTells) connection?.resetAndDestroy?.()
 }
 
 /** Destroys an answer that brings nothing for too long; a slow reader is not the answer's fault. */

@@ -42,12 +42,18 @@ export function faultPage(error: AlliumError, accept: string | undefined): Fault
   return { status, fields: [...safeFields(type), "Content-Length", `${body.length}`], body }
 }
 
-/** Fields that keep a page of ours from loading, framing or telling anything. */
-function safeFields(type: string): string[] {
-  const policy = "default-src 'none'; frame-ancestors 'none'; form-action 'none'; base-uri 'none'"
+/**
+ * Fields that keep a page of ours from loading, framing or telling anything, in node's alternating list.
+ *
+ * @param options - `hasForm`: its form may answer to where the page came from, and says so.
+ */
+export function safeFields(type: string, { hasForm = false } = {}): string[] {
+  const forms = hasForm ? "'self'" : "'none'"
+  const policy = `default-src 'none'; frame-ancestors 'none'; form-action ${forms}; base-uri 'none'`
+  const referrer = hasForm ? "same-origin" : "no-referrer"
   return [
     ...["Content-Type", type, "Content-Security-Policy", policy, "X-Frame-Options", "DENY"],
-    ...["X-Content-Type-Options", "nosniff", "Referrer-Policy", "no-referrer"],
+    ...["X-Content-Type-Options", "nosniff", "Referrer-Policy", referrer],
     ...["Cache-Control", "no-store"],
   ]
 }

@@ -4,7 +4,7 @@
  * @module
  */
 export { type Exchange, type ExchangeLimits, type ExchangeTarget, exchange } from "./exchange.ts"
-export { endWithPage, escapeHtml, type FaultPage, faultPage } from "./fault-page.ts"
+export { endWithPage, escapeHtml, type FaultPage, faultPage, safeFields } from "./fault-page.ts"
 export {
   type Field,
   HTTP_FIELDS_MAX,

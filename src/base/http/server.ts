@@ -7,7 +7,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { Duplex } from "node:stream"
 import { AlliumError } from "../errors.ts"
-import { endWithPage, faultPage } from "./fault-page.ts"
+import { endWithPage, type FaultPage, faultPage } from "./fault-page.ts"
 import { HTTP_FIELDS_MAX, readFields, valuesOf } from "./fields.ts"
 
 /** Limits of a server. */
@@ -100,13 +100,18 @@ export function hasBody({ headers }: IncomingMessage): boolean {
 /** After these nobody knows where the next message begins. */
 const BROKEN = ["BAD_REQUEST", "HEAD_TOO_LARGE"]
 
-/** Answers with a page of ours; when an answer has begun, it is cut off so that nobody takes it for whole. */
+/**
+ * Answers with a page of ours; when an answer has begun, it is cut off so that nobody takes it for whole.
+ *
+ * @param page - The one for `error`, unless given.
+ */
 export function answerWithPage(
   { request, response }: { request: IncomingMessage; response: ServerResponse },
   error: AlliumError,
+  page: FaultPage = faultPage(error, request.headers.accept),
 ): void {
   if (response.headersSent) return void response.destroy()
-  const { status, fields, body } = faultPage(error, request.headers.accept)
+  const { status, fields, body } = page
   response.sendDate = false
   if (BROKEN.includes(error.code)) response.shouldKeepAlive = false
   response.writeHead(status, fields).end(request.method === "HEAD" ? undefined : body)

@@ -15,6 +15,8 @@ export interface StreamSocketOptions {
   readonly lingerMs: number
   /** Where to keep what is not read yet; without it the stream is paused as usual. */
   readonly place?: SpoolPlace
+  /** Told of every piece that came in from the stream or went out to it. */
+  readonly onBytes?: (bytesIn: number, bytesOut: number) => void
 }
 
 type Done = (error?: Error | null) => void
@@ -30,6 +32,7 @@ export class StreamSocket extends Duplex {
   timeout = 0
   readonly #source: Duplex
   readonly #lingerMs: number
+  readonly #onBytes: StreamSocketOptions["onBytes"]
   #idleTimer: NodeJS.Timeout | undefined
   #lingerTimer: NodeJS.Timeout | undefined
   #ending = false
@@ -38,6 +41,7 @@ export class StreamSocket extends Duplex {
     super({ allowHalfOpen: true })
     this.stream = stream
     this.#lingerMs = options.lingerMs
+    this.#onBytes = options.onBytes
     this.#source = options.place === undefined ? stream : stream.pipe(new Spool(options.place))
     this.#source.on("data", this.#receive)
     this.#source.once("end", this.#receiveEnd)
@@ -83,6 +87,7 @@ export class StreamSocket extends Duplex {
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: Done): void {
     this.#idleTimer?.refresh()
+    this.#onBytes?.(0, chunk.length)
     this.stream.write(chunk, done)
   }
 
@@ -109,6 +114,7 @@ export class StreamSocket extends Duplex {
 
   #receive = (chunk: Buffer): void => {
     this.#idleTimer?.refresh()
+    this.#onBytes?.(chunk.length, 0)
     if (!this.#ending && !this.push(chunk)) this.#source.pause()
   }
 

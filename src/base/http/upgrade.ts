@@ -8,7 +8,7 @@
 import { type ClientRequest, type IncomingMessage, ServerResponse } from "node:http"
 import type { Duplex } from "node:stream"
 import { AlliumError } from "../errors.ts"
-import { answerFault, type Exchange, giveBack, openAsk } from "./exchange.ts"
+import { answerFault, type Exchange, type ExchangeLimits, giveBack, openAsk } from "./exchange.ts"
 import { type Field, readFields, withoutHopByHop } from "./fields.ts"
 import { hasBody } from "./server.ts"
 
@@ -38,7 +38,7 @@ export async function upgrade(call: UpgradeCall): Promise<Duplex | undefined> {
   const leave = () => void ask.destroy()
   call.connection.once("close", leave)
   try {
-    const reply = await awaitReply(ask, call.limits.answerMs)
+    const reply = await awaitReply(ask, call.limits)
     if (reply.connection === undefined) return await declined(reply.answer, call)
     return agreed(reply.answer, reply.connection, token, call)
   } finally {
@@ -52,13 +52,15 @@ interface Reply {
   readonly connection?: Duplex
 }
 
-function awaitReply(ask: ClientRequest, answerMs: number): Promise<Reply> {
+function awaitReply(ask: ClientRequest, limits: ExchangeLimits): Promise<Reply> {
+  const { answerMs, connectMs = answerMs } = limits
   return new Promise<Reply>((resolve, reject) => {
-    const late = new AlliumError(
-      "NO_ANSWER",
-      `Cannot switch protocols: no answer in ${answerMs} ms`,
-    )
-    const watch = setTimeout(() => ask.destroy(late), answerMs).unref()
+    const late = (ms: number) => setTimeout(() => ask.destroy(noReply(ms)), ms).unref()
+    let watch = late(connectMs)
+    ask.once("socket", () => {
+      clearTimeout(watch)
+      watch = late(answerMs)
+    })
     ask.once("close", () => clearTimeout(watch))
     ask.once("upgrade", (answer, connection, head: Buffer) => {
       clearTimeout(watch)
@@ -72,6 +74,11 @@ function awaitReply(ask: ClientRequest, answerMs: number): Promise<Reply> {
     ask.once("error", (error) => reject(answerFault(error)))
     ask.end()
   })
+}
+
+function noReply(waitedMs: number): AlliumError {
+  const message = `Cannot switch protocols: nothing came for ${waitedMs / 1_000} s`
+  return new AlliumError("NO_ANSWER", message)
 }
 
 function agreed(answer: IncomingMessage, theirs: Duplex, token: string, call: UpgradeCall): Duplex {

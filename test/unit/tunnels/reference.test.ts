@@ -28,6 +28,7 @@ function rowsOf(kind: TunnelKind): string[][] {
 
 function shown(value: unknown): string {
   if (value === undefined || (Array.isArray(value) && value.length === 0)) return "none"
+  if (Array.isArray(value)) return `\`${value.join(" ")}\``
   if (value === false) return "no"
   return typeof value === "number" ? value.toLocaleString("en") : `\`${value}\``
 }

@@ -5,7 +5,7 @@ import { fieldsForSite } from "../../../../tunnels/http-proxy/request-fields.ts"
 import { fuzzRuns } from "../../../support/fuzz.ts"
 
 const b32 = `${"b".repeat(52)}.b32.i2p`
-const target = { typedHost: "ann-private.i2p", port: 80, b32 }
+const target = { typedHost: "ann-private.i2p", port: 80, saidHost: b32, isOutside: false }
 const send = (fields: Field[]) => fieldsForSite(fields, target)
 const sentAs = (fields: Field[], name: string) =>
   send(fields).find(([own]) => own.toLowerCase() === name)?.[1]

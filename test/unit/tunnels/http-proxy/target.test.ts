@@ -8,6 +8,7 @@ import {
 } from "../../../../tunnels/http-proxy/target.ts"
 import { fuzzRuns } from "../../../support/fuzz.ts"
 
+const inside = { allowOutside: false }
 const b32 = `${"a".repeat(52)}.b32.i2p`
 
 describe("parseProxyUrl()", () => {
@@ -16,9 +17,14 @@ describe("parseProxyUrl()", () => {
     ["http://Site.I2P:8080/A/b?q=1#part", { host: "site.i2p", port: 8080, path: "/A/b?q=1" }],
     ["HTTP://sub.site.i2p?q", { host: "sub.site.i2p", port: 80, path: "/?q" }],
     [`http://${b32}/a%2F..//b`, { host: b32, port: 80, path: "/a%2F..//b" }],
+    ["http://site.i2p.alt/", { typedHost: "site.i2p.alt", host: "site.i2p", port: 80, path: "/" }],
     ["http://xn--bcher-kva.i2p/", { host: "xn--bcher-kva.i2p", port: 80, path: "/" }],
   ])("reads %s", (text, target) => {
-    expect(parseProxyUrl(text)).toEqual(target)
+    expect(parseProxyUrl(text, inside)).toEqual({
+      typedHost: target.host,
+      isOutside: false,
+      ...target,
+    })
   })
 
   it.each([
@@ -58,7 +64,9 @@ describe("parseProxyUrl()", () => {
     `http://${"a".repeat(64)}.i2p/`,
     `http://${"a.".repeat(130)}i2p/`,
   ])("refuses %s with PROXY_REFUSED", (text) => {
-    expect(() => parseProxyUrl(text)).toThrow(expect.objectContaining({ code: "PROXY_REFUSED" }))
+    expect(() => parseProxyUrl(text, inside)).toThrow(
+      expect.objectContaining({ code: "PROXY_REFUSED" }),
+    )
   })
 
   it.each([
@@ -76,7 +84,16 @@ describe("parseProxyUrl()", () => {
     "http://site.i2p/a b",
     "http://site.i2p/a\0b",
   ])("refuses %j with BAD_REQUEST", (text) => {
-    expect(() => parseProxyUrl(text)).toThrow(expect.objectContaining({ code: "BAD_REQUEST" }))
+    expect(() => parseProxyUrl(text, inside)).toThrow(
+      expect.objectContaining({ code: "BAD_REQUEST" }),
+    )
+  })
+
+  it("refuses a damaged address with BAD_NAME, so that no router is asked for it", () => {
+    for (const hash of ["a".repeat(51), "a".repeat(53), "1".repeat(52), "www"])
+      expect(() => parseProxyUrl(`http://${hash}.b32.i2p/`, inside)).toThrow(
+        expect.objectContaining({ code: "BAD_NAME" }),
+      )
   })
 
   it("gives an I2P name or an error with a code, for whatever text", () => {
@@ -99,7 +116,7 @@ describe("parseProxyUrl()", () => {
     fc.assert(
       fc.property(text, (url) => {
         try {
-          expect(parseProxyUrl(url).host).toMatch(/^[a-z0-9][a-z0-9.-]*\.i2p$/)
+          expect(parseProxyUrl(url, inside).host).toMatch(/^[a-z0-9][a-z0-9.-]*\.i2p$/)
         } catch (error) {
           expect(error).toBeInstanceOf(AlliumError)
         }
@@ -109,9 +126,56 @@ describe("parseProxyUrl()", () => {
   })
 })
 
+describe("parseProxyUrl() with an outproxy", () => {
+  const outside = { allowOutside: true }
+
+  it("reads public names too", () => {
+    expect(parseProxyUrl("http://Example.com:8080/a?b", outside)).toEqual({
+      typedHost: "example.com",
+      host: "example.com",
+      port: 8080,
+      path: "/a?b",
+      isOutside: true,
+    })
+    expect(parseProxyUrl("http://site.i2p/", outside).isOutside).toBe(false)
+  })
+
+  it.each([
+    "localhost",
+    "a.localhost",
+    "printer",
+    "printer.local",
+    "nas.lan",
+    "fritz.home",
+    "host.docker.internal",
+    "1.0.0.127.in-addr.arpa",
+    "127.0.0.1",
+    "127.1",
+    "0x7f.1",
+    "10.0.0.0x1",
+    "2130706433",
+    "0",
+    "[::1]",
+    "[::ffff:10.0.0.1]",
+    "169.254.169.254",
+    "hidden.onion",
+    "site.i2p.",
+    "a_b.com",
+    "\u3002.com",
+  ])("refuses %s all the same", (host) => {
+    expect(() => parseProxyUrl(`http://${host}/`, outside)).toThrow(
+      expect.objectContaining({ code: "PROXY_REFUSED" }),
+    )
+  })
+})
+
 describe("parseConnectTarget()", () => {
   it("reads host and port", () => {
-    expect(parseConnectTarget("Chat.i2p:6697")).toEqual({ host: "chat.i2p", port: 6697, path: "" })
+    expect(parseConnectTarget("Chat.i2p:6697", inside)).toMatchObject({
+      host: "chat.i2p",
+      port: 6697,
+      path: "",
+    })
   })
 
   it.each([
@@ -121,18 +185,18 @@ describe("parseConnectTarget()", () => {
     ["site.i2p", "BAD_REQUEST"],
     ["site.i2p:0", "BAD_REQUEST"],
     ["site.i2p:65536", "BAD_REQUEST"],
-    ["site.i2p:99999999999999", "PROXY_REFUSED"],
-    ["site.i2p:-1", "PROXY_REFUSED"],
-    ["site.i2p:abc", "PROXY_REFUSED"],
-    ["site.i2p:80/path", "PROXY_REFUSED"],
+    ["site.i2p:99999999999999", "BAD_REQUEST"],
+    ["site.i2p:-1", "BAD_REQUEST"],
+    ["site.i2p:abc", "BAD_REQUEST"],
+    ["site.i2p:80/path", "BAD_REQUEST"],
     ["", "PROXY_REFUSED"],
   ])("refuses %j with %s", (text, code) => {
-    expect(() => parseConnectTarget(text)).toThrow(expect.objectContaining({ code }))
+    expect(() => parseConnectTarget(text, inside)).toThrow(expect.objectContaining({ code }))
   })
 })
 
 describe("hostAgrees()", () => {
-  const target = { host: "site.i2p", port: 80, path: "/" }
+  const target = { typedHost: "site.i2p", port: 80 }
 
   it.each([
     [undefined, true],

@@ -1,0 +1,332 @@
+/**
+ * What becomes of a request: who asks, where it goes, how it looks there. Opaque bytes pass only after a
+ * CONNECT or an agreed upgrade.
+ *
+ * @module
+ */
+import { type IncomingMessage, ServerResponse } from "node:http"
+import type { Duplex } from "node:stream"
+import {
+  AlliumError,
+  answerWithPage,
+  Counters,
+  type ExchangeLimits,
+  type ExchangeTarget,
+  endWithPage,
+  exchange,
+  type FaultPage,
+  type Field,
+  isAlliumError,
+  leadsAstray,
+  readFields,
+  requestFault,
+  type SpoolPlace,
+  spoolRelay,
+  type TunnelContext,
+  toAlliumError,
+  upgrade,
+  withoutFields,
+} from "allium/tunnel"
+import { AddressHelper, readHelperLink } from "./address-helper.ts"
+import { InTurn } from "./in-turn.ts"
+import { type Isolation, isolationKey, loadingHost } from "./isolation.ts"
+import { jumpLinks } from "./jump.ts"
+import { ANY_OUTPROXY, connectThrough, type Outproxy } from "./outproxy.ts"
+import { type Extra, proxyPage } from "./pages.ts"
+import { fieldsForSite } from "./request-fields.ts"
+import { SiteNames } from "./site-names.ts"
+import {
+  formatAuthority,
+  hostAgrees,
+  type ProxyTarget,
+  parseConnectTarget,
+  parseProxyUrl,
+  type TargetRules,
+} from "./target.ts"
+import type { Users } from "./users.ts"
+import type { Way, Ways } from "./ways.ts"
+
+/** After a program's last word, an opaque connection waits so long for the rest. */
+const LINGER_MS = 60_000
+/** Protocols that are HTTP again, or hide it: the site answers in HTTP/1.1 instead. */
+const NEVER_SWITCHED = /^(?:h2c?|http\/|tls\/)/i
+
+/** How a proxy behaves. */
+export interface ProxySettings {
+  readonly limits: ExchangeLimits
+  readonly isolation: Isolation
+  readonly users: Users
+  /** Ports CONNECT does not go to. */
+  readonly refusedPorts: readonly number[]
+  readonly jumps: readonly string[]
+  readonly outproxies: readonly Outproxy[]
+  /** An opaque connection on which nothing moves. */
+  readonly opaqueIdleMs: number
+}
+
+/** A request that may pass: where to, as whom, on which way. */
+interface Plan {
+  readonly way: Way
+  readonly target: ExchangeTarget
+}
+
+/** Answers requests. */
+export class HttpProxy {
+  readonly counters = new Counters([
+    "requests",
+    "connects",
+    "upgrades",
+    "refused",
+    "bytesIn",
+    "bytesOut",
+  ])
+  readonly #context: TunnelContext
+  readonly #settings: ProxySettings
+  readonly #rules: TargetRules
+  readonly #ways: Ways
+  readonly #place: SpoolPlace
+  readonly #names: SiteNames
+  readonly #helper: AddressHelper
+  readonly #turns = new InTurn()
+  /** Connections the server has let go of: CONNECT and upgrades. */
+  readonly #opaque = new Set<Duplex>()
+
+  constructor(
+    context: TunnelContext,
+    settings: ProxySettings,
+    { ways, place }: { ways: Ways; place: SpoolPlace },
+  ) {
+    this.#context = context
+    this.#settings = settings
+    this.#rules = { allowOutside: settings.outproxies.length > 0 }
+    this.#ways = ways
+    this.#place = place
+    this.#names = new SiteNames(context)
+    this.#helper = new AddressHelper(this.#names, () => context.clock.monotonicMs())
+  }
+
+  close(): void {
+    for (const connection of this.#opaque) connection.destroy()
+  }
+
+  /** Bytes that went over I2P. */
+  count(bytesIn: number, bytesOut: number): void {
+    this.counters.add("bytesIn", bytesIn)
+    this.counters.add("bytesOut", bytesOut)
+  }
+
+  /** Opens the tunnel's own session before anybody asks. */
+  warmUp(): void {
+    void this.#context.session({ keys: "transient" }).catch((error) => {
+      this.#context.log.warn("session.failed", { code: this.counters.fail(error) })
+    })
+  }
+
+  request = (request: IncomingMessage, response: ServerResponse): void => {
+    this.counters.add("requests")
+    this.#turns.run(request.socket, response, () => {
+      this.#exchange(request, response).catch((thrown) => {
+        const error = this.#tell(thrown)
+        answerWithPage({ request, response }, error, this.#pageFor(error, request))
+      })
+    })
+  }
+
+  connect = (request: IncomingMessage, connection: Duplex, head: Buffer): void => {
+    this.counters.add("connects")
+    void this.#handOver(request, connection, () => this.#connect(request, connection, head))
+  }
+
+  upgrade = (request: IncomingMessage, connection: Duplex, head: Buffer): void => {
+    this.counters.add("upgrades")
+    void this.#handOver(request, connection, () => this.#upgrade(request, connection, head))
+  }
+
+  async #exchange(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const user = this.#admit(request)
+    const wanted = this.#wanted(request)
+    const link = readHelperLink(wanted.path)
+    if (link === undefined) return this.#passOn(request, response, { user, wanted })
+    const outcome = await this.#helper.judge(link, wanted, { request, user })
+    if (outcome.do === "go") {
+      const clean = { ...wanted, path: outcome.path }
+      return this.#passOn(request, response, { user, wanted: clean })
+    }
+    if (outcome.do === "return") return sendBack(response, outcome.location)
+    const page = proxyPage(outcome.error, request.headers, outcome.extra)
+    answerWithPage({ request, response }, this.#tell(outcome.error), page)
+  }
+
+  async #passOn(request: IncomingMessage, response: ServerResponse, visit: Visit): Promise<void> {
+    const { way, target } = await this.#plan(request, visit)
+    const { limits } = this.#settings
+    const { answerFields } = this
+    await exchange({ request, response, target, limits, answerFields }).finally(way.release)
+  }
+
+  async #connect(request: IncomingMessage, connection: Duplex, head: Buffer): Promise<void> {
+    const user = this.#admit(request)
+    const wanted = parseConnectTarget(request.url ?? "", this.#rules)
+    if (this.#settings.refusedPorts.includes(wanted.port)) throw portRefused(wanted.port)
+    const way = this.#ways.take(await this.#keyFor(request, { user, wanted }))
+    try {
+      const stream = await this.#reach(way, wanted, connection)
+      connection.write("HTTP/1.1 200 Connection established\r\n\r\n")
+      if (head.length > 0) connection.unshift(head)
+      await this.#join(stream, connection)
+    } finally {
+      way.release()
+    }
+  }
+
+  async #reach(way: Way, wanted: ProxyTarget, connection: Duplex): Promise<Duplex> {
+    const abort = new AbortController()
+    connection.once("close", () => abort.abort())
+    const signal = AbortSignal.any([abort.signal, this.#context.signal])
+    const { port, typedHost } = wanted
+    if (!wanted.isOutside) {
+      const { address } = await this.#names.find(wanted.host)
+      return way.dial(address, { port, signal })
+    }
+    const stream = await way.dial(ANY_OUTPROXY, { port: 0, signal })
+    const { answerMs } = this.#settings.limits
+    const options = { place: this.#place, lingerMs: LINGER_MS, answerMs, signal }
+    return connectThrough(stream, `${typedHost}:${port}`, options)
+  }
+
+  async #upgrade(request: IncomingMessage, connection: Duplex, head: Buffer): Promise<void> {
+    const user = this.#admit(request)
+    const wanted = this.#wanted(request)
+    const { limits } = this.#settings
+    const { answerFields } = this
+    const { way, target } = await this.#plan(request, { user, wanted })
+    try {
+      if (NEVER_SWITCHED.test(request.headers.upgrade ?? "")) {
+        const response = responseOn(connection, request)
+        await exchange({ request, response, target, limits, answerFields })
+        return void connection.end()
+      }
+      const call = { request, connection, head, target, limits, answerFields }
+      const stream = await upgrade(call)
+      if (stream !== undefined) await this.#join(stream, connection)
+    } finally {
+      way.release()
+    }
+  }
+
+  async #join(stream: Duplex, connection: Duplex): Promise<void> {
+    const { opaqueIdleMs: idleMs } = this.#settings
+    const options = { place: this.#place, lingerMs: LINGER_MS, idleMs }
+    const onBytes = (bytesIn: number, bytesOut: number) => this.count(bytesIn, bytesOut)
+    await spoolRelay(stream, connection, { ...options, onBytes, signal: this.#context.signal })
+  }
+
+  /** Runs what owns `connection` from now on; a failure before anything was answered gets a page. */
+  async #handOver(
+    request: IncomingMessage,
+    connection: Duplex,
+    run: () => Promise<void>,
+  ): Promise<void> {
+    this.#opaque.add(connection)
+    connection.once("close", () => this.#opaque.delete(connection))
+    connection.on("error", () => {}) // told by what runs
+    if (this.#turns.isBusy(connection)) return void connection.destroy() // answers would overtake
+    const answeredBytes = () => (connection as { bytesWritten?: number }).bytesWritten ?? 0
+    const before = answeredBytes()
+    try {
+      await run()
+    } catch (thrown) {
+      const error = this.#tell(thrown)
+      if (answeredBytes() > before) connection.destroy()
+      else endWithPage(connection, this.#pageFor(error, request))
+    }
+  }
+
+  #tell(thrown: unknown): AlliumError {
+    this.#context.log.debug("request.failed", { code: this.counters.fail(thrown) })
+    return toAlliumError(thrown)
+  }
+
+  #pageFor(error: AlliumError, request: IncomingMessage): FaultPage {
+    return proxyPage(error, request.headers, this.#extraFor(error, request))
+  }
+
+  #extraFor(error: AlliumError, { method, url = "" }: IncomingMessage): Extra | undefined {
+    const { jumps } = this.#settings
+    if (!isAlliumError(error, "NAME_NOT_FOUND") || jumps.length === 0) return undefined
+    const parse = method === "CONNECT" ? parseConnectTarget : parseProxyUrl
+    const { host } = parse(url, this.#rules)
+    return jumpLinks(jumps, host)
+  }
+
+  /** Who asks, when the request is sound and they may. */
+  #admit(request: IncomingMessage): string | undefined {
+    const fault = requestFault(request) ?? methodFault(request)
+    if (fault !== undefined) throw fault
+    return this.#settings.users.admit(request.headers["proxy-authorization"])
+  }
+
+  #wanted(request: IncomingMessage): ProxyTarget {
+    const wanted = parseProxyUrl(request.url ?? "", this.#rules)
+    if (hostAgrees(request.headers.host, wanted)) return wanted
+    throw new AlliumError("BAD_REQUEST", "Cannot open page: URL and Host field name two sites")
+  }
+
+  async #plan(request: IncomingMessage, visit: Visit): Promise<Plan> {
+    const { wanted } = visit
+    const { typedHost, port, path, isOutside } = wanted
+    const site = isOutside ? undefined : await this.#names.find(wanted.host)
+    const saidHost = site === undefined || site.isPublic ? wanted.host : site.b32
+    const raw = readFields(request.rawHeaders)
+    const fields = fieldsForSite(raw, { typedHost, port, saidHost, isOutside })
+    const way = this.#ways.take(await this.#keyFor(request, visit))
+    const { agent } = way
+    if (site !== undefined)
+      return { way, target: { agent, host: site.address, port, path, fields } }
+    const url = `http://${formatAuthority(typedHost, port)}${path}`
+    return { way, target: { agent, host: ANY_OUTPROXY, port, path: url, fields } }
+  }
+
+  /** Requests of one site, or user, share a way; several names of one site are one. */
+  async #keyFor(request: IncomingMessage, { user, wanted }: Visit): Promise<string> {
+    const { isolation } = this.#settings
+    if (isolation !== "site") return isolationKey(isolation, { user, site: "" })
+    const host = loadingHost(request.headers) ?? wanted.host
+    const known = host.endsWith(".i2p")
+      ? await this.#names.known(host).catch(() => undefined)
+      : undefined
+    return isolationKey(isolation, { user, site: known?.b32 ?? host })
+  }
+
+  readonly answerFields = (fields: Field[]): Field[] => withoutFields(fields, leadsAstray)
+}
+
+/** Who asks for what. */
+interface Visit {
+  readonly user: string | undefined
+  readonly wanted: ProxyTarget
+}
+
+function methodFault({ method }: IncomingMessage): AlliumError | undefined {
+  if (method !== "TRACE") return undefined
+  return new AlliumError("METHOD_NOT_ALLOWED", "Cannot trace: it would show what the proxy hides")
+}
+
+function portRefused(port: number): AlliumError {
+  const message = `Cannot connect: this proxy does not go to port ${port}, see --refuse-ports`
+  return new AlliumError("PROXY_REFUSED", message)
+}
+
+function sendBack(response: ServerResponse, location: string): void {
+  const headers = ["Location", location, "Cache-Control", "no-store", "Content-Length", "0"]
+  response.sendDate = false
+  response.writeHead(303, headers).end()
+}
+
+/** An answer on a connection that its server has let go of; it is the last. */
+function responseOn(connection: Duplex, request: IncomingMessage): ServerResponse {
+  const response = new ServerResponse(request)
+  response.assignSocket(connection as Parameters<typeof response.assignSocket>[0])
+  response.shouldKeepAlive = false
+  return response
+}
