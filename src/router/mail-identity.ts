@@ -270,6 +270,7 @@ export class MailIdentity implements AsyncDisposable {
       ownPlaces: async (peer) => this.#ownPlaces(peer),
       reach: (peer, place, call) => this.#reach(peer, place, call),
       greet: (peer, call) => this.#greet(peer, call),
+      isLinked: (peer) => this.#mailboxes.isLinked({ identity: this.identity, peer }),
       ...this.#handlers(),
     })
     this.#scope.use(this.#post)

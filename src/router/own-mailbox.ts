@@ -131,12 +131,18 @@ export class ContactMailboxes {
    */
   reach(way: Way, call: { signal: AbortSignal }): Promise<Mailbox> {
     const name = nameOf(way)
-    if (!this.#standing()(way)) {
+    if (!this.isLinked(way)) {
       this.#missed.set(name, way)
-      this.#links.want(way.identity, way.peer)
       return Promise.reject(unreachable())
     }
     return untilAborted((this.#held.get(name) ?? this.#hold(way, name)).mailbox, call.signal)
+  }
+
+  /** Whether a link stands; one is looked for when not. */
+  isLinked(way: Way): boolean {
+    const stands = this.#standing()(way)
+    if (!stands) this.#links.want(way.identity, way.peer)
+    return stands
   }
 
   #hold(way: Way, name: string): Held {

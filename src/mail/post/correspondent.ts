@@ -28,10 +28,13 @@ import { ORIGIN_BYTES } from "./payload.ts"
 import type { OutLetter } from "./post.ts"
 import { equal } from "./sessions.ts"
 
+/** `link`: nothing can be done before a link to them stands, for they have no other place. */
+export type Need = true | "link"
+
 /** Who may be unknown, and who has something waiting: read at start. */
 export interface Index {
   readonly known: Table<boolean>
-  readonly waiting: Table<boolean>
+  readonly waiting: Table<Need>
 }
 
 /** See the module. */
@@ -175,7 +178,7 @@ export class Correspondent {
 
   /** Writes a letter into the outbox; needs no turn. */
   send(letter: OutLetter, also: readonly Change[]): Promise<void> {
-    const mark = this.#index.waiting.put(this.peer, true)
+    const mark = this.#index.waiting.put(this.peer, needOf(this.#memory))
     return this.outbox.send(letter, [mark, ...also])
   }
 
@@ -183,7 +186,8 @@ export class Correspondent {
   stage(letter: OutLetter): Staged | undefined {
     try {
       const { changes, done, failed } = this.outbox.stage(letter)
-      return { changes: [this.#index.waiting.put(this.peer, true), ...changes], done, failed }
+      const mark = this.#index.waiting.put(this.peer, needOf(this.#memory))
+      return { changes: [mark, ...changes], done, failed }
     } catch (error) {
       if (isAlliumError(error, "OUTBOX_FULL")) return undefined
       throw error
@@ -198,10 +202,15 @@ export class Correspondent {
     if (busy !== this.#marked) draft.after(() => (this.#marked = busy))
     return [
       ...(knows ? [known.put(this.peer, true)] : []),
-      ...(busy ? [waiting.put(this.peer, true)] : []),
+      ...(busy ? [waiting.put(this.peer, needOf(draft))] : []),
       ...(!busy && this.#marked ? [waiting.remove(this.peer)] : []),
     ]
   }
+}
+
+function needOf({ theirs, parts }: Pick<Memory, "theirs" | "parts">): Need {
+  const hasTower = theirs.places.some(({ kind }) => kind === "tower")
+  return hasTower || parts.length > 0 ? true : "link"
 }
 
 function isBusy(memory: Pick<Memory, "state" | "flight" | "parts">, letterCount: number): boolean {

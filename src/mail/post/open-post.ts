@@ -11,7 +11,7 @@ import { Slots } from "../../base/turns.ts"
 import type { Change } from "../../store/store.ts"
 import { takeEnvelope, type Verdict } from "./arrival.ts"
 import { tellOfUs } from "./begin.ts"
-import { Correspondent, type Index } from "./correspondent.ts"
+import { Correspondent, type Index, type Need } from "./correspondent.ts"
 import { Courier } from "./courier.ts"
 import type { Draft } from "./draft.ts"
 import { sendFlash } from "./flash.ts"
@@ -73,28 +73,31 @@ class OpenPost implements Post {
     this.#options = { ...options, reach }
     this.#index = {
       known: options.store.table("known", z.boolean()),
-      waiting: options.store.table("waiting", z.boolean()),
+      waiting: options.store.table<Need>("waiting", z.union([z.literal(true), z.literal("link")])),
     }
   }
 
   async load(): Promise<void> {
     for (const [peer] of await listTable(this.#index.known)) this.#known.add(peer)
-    for (const [peer] of await listTable(this.#index.waiting)) this.#unread.add(peer)
-    this.#resuming = this.#resumeAll([...this.#unread])
+    const waiting = await listTable(this.#index.waiting)
+    for (const [peer] of waiting) this.#unread.add(peer)
+    const { isLinked = () => true } = this.#options
+    const ready = waiting.filter(([peer, need]) => need === true || isLinked(peer))
+    this.#resuming = this.#resumeAll(ready.map(([peer]) => peer))
   }
 
   /** One after the other: a thousand take seconds, which nobody who opens a post should wait for. */
   async #resumeAll(peers: readonly string[]): Promise<void> {
     for (const peer of peers) {
       if (this.#closed) return
-      await this.#resume(peer)
+      await this.#resume(peer, (courier) => courier.wake())
     }
   }
 
   /** One that cannot be read must not keep the others from their letters. */
-  async #resume(peer: string): Promise<void> {
+  async #resume(peer: string, deed: (courier: Courier) => void): Promise<void> {
     try {
-      await this.#use(peer, async ({ courier }) => courier.wake())
+      await this.#use(peer, async ({ courier }) => deed(courier))
     } catch (error) {
       if (!this.#closed)
         this.#options.log.error("correspondent", { code: toAlliumError(error).code })
@@ -216,7 +219,10 @@ class OpenPost implements Post {
   }
 
   wake(peer: string): void {
-    this.#open.get(peer)?.courier.retry()
+    const desk = this.#open.get(peer)
+    if (desk !== undefined) desk.courier.retry()
+    else if (this.#unread.has(peer) && !this.#closed)
+      void this.#resume(peer, (courier) => courier.retry())
   }
 
   async forget(peer: string): Promise<void> {

@@ -50,6 +50,11 @@ export interface PostOptions {
    * correspondents may ask at once.
    */
   reach(peer: string, place: Place, call: MailCall): Promise<Putting>
+  /**
+   * Asked at the start about each correspondent for whom something waits and who has no place but their own mailbox. With `false`
+   * they are not even read until {@linkcode Post.wake}; by default they are tried as others are.
+   */
+  isLinked?(peer: string): boolean
   /** Asks a correspondent who is online for an introduction; rejects when they are not. */
   greet?(peer: string, call: MailCall): Promise<Introduction>
   /**

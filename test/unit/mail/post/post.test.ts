@@ -424,4 +424,52 @@ describe("a thousand correspondents", () => {
     expect(performance.now() - startMs).toBeLessThan(500)
     expect(ann.post?.hasWaiting(bob.peer)).toBe(true)
   })
+
+  it("are not even read while something waits that only a link lets go", async () => {
+    const { world, ann, bob } = await openWorld()
+    bob.places = [{ kind: "self" }]
+    await bob.ask((post) => post.placesChanged())
+    await bob.send("b1") // it says where to put now
+    await delivery(world, bob, "b1")
+    bob.isUp = false
+    await ann.send("a1")
+    await ann.stop()
+    const asked: string[] = []
+    const isLinked = (peer: string) => asked.push(peer) === 0
+    await ann.start({ isLinked, reach: () => Promise.reject(new Error("nobody may ask")) })
+    await world.time.pass(600_000)
+    expect(asked).toEqual([bob.peer])
+    expect(ann.post?.hasWaiting(bob.peer)).toBe(true)
+    await ann.stop()
+    await ann.start({ isLinked: () => false })
+    bob.isUp = true
+    await world.time.pass(600_000)
+    expect(bob.taken).toEqual([])
+    ann.post?.wake(bob.peer)
+    await delivery(world, ann, "a1")
+    expect(bob.taken).toEqual(["a1"])
+  })
+
+  it("go on by themselves when they have a tower, or a link stands", async () => {
+    const { world, ann, bob } = await openWorld()
+    bob.isUp = false
+    bob.queue.isUp = false
+    await ann.send("a1")
+    await ann.stop()
+    await ann.start({ isLinked: () => false })
+    bob.queue.isUp = true
+    bob.isUp = true
+    await delivery(world, ann, "a1")
+    bob.places = [{ kind: "self" }]
+    await bob.ask((post) => post.placesChanged())
+    await bob.send("b1")
+    await delivery(world, bob, "b1")
+    bob.isUp = false
+    await ann.send("a2")
+    await ann.stop()
+    bob.isUp = true
+    await ann.start({ isLinked: () => true })
+    await delivery(world, ann, "a2")
+    expect(bob.taken).toEqual(["a1", "a2"])
+  })
 })
