@@ -148,9 +148,8 @@ export class MailIdentity implements AsyncDisposable {
       const reason = hopeless(contact)
       for (const peer of reason === undefined ? [] : devicesOf(contact))
         if (this.#post.hasWaiting(peer)) await this.#post.cancel(peer, reason ?? "")
-      await this.#forgetGone(contact.key)
     }
-    await this.#forgetGone(this.identity.key)
+    await this.#forgetGone()
     await this.#towers.start()
     this.#doors.start()
   }
@@ -387,17 +386,21 @@ export class MailIdentity implements AsyncDisposable {
     return peers.map((peer) => ({ peer, letter: out }))
   }
 
-  /** Devices that are on no list any more. */
-  async #forgetGone(key: string): Promise<void> {
-    const contact = this.#options.contacts.byKey(key)
-    const there = new Set(
-      key === this.identity.key ? this.#ownPeers() : contact && devicesOf(contact),
-    )
-    for (const peer of this.#post.peers()) {
-      if (keyOf(peer) !== key || there.has(peer) || deviceOf(peer) === 0) continue
+  /** Devices that are on no list any more: those of `key`, or of everybody. */
+  async #forgetGone(key?: string): Promise<void> {
+    const others = this.#post.peers().filter((peer) => deviceOf(peer) !== 0)
+    for (const peer of others) {
+      if (key !== undefined && keyOf(peer) !== key) continue
+      if (this.#devicesNow(keyOf(peer)).includes(peer)) continue
       await this.#post.cancel(peer, "NO_CONTACT")
       await this.#post.forget(peer)
     }
+  }
+
+  #devicesNow(key: string): readonly string[] {
+    if (key === this.identity.key) return this.#ownPeers()
+    const contact = this.#options.contacts.byKey(key)
+    return contact === undefined ? [] : devicesOf(contact)
   }
 
   /** Of whoever is no contact any more, nothing is taken, and nothing left to come again. */

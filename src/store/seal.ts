@@ -102,7 +102,13 @@ export function unseal(
 
 /** Joins bytes into a `Uint8Array` of its own. */
 export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
-  return new Uint8Array(Buffer.concat(parts))
+  const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    joined.set(part, at)
+    at += part.length
+  }
+  return joined
 }
 
 function boundTo(keys: StoreKeys, place: Uint8Array): Uint8Array {
@@ -120,14 +126,13 @@ function subkey(key: Uint8Array, nonce: Uint8Array): Uint8Array {
   const out = new Uint32Array(8)
   hchacha(SIGMA, littleEndianWords(key), littleEndianWords(nonce.subarray(0, 16)), out)
   const bytes = new Uint8Array(32)
-  const view = new DataView(bytes.buffer)
-  for (const [index, word] of out.entries()) view.setUint32(4 * index, word, true)
+  for (let at = 0; at < bytes.length; at++) bytes[at] = (out[at >> 2] ?? 0) >>> (8 * (at & 3))
   return bytes
 }
 
+/** Runs for every value that is read or written: a plain loop is several times as fast as `DataView` and `from()`. */
 function littleEndianWords(bytes: Uint8Array): Uint32Array {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  return Uint32Array.from({ length: bytes.length / 4 }, (_, index) =>
-    view.getUint32(4 * index, true),
-  )
+  const words = new Uint32Array(bytes.length / 4)
+  for (let at = 0; at < bytes.length; at++) words[at >> 2]! |= (bytes[at] ?? 0) << (8 * (at & 3))
+  return words
 }
