@@ -10,6 +10,7 @@ import type { TorrentFile } from "../torrent/metainfo-files.ts"
 import { diskError } from "./disk.ts"
 import type { DiskRoom } from "./disk-room.ts"
 import type { HashAnswer, HashSpan } from "./hash-job.ts"
+import type { Hashing } from "./hashing.ts"
 import { FILES_AT_ONCE_MAX, type Opening } from "./open-files.ts"
 import { openSpot, pathOf, type Spot } from "./spot.ts"
 
@@ -68,6 +69,16 @@ export class FileRow {
     return this.#hashSpans(spans, (spans) => hashing.hash({ algorithm: "sha1", spans, blockBytes }))
   }
 
+  /** Hashes one file in a way of the caller's, who is given its descriptor. */
+  through(
+    file: number,
+    deed: (descriptor: number, hashing: Hashing) => Promise<HashAnswer>,
+  ): Promise<Uint8Array> {
+    return this.#use("read file", [{ file }], async ([handle]) =>
+      requireDigest(await deed(handle!.fd, this.#o.room.hashing)),
+    )
+  }
+
   /** What was written before is on the disk for good. */
   async sync(): Promise<void> {
     const dirty = [...this.#dirty]
@@ -113,9 +124,9 @@ export class FileRow {
     const real = spans.filter((span) => this.#isReal(span))
     return this.#use("read file", real, async (handles) => {
       const descriptor = (span: FileSpan) => handles[real.indexOf(span)]?.fd ?? -1
-      const answer = await deed(spans.map((span) => [descriptor(span), span.at, span.byteCount]))
-      if (typeof answer === "string") throw diskError("read file", answer)
-      return answer
+      return requireDigest(
+        await deed(spans.map((span) => [descriptor(span), span.at, span.byteCount])),
+      )
     })
   }
 
@@ -149,6 +160,12 @@ export class FileRow {
   #spans(offset: number, byteCount: number): Iterable<FileSpan> {
     return spansOf(this.#o.files, offset, byteCount)
   }
+}
+
+/** @throws {AlliumError} What went wrong, when that is the answer. */
+export function requireDigest(answer: HashAnswer): Uint8Array {
+  if (typeof answer === "string") throw diskError("read file", answer)
+  return answer
 }
 
 async function fill(file: FileHandle, into: Uint8Array, at: number): Promise<void> {

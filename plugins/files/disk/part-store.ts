@@ -5,18 +5,15 @@
  */
 import { Turns } from "allium/plugin"
 import { Bitfield } from "../torrent/bitfield.ts"
-import { BLOCK_BYTES, type Block, type Geometry } from "../torrent/geometry.ts"
+import type { Block, Geometry } from "../torrent/geometry.ts"
 import type { Metainfo } from "../torrent/metainfo.ts"
 import { diskError, hasSpace, requireSpace } from "./disk.ts"
 import type { DiskRoom } from "./disk-room.ts"
-import { FileRow } from "./file-row.ts"
 import { openPartFolder, type PartFolder } from "./part-folder.ts"
+import { PieceRow } from "./piece-row.ts"
 import type { PieceCheck, PieceStore } from "./piece-store.ts"
 import { openPlaces, type Places } from "./places.ts"
 import { pathOf, type Spot } from "./spot.ts"
-
-/** SHA-1. */
-const HASH_BYTES = 20
 
 /** What a download is opened with. */
 export interface PartStoreOptions {
@@ -58,7 +55,7 @@ export class PartStore implements PieceStore {
   readonly #o: PartStoreOptions
   readonly #parts: PartFolder
   readonly #places: Places
-  readonly #row: FileRow
+  readonly #row: PieceRow
   readonly #turns = new Turns()
 
   /** For {@linkcode openPartStore} only. */
@@ -72,9 +69,9 @@ export class PartStore implements PieceStore {
     this.#places = places
     this.geometry = options.metainfo.geometry
     this.have = options.have
-    const { files } = options.metainfo
     const spotOf = (file: number) => this.spotOf(file)
-    this.#row = new FileRow({ room: options.room, files, spotOf, made: parts.made })
+    const { room, metainfo } = options
+    this.#row = new PieceRow(metainfo, { room, spotOf, made: parts.made })
   }
 
   /** Where a file's bytes are now. */
@@ -82,24 +79,19 @@ export class PartStore implements PieceStore {
     return this.#places.spotOf(file) ?? this.#parts.spot(file)
   }
 
-  async read(block: Block, into: Uint8Array): Promise<void> {
-    await this.#row.read(this.#offsetOf(block, into), into)
+  read(block: Block, into: Uint8Array): Promise<void> {
+    return this.#row.read(block, into)
   }
 
-  async write(block: Block, bytes: Uint8Array): Promise<void> {
-    await this.#row.write(this.#offsetOf(block, bytes), bytes)
+  write(block: Block, bytes: Uint8Array): Promise<void> {
+    return this.#row.write(block, bytes)
   }
 
-  async check(piece: number, { digests }: { digests: boolean }): Promise<PieceCheck> {
-    const { metainfo } = this.#o
-    const offset = piece * this.geometry.pieceBytes
-    const length = this.geometry.lengthOf(piece)
-    const found = await this.#row.hash(offset, length, digests ? BLOCK_BYTES : 0)
-    const expected = metainfo.pieceHashes.subarray(piece * HASH_BYTES, (piece + 1) * HASH_BYTES)
-    const isRight = Buffer.compare(found.subarray(0, HASH_BYTES), expected) === 0
-    if (isRight) this.have.set(piece)
+  async check(piece: number, how: { digests: boolean }): Promise<PieceCheck> {
+    const found = await this.#row.check(piece, how)
+    if (found.isRight) this.have.set(piece)
     else this.have.clear(piece)
-    return { isRight, ...(digests && { digests: found.subarray(HASH_BYTES) }) }
+    return found
   }
 
   sync(): Promise<void> {
@@ -143,14 +135,6 @@ export class PartStore implements PieceStore {
 
   #files(): number[] {
     return [...this.#o.metainfo.files.keys()]
-  }
-
-  #offsetOf(block: Block, bytes: Uint8Array): number {
-    if (!this.geometry.contains(block) || block.length !== bytes.length)
-      throw new RangeError(
-        "Cannot use block: it is not in the torrent, or not as long as its bytes",
-      )
-    return block.piece * this.geometry.pieceBytes + block.begin
   }
 }
 

@@ -96,13 +96,19 @@ export class Places {
   /** Files whose part is gone, or has a second name, have been moved before. */
   async resume(): Promise<void> {
     for (const file of this.#chosen.keys()) {
-      const part = pathOf(this.#o.parts.spot(file))
-      const place = join(this.#o.folder, ...this.#chosen.get(file)!)
-      const isMoved = (await look(this.#o.disk, part)) === undefined
-      if (!isMoved && !(await isSameFile(this.#o.disk, part, place))) continue
+      if (!(await this.#isMoved(file))) continue
       this.#placed.add(file)
-      await removeFile(this.#o.disk, part)
+      await removeFile(this.#o.disk, pathOf(this.#o.parts.spot(file)))
     }
+  }
+
+  async #isMoved(file: number): Promise<boolean> {
+    const { disk, folder, parts, metainfo } = this.#o
+    const part = pathOf(parts.spot(file))
+    const place = join(folder, ...this.#chosen.get(file)!)
+    if ((await look(disk, part)) !== undefined) return isSameFile(disk, part, place)
+    // An empty file has no part before it is moved; of any other one it is gone because it was.
+    return metainfo.files[file]!.size > 0 || (await look(disk, place)) !== undefined
   }
 
   /** Makes the torrent's folder under a free name. */

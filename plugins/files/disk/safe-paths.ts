@@ -7,7 +7,7 @@ import { AlliumError } from "allium/plugin"
 import { freeName, safeName } from "./safe-name.ts"
 
 /** Folders inside each other; torrents of people use fewer than 10. */
-const PATH_DEPTH_MAX = 32
+export const PATH_DEPTH_MAX = 32
 /** A whole path in UTF-8; systems allow 4,096 bytes, from the root. */
 const PATH_BYTES_MAX = 2_048
 /** Names that must be changed because another is the same on some system; each costs time. */
