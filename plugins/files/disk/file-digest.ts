@@ -7,7 +7,7 @@ import type { TorrentFile } from "../torrent/metainfo-files.ts"
 import { type FileRow, requireDigest } from "./file-row.ts"
 import type { HashAnswer } from "./hash-job.ts"
 import type { HashRow } from "./hashing.ts"
-import { inParallel } from "./recheck.ts"
+import { inParallel } from "./in-parallel.ts"
 
 /** SHA-256. */
 export const DIGEST_BYTES = 32

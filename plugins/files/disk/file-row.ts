@@ -11,8 +11,12 @@ import { diskError } from "./disk.ts"
 import type { DiskRoom } from "./disk-room.ts"
 import type { HashAnswer, HashSpan } from "./hash-job.ts"
 import type { Hashing } from "./hashing.ts"
+import { inParallel } from "./in-parallel.ts"
 import { FILES_AT_ONCE_MAX, type Opening } from "./open-files.ts"
 import { openSpot, pathOf, type Spot } from "./spot.ts"
+
+/** File systems bring several to the disk together. */
+const SYNCS_AT_ONCE = 8
 
 /** What a row is made of. */
 export interface FileRowOptions {
@@ -83,14 +87,12 @@ export class FileRow {
   async sync(): Promise<void> {
     const dirty = [...this.#dirty]
     this.#dirty.clear()
-    for (const [index, file] of dirty.entries()) {
-      try {
-        await this.#use("sync file", [{ file }], ([handle]) => handle!.datasync())
-      } catch (error) {
-        for (const left of dirty.slice(index)) this.#dirty.add(left)
-        throw error
-      }
-    }
+    await inParallel(dirty, SYNCS_AT_ONCE, async (file) => {
+      await this.#use("sync file", [{ file }], ([handle]) => handle!.datasync())
+    }).catch((error) => {
+      for (const file of dirty) this.#dirty.add(file)
+      throw error
+    })
   }
 
   async #write(span: FileSpan, bytes: Uint8Array): Promise<void> {

@@ -6,6 +6,7 @@
 import { isAlliumError } from "allium/plugin"
 import { Bitfield } from "../torrent/bitfield.ts"
 import type { Geometry } from "../torrent/geometry.ts"
+import { inParallel } from "./in-parallel.ts"
 import type { PieceStore } from "./piece-store.ts"
 
 /** Bytes that are being hashed at once; enough for two threads, and little for others to wait behind. */
@@ -57,24 +58,4 @@ function* piecesOf({ pieceCount }: Geometry, wanted: Bitfield | undefined): Gene
 /** How many pieces are hashed at once. */
 export function atOnce({ pieceBytes }: Geometry): number {
   return Math.max(2, Math.min(PIECES_AT_ONCE_MAX, Math.floor(HASHED_AT_ONCE_BYTES / pieceBytes)))
-}
-
-/** Does all, so many at once, in order of beginning; after a failure no more begin, and it is thrown when the last has ended. */
-export async function inParallel<T>(
-  items: Iterable<T>,
-  count: number,
-  deed: (item: T) => Promise<void>,
-): Promise<void> {
-  const line = items[Symbol.iterator]()
-  let hasFailed = false
-  const worker = async () => {
-    for (let next = line.next(); !next.done && !hasFailed; next = line.next()) {
-      await deed(next.value).catch((error) => {
-        hasFailed = true
-        throw error
-      })
-    }
-  }
-  const ends = await Promise.allSettled(Array.from({ length: count }, worker))
-  for (const end of ends) if (end.status === "rejected") throw end.reason
 }

@@ -9,7 +9,7 @@
 import { Bitfield } from "../torrent/bitfield.ts"
 import type { Metainfo } from "../torrent/metainfo.ts"
 import { type Disk, look } from "./disk.ts"
-import { inParallel } from "./recheck.ts"
+import { inParallel } from "./in-parallel.ts"
 import { pathOf, type Spot } from "./spot.ts"
 
 const STAMP_BYTES = 16

@@ -1,5 +1,6 @@
 /** Folders, torrents and stores for the tests of this room. */
 import { createHash } from "node:crypto"
+import { existsSync } from "node:fs"
 import { mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
@@ -9,12 +10,15 @@ import type { PieceStore } from "../../../../../plugins/files/disk/piece-store.t
 import { type Metainfo, readInfo } from "../../../../../plugins/files/torrent/metainfo.ts"
 import { writeInfo } from "../../../../../plugins/files/torrent/metainfo-write.ts"
 
+/** In memory where that can be, for what is synced here need not last. */
+const BASE = existsSync("/dev/shm") ? "/dev/shm" : tmpdir()
+
 /** Never aborts. */
 export const signal = new AbortController().signal
 
 /** A folder that is gone after the test; real path. */
 export async function freshFolder(): Promise<string> {
-  const folder = await realpath(await mkdtemp(join(tmpdir(), "allium-disk-")))
+  const folder = await realpath(await mkdtemp(join(BASE, "allium-disk-")))
   onTestFinished(() => rm(folder, { recursive: true }))
   return folder
 }
