@@ -23,7 +23,9 @@ export async function listConversations(
 ): Promise<ConversationDocument[]> {
   const identity = office.context.identities.find(input.identity)
   const heads = await office.book.newestHeads(identity)
-  const wanted = heads.filter(({ unread }) => unread > 0 || !input.unread)
+  const isForgotten = ({ contact: id }: Head) =>
+    office.groups.directory.get({ identity: identity.key, id })?.isForgotten
+  const wanted = heads.filter((head) => (head.unread > 0 || !input.unread) && !isForgotten(head))
   const kept = new Map<string, string>()
   for await (const [key, draft] of drafts(office.context.store).entries()) kept.set(key, draft)
   const list: ConversationDocument[] = []

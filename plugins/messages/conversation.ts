@@ -8,6 +8,9 @@ import { type Entry, type Head, keyOf } from "./entry.ts"
 import { type Note, Pen } from "./pen.ts"
 import { type Expiry, openShelves, type Shelves, textOf } from "./shelves.ts"
 
+/** Messages that are taken out in one commit. */
+const CLEARED_AT_ONCE = 64
+
 /** A message with its place in the history, from 1. Gaps are where messages were deleted. */
 export type Numbered = readonly [number: number, entry: Entry]
 
@@ -74,6 +77,21 @@ export class Conversation {
       this.#head = (await this.#shelves.heads.get(this.key)) ?? this.#head
       throw error
     }
+  }
+
+  /** Takes every message out, here alone. @returns How many there were. */
+  async clear(): Promise<number> {
+    let count = 0
+    for (let some = CLEARED_AT_ONCE; some > 0; count += some)
+      some = await this.change(async (pen) => {
+        let removed = 0
+        for await (const [number, entry] of this.read({ limit: CLEARED_AT_ONCE })) {
+          await pen.remove(number, entry)
+          removed++
+        }
+        return removed
+      })
+    return count
   }
 
   /** One message. */

@@ -14,8 +14,9 @@ import {
 } from "allium/plugin"
 import { attachFiles } from "./attach.ts"
 import { type Conversation, drafts, type Numbered } from "./conversation.ts"
-import type { EventDocument, MessageDocument } from "./document.ts"
+import type { EventDocument, GroupEventDocument, MessageDocument } from "./document.ts"
 import { ANSWER_BYTES_MAX, type Entry, type Head } from "./entry.ts"
+import type { Told } from "./feed.ts"
 import type { listOffer, sendOffer, watchOffer } from "./offers.ts"
 import type { Office, Talk } from "./office.ts"
 import type { Pen } from "./pen.ts"
@@ -172,19 +173,28 @@ function bounded<T extends { message: Numbered }>(all: readonly T[]): T[] {
   return kept.reverse()
 }
 
-/** What comes and what becomes of it, with whole texts. */
+/** What comes and what becomes of it, with whole texts; what becomes of groups, too. */
 export async function* watchMessages(
   office: Office,
   input: InputOf<typeof watchOffer>,
   call: OfferCall,
-): AsyncGenerator<EventDocument, void> {
+): AsyncGenerator<EventDocument | GroupEventDocument, void> {
   const identity = office.context.identities.find(input.identity)
   const { contact: whom } = input
   const contact = whom && (await office.find({ ...input, contact: whom })).contact.key
-  const wanted = ({ conversation: { head } }: { conversation: Conversation }) =>
-    head.identity === identity.key && (!contact || head.contact === contact)
-  for await (const { conversation, document } of office.feed.watch(wanted, call))
-    yield await withWholeText(conversation, document)
+  const wanted = (told: Told) => {
+    const [whose, where] = partiesOf(told)
+    return whose === identity.key && (!contact || where === contact)
+  }
+  for await (const told of office.feed.watch(wanted, call))
+    if ("conversation" in told) yield await withWholeText(told.conversation, told.document)
+    else yield told.document
+}
+
+function partiesOf(told: Told): readonly [identity: string, contact: string] {
+  if (!("conversation" in told)) return [told.identity, told.document.group]
+  const { identity, contact } = told.conversation.head
+  return [identity, contact]
 }
 
 /** Long texts wait on disk, not in memory, until somebody wants them. */

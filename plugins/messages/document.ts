@@ -71,3 +71,28 @@ export const eventShape = messageShape.extend({
 })
 /** A message together with what happened to it. */
 export type EventDocument = z.output<typeof eventShape>
+
+/** What happens to groups, and what it means for people. */
+export const GROUP_HAPPENINGS = {
+  "group-joined": "you belong to it now",
+  "group-changed": "its members, its owner or its name changed",
+  "group-gone": "you do not belong to it any more",
+  "group-forked": "its owner signed two different changes: do not trust it",
+} as const
+export const groupHappeningShape = z.enum(
+  Object.keys(GROUP_HAPPENINGS) as [keyof typeof GROUP_HAPPENINGS],
+)
+/** What happened to a group. */
+export const groupEventShape = z.object({
+  event: groupHappeningShape,
+  identity: z.string(),
+  /** Name of the group, where an event of a message has the contact. */
+  contact: z.string(),
+  /** Id of the group: hex, 64 digits. */
+  group: z.string(),
+  text: z.string(),
+  /** When it happened here, ISO 8601. */
+  at: z.string(),
+})
+/** What happened to a group. */
+export type GroupEventDocument = z.output<typeof groupEventShape>

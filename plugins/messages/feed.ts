@@ -5,16 +5,23 @@
  */
 import { AlliumError, Queue } from "allium/plugin"
 import type { Conversation } from "./conversation.ts"
-import type { EventDocument } from "./document.ts"
+import type { EventDocument, GroupEventDocument } from "./document.ts"
 
 /** How far a watcher may fall behind, in messages. */
 const BEHIND_MAX = 1_000
 
 /** Something that happened in a conversation. */
-export interface Told {
+export interface ToldMessage {
   readonly conversation: Conversation
   readonly document: EventDocument
 }
+/** Something that happened to a group. */
+export interface ToldGroup {
+  /** Key of our identity. */
+  readonly identity: string
+  readonly document: GroupEventDocument
+}
+export type Told = ToldMessage | ToldGroup
 
 /** See the module. */
 export class Feed {
@@ -53,8 +60,8 @@ export class Feed {
       throw new AlliumError("BUSY", "Cannot go on watching: the reader is too far behind")
   }
 
-  /** Resolves with the first for which `test` is true; rejects with what it throws, or the signal's reason. */
-  first(test: (told: Told) => boolean, call: { signal: AbortSignal }): Promise<Told> {
+  /** Resolves with the first message's for which `test` is true; rejects with what it throws, or the signal's reason. */
+  first(test: (told: ToldMessage) => boolean, call: { signal: AbortSignal }): Promise<ToldMessage> {
     return new Promise((resolve, reject) => {
       const finish = (end: () => void) => {
         this.#listeners.delete(listener)
@@ -63,7 +70,7 @@ export class Feed {
       }
       const listener = (told: Told) => {
         try {
-          if (test(told)) finish(() => resolve(told))
+          if ("conversation" in told && test(told)) finish(() => resolve(told))
         } catch (error) {
           finish(() => reject(error))
         }

@@ -52,14 +52,19 @@ export const messages: Plugin = definePlugin({
     ...[careOffers.muteOffer, careOffers.unmuteOffer, careOffers.timerOffer],
     ...[careOffers.typingOffer, careOffers.settingsOffer],
     ...[groupOffers.createOffer, groupOffers.addOffer, groupOffers.removeOffer],
-    ...[groupOffers.leaveOffer, groupOffers.listOffer, groupOffers.renameOffer],
+    ...[
+      groupOffers.leaveOffer,
+      groupOffers.forgetOffer,
+      groupOffers.listOffer,
+      groupOffers.renameOffer,
+    ],
     ...[groupOffers.handOverOffer, groupOffers.showOffer],
   ],
   async start(context) {
     const office = new Office(context)
     answerMessages(context, office)
     answerCare(context, office)
-    new GroupDesk(context, office.groups).answer()
+    new GroupDesk(context, office.groups, office.book).answer()
     context.backup(backupPart(office))
     await office.open()
     return undefined

@@ -4,7 +4,7 @@
  * @module
  */
 import { offer, z } from "allium/plugin"
-import { eventShape, messageShape } from "./document.ts"
+import { eventShape, groupEventShape, messageShape } from "./document.ts"
 import { durationShape } from "./duration.ts"
 import { ATTACHMENTS_MAX, emojiShape, TIMER_MAX_S, textShape } from "./wire.ts"
 
@@ -92,11 +92,11 @@ export const listOffer = offer({
 
 export const watchOffer = offer({
   verb: "message watch",
-  summary: "Show messages as they come, and what becomes of them",
+  summary: "Show messages as they come, and what becomes of them and of groups",
   positional: ["contact"],
   examples: ["message watch", "message watch ann", "message watch --json"],
   input: z.object({ contact: someContactField, identity: identityField }),
-  output: eventShape,
+  output: z.union([eventShape, groupEventShape]),
   stream: true,
   display: {
     columns: ["at|time", "contact", "number", "author", "event", "details", "text"],

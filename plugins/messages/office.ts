@@ -53,7 +53,9 @@ export class Office implements ConversationListener {
   constructor(context: PluginContext) {
     this.context = context
     this.book = new ConversationBook(context, this)
-    this.groups = new Hall(context, this.book)
+    this.groups = new Hall(context, this.book, ({ key }, document) =>
+      this.feed.tell({ identity: key, document }),
+    )
     this.scribe = new Scribe(context, this.book, (head, key) => this.groups.names.nameIn(head, key))
     this.#lines = new TaskLines(context, this.book)
     this.inbox = new Inbox(context, this.#lines)

@@ -4,6 +4,7 @@
  * @module
  */
 import { AlliumError, type Contact, type Offer, type PluginContext, type z } from "allium/plugin"
+import type { ConversationBook } from "../book.ts"
 import { keyBytes, memberKeyOf } from "./bytes.ts"
 import { act, type Deed } from "./deeds.ts"
 import type { Listing } from "./directory.ts"
@@ -19,10 +20,12 @@ type Which = { group: string; identity?: string | undefined }
 export class GroupDesk {
   readonly #context: PluginContext
   readonly #hall: Hall
+  readonly #book: ConversationBook
 
-  constructor(context: PluginContext, hall: Hall) {
+  constructor(context: PluginContext, hall: Hall, book: ConversationBook) {
     this.#context = context
     this.#hall = hall
+    this.#book = book
   }
 
   /** Gives every offer its runner. */
@@ -36,6 +39,7 @@ export class GroupDesk {
       this.#act(which, { deed: "rename", name }),
     )
     context.answer(offers.leaveOffer, (input) => this.#leave(input))
+    context.answer(offers.forgetOffer, (input) => this.#forget(input))
     context.answer(offers.listOffer, (input) => this.#list(input))
     context.answer(offers.showOffer, async (input) => this.#document(await this.#find(input)))
   }
@@ -69,6 +73,16 @@ export class GroupDesk {
     const keeper = await this.#find(input)
     await keeper.change(leave)
     return this.#document(keeper)
+  }
+
+  /** The listing first: what a crash leaves of the messages is shown nowhere, and goes when they are asked for again. */
+  async #forget(input: Which): Promise<z.output<typeof offers.forgetOffer.output>> {
+    const identity = this.#context.identities.find(input.identity)
+    const listing = this.#hall.directory.find(identity, input.group)
+    const { id, name } = listing
+    await this.#hall.forget(listing)
+    const conversation = await this.#book.of(identity, { group: { id, name } })
+    return { name, id, messages: await conversation.clear() }
   }
 
   async #list(input: { identity?: string | undefined }): Promise<offers.GroupDocument[]> {

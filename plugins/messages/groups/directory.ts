@@ -24,6 +24,8 @@ const listingShape = z.object({
   /** Identity key of who made it. */
   creator: z.string(),
   isIn: z.boolean(),
+  /** Nobody wants to see it, unless they are added again; what is signed is still kept, and a wish to leave still told. */
+  isForgotten: z.boolean().optional(),
 })
 /** A group, as it is found. */
 export type Listing = z.output<typeof listingShape>
@@ -47,9 +49,9 @@ export class Directory {
     return [...this.#listings.values()]
   }
 
-  /** In no particular order. */
+  /** In no particular order, without those that were forgotten. */
   list(identity: Identity): Listing[] {
-    return this.all().filter((one) => one.identity === identity.key)
+    return this.#of(identity).filter(({ isForgotten }) => !isForgotten)
   }
 
   get(of: Pick<Listing, "identity" | "id">): Listing | undefined {
@@ -93,7 +95,7 @@ export class Directory {
 
   /** Whether there is room for another group that `creator` adds us to. */
   hasRoom(identity: Identity, creator: string): boolean {
-    const all = this.list(identity)
+    const all = this.#of(identity)
     const by = all.filter((one) => one.creator === creator && creator !== identity.key)
     const active = all.filter(({ isIn }) => isIn)
     if (all.length >= GROUPS_KEPT_MAX || active.length >= GROUPS_MAX) return false
@@ -104,6 +106,10 @@ export class Directory {
   requireRoom(identity: Identity): void {
     if (this.hasRoom(identity, identity.key)) return
     throw new AlliumError("LIMIT_REACHED", `Cannot create group: there are ${GROUPS_MAX} already`)
+  }
+
+  #of(identity: Identity): Listing[] {
+    return this.all().filter((one) => one.identity === identity.key)
   }
 
   #isTaken(identity: Identity, name: string): boolean {

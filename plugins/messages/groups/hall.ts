@@ -15,6 +15,7 @@ import {
   toAlliumError,
 } from "allium/plugin"
 import type { ConversationBook } from "../book.ts"
+import { GROUP_HAPPENINGS, type GroupEventDocument, groupHappeningShape } from "../document.ts"
 import { hex, memberKeyOf } from "./bytes.ts"
 import { Comeback, type SavedGroup } from "./comeback.ts"
 import { createGroup } from "./deeds.ts"
@@ -46,9 +47,16 @@ export class Hall implements KeepersListener {
   readonly directory: Directory
   readonly names: GroupNames
   readonly #meetings = new Turns()
+  readonly #tellWatchers: (identity: Identity, document: GroupEventDocument) => void
 
-  constructor(context: PluginContext, book: ConversationBook) {
+  /** @param tell - Hears what becomes of groups. */
+  constructor(
+    context: PluginContext,
+    book: ConversationBook,
+    tell: (identity: Identity, document: GroupEventDocument) => void,
+  ) {
     this.#context = context
+    this.#tellWatchers = tell
     this.#runner = new GroupRunner(context, book)
     this.directory = new Directory(context)
     this.names = new GroupNames(context, this.directory)
@@ -74,6 +82,19 @@ export class Hall implements KeepersListener {
       this.directory.requireFree(identity, name)
       this.directory.requireRoom(identity)
       return this.#keepers.begin(identity, createGroup(worldOf(this.#context, identity), name))
+    })
+  }
+
+  /** Takes a group that we do not belong to off the list. @throws {AlliumError} `GROUP_ROLE` for a member. */
+  forget(listing: Listing): Promise<void> {
+    return this.#meetings.take(async () => {
+      if ((await this.keeper(listing)).isIn)
+        throw new AlliumError(
+          "GROUP_ROLE",
+          "Cannot forget group: you belong to it, expected one you left",
+        )
+      const forgotten = { ...listing, isForgotten: true }
+      await this.directory.put(forgotten, (change) => this.#context.store.commit([change]))
     })
   }
 
@@ -204,8 +225,12 @@ export class Hall implements KeepersListener {
       const old = this.directory.get({ identity: keeper.identity.key, id: keeper.id })
       const title = keeper.state.log.name
       if (old === undefined || (old.title === title && old.isIn === keeper.isIn)) return
-      const name = old.title === title ? old.name : this.directory.freeName(keeper.identity, title)
-      const listing = { ...old, title, name, isIn: keeper.isIn }
+      // A name that was forgotten may have been given to another.
+      const keepsName = old.title === title && !old.isForgotten
+      const name = keepsName ? old.name : this.directory.freeName(keeper.identity, title)
+      const { isForgotten, ...rest } = old
+      const stays = isForgotten === true && !keeper.isIn && { isForgotten }
+      const listing = { ...rest, title, name, isIn: keeper.isIn, ...stays }
       await this.directory.put(listing, (change) => this.#context.store.commit([change]))
       this.news(keeper)
     })
@@ -221,6 +246,16 @@ export class Hall implements KeepersListener {
       id: keeper.id,
     }
     this.#context.emit(`group-${kind}`, { ...about, ...rest, ...member })
+    this.#watched(keeper, kind)
+  }
+
+  #watched(keeper: GroupKeeper, kind: string): void {
+    const event = groupHappeningShape.safeParse(`group-${kind}`)
+    if (!event.success) return
+    const at = new Date(this.#context.clock.now()).toISOString()
+    const whose = { identity: keeper.identity.name, contact: this.names.nameOf(keeper) }
+    const text = GROUP_HAPPENINGS[event.data]
+    this.#tellWatchers(keeper.identity, { ...whose, group: keeper.id, event: event.data, text, at })
   }
 
   #failed(error: unknown): void {

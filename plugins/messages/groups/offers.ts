@@ -94,6 +94,16 @@ export const leaveOffer = offer({
   display: { line: "You left {name}." },
 })
 
+export const forgetOffer = offer({
+  verb: "group forget",
+  summary: "Take a group you left off the list, and its messages with it",
+  positional: ["group"],
+  examples: ["group forget friends"],
+  input: z.object({ group, identity }),
+  output: z.object({ name: z.string(), id: z.string(), messages: z.int() }),
+  display: { line: "{name} is forgotten, and {messages} messages with it." },
+})
+
 export const listOffer = offer({
   verb: "group list",
   summary: "List your groups",

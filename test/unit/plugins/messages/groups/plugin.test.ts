@@ -163,6 +163,53 @@ describe("group remove, leave, rename and hand-over", () => {
     expect(cy.events.map(({ name }) => name)).toContain("group-gone")
   })
 
+  it("are told to who watches messages", async () => {
+    const { town, ann, bob, cy } = await openTown()
+    const seen: { event: string; contact: string; text: string }[] = []
+    const stream = cy.run("message watch", {}) as unknown as AsyncIterable<(typeof seen)[number]>
+    void (async () => {
+      for await (const one of stream) seen.push(one)
+    })()
+    await ann.run("group rename", { group: "friends", name: "us" })
+    await bob.run("message send", { contact: "friends", text: "hello" }).catch(() => {})
+    await ann.run("group remove", { group: "us", member: "cy" })
+    await town.settle()
+    expect(seen.map(({ event }) => event)).toEqual(
+      expect.arrayContaining(["group-changed", "group-gone"]),
+    )
+    expect(seen.find(({ event }) => event === "group-gone")).toMatchObject({
+      identity: cy.identity.name,
+      group: expect.stringMatching(/^[0-9a-f]{64}$/),
+      text: "you do not belong to it any more",
+    })
+  })
+
+  it("leave a group that can be forgotten, with its messages, until one is added again", async () => {
+    const { town, ann, bob } = await openTown()
+    await ann.run("message send", { contact: "friends", text: "hello" })
+    await town.settle()
+    await expect(bob.run("group forget", { group: "friends" })).rejects.toMatchObject({
+      code: "GROUP_ROLE",
+    })
+    await bob.run("group leave", { group: "friends" })
+    await town.settle()
+    expect(await bob.run("group forget", { group: "friends" })).toMatchObject({ messages: 1 })
+    expect(await bob.run("group list", {})).toEqual([])
+    expect(await bob.run("message conversations", {})).toEqual([])
+    await expect(bob.run("group show", { group: "friends" })).rejects.toMatchObject({
+      code: "NO_GROUP",
+    })
+    await bob.run("group create", { name: "friends" })
+    bob.crash()
+    await bob.start()
+    await ann.run("group add", { group: "friends", contact: "bob" })
+    await ann.run("message send", { contact: "friends", text: "again" })
+    await town.settle()
+    const names = (await bob.run<GroupDocument[]>("group list", {})).map(({ name }) => name)
+    expect(names).toEqual(["friends", "friends 2"])
+    expect(await bob.texts("friends 2")).toEqual(["ann: again"])
+  })
+
   it("survive a restart", async () => {
     const { town, ann, bob } = await openTown()
     bob.crash()
