@@ -18,6 +18,7 @@ const benches: Record<string, () => Promise<{ bench: Bench }>> = {
   messages: () => import("./messages.ts"),
   letters: () => import("./letters.ts"),
   posts: () => import("./posts.ts"),
+  swarm: () => import("./swarm.ts"),
   "cold-start": () => import("./cold-start.ts"),
 }
 

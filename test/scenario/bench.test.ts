@@ -1,11 +1,13 @@
 /**
  * The benches run, on little: what they measure is for them to say, and no time is asked for here.
  */
+
 import { afterAll, describe, expect, it } from "vitest"
 import { measureEmbedded } from "../../bench/embedded-stream.ts"
 import { measureEnvelopes } from "../../bench/envelopes.ts"
 import { alternate, type Figure, figure, holds, median, ratios } from "../../bench/figure.ts"
 import { compareStreams, bench as samStream } from "../../bench/sam-stream.ts"
+import { measureSwarm } from "../../bench/swarm.ts"
 import { openEmbeddedBridge } from "../../src/bridge/index.ts"
 
 function expectMeasured(figures: readonly Figure[]): void {
@@ -40,6 +42,12 @@ describe("bench/sam-stream.ts", () => {
 describe("bench/embedded-stream.ts", () => {
   it("compares sockets, streams and links", async () => {
     expectMeasured(await measureEmbedded({ rounds: 1, mebibytes: 1 }))
+  })
+})
+
+describe("bench/swarm.ts", () => {
+  it("fetches a file over sockets, the embedded network, and a long way", async () => {
+    expectMeasured(await measureSwarm({ rounds: 1, mebibytes: 2, farMebibytes: 1 }))
   })
 })
 

@@ -7,6 +7,7 @@ import type { Clock } from "allium/plugin"
 import { Download } from "../torrent/download.ts"
 import type { Block } from "../torrent/geometry.ts"
 import type { Metainfo } from "../torrent/metainfo.ts"
+import { Gather, type Run } from "./gather.ts"
 import { Saver } from "./saver.ts"
 import type { SwarmContent, SwarmOptions, SwarmStore } from "./types.ts"
 
@@ -36,6 +37,7 @@ export class Content {
   readonly saver: Saver
   wastedBytes = 0
   readonly #host: ContentHost
+  readonly #gather = new Gather((run) => this.#write(run))
   #unwrittenBytes = 0
   readonly #writes = new Set<Promise<void>>()
   /** How many blocks of a piece are on their way to the disk. */
@@ -57,7 +59,10 @@ export class Content {
       clock: host.clock,
       pieceBytes: metainfo.geometry.pieceBytes,
       progress: () => this.download.progress(),
-      written: async () => void (await Promise.all(this.#writes)),
+      written: async () => {
+        this.#gather.flush()
+        await Promise.all(this.#writes)
+      },
       sync: () => store.sync(),
       save,
       failed: (error) => host.failed(error),
@@ -84,7 +89,7 @@ export class Content {
   /**
    * A block came.
    *
-   * @param bytes - Kept until they are written.
+   * @param bytes - Copied.
    * @returns Whether it was of use.
    * @throws {AlliumError} `PEER_PROTOCOL`, as {@linkcode Download.take} does.
    */
@@ -95,7 +100,9 @@ export class Content {
       return false
     }
     for (const cancel of taken.cancels) this.#host.cancel(cancel.peer, cancel.block)
-    this.#write(block, bytes)
+    this.#unwrittenBytes += block.length
+    this.#writing.set(block.piece, (this.#writing.get(block.piece) ?? 0) + 1)
+    this.#gather.add(peer, block, bytes)
     return true
   }
 
@@ -109,29 +116,30 @@ export class Content {
   /** Resolves when nothing is under way any more. Take nothing afterwards. */
   async close(): Promise<void> {
     this.#isClosed = true
+    this.#gather.flush()
     while (this.#writes.size > 0 || this.#checking.size > 0)
       await Promise.all([...this.#writes, ...this.#checking])
   }
 
-  #write(block: Block, bytes: Uint8Array): void {
-    const { piece, length } = block
-    this.#unwrittenBytes += length
-    this.#writing.set(piece, (this.#writing.get(piece) ?? 0) + 1)
-    const write: Promise<void> = this.store.write(block, bytes).then(
-      () => this.#written(block, write),
+  #write(run: Run): void {
+    const bytes = run.room.subarray(0, run.length)
+    const write: Promise<void> = this.store.write(run, bytes).then(
+      () => this.#written(run, write),
       (error: unknown) => {
-        this.download.lose(block)
-        this.#written(block, write)
+        for (const block of run.blocks) this.download.lose(block)
+        this.#written(run, write)
         this.#host.failed(error)
       },
     )
     this.#writes.add(write)
   }
 
-  #written({ piece, length }: Block, write: Promise<void>): void {
+  #written(run: Run, write: Promise<void>): void {
+    const { piece, length, blocks } = run
     this.#writes.delete(write)
+    this.#gather.done(run)
     this.#unwrittenBytes -= length
-    const left = this.#writing.get(piece)! - 1
+    const left = this.#writing.get(piece)! - blocks.length
     if (left > 0) this.#writing.set(piece, left)
     else {
       this.#writing.delete(piece)

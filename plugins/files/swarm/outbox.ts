@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 
 /** Small messages that wait for a peer that does not read: 30,000 rejects. */
@@ -50,10 +51,14 @@ export class Outbox {
     }
   }
 
-  /** Whole messages, after those that wait; not before {@linkcode room} has resolved. The bytes are the stream's from now on. */
-  write(bytes: Uint8Array): void {
+  /**
+   * Whole messages, after those that wait; not before {@linkcode room} has resolved.
+   *
+   * @param taken - The bytes are the caller's again; not called for streams that keep them.
+   */
+  write(bytes: Uint8Array, taken: () => void): void {
     this.flush()
-    this.#put(bytes)
+    this.#put(bytes, this.#stream instanceof Socket ? taken : undefined)
   }
 
   /** Resolves when the stream takes more, or has ended. */
@@ -71,8 +76,8 @@ export class Outbox {
     this.#put(waiting.length === 1 ? waiting[0]! : Buffer.concat(waiting))
   }
 
-  #put(bytes: Uint8Array): void {
-    if (this.#stream.writable) this.#isBlocked = !this.#stream.write(bytes)
+  #put(bytes: Uint8Array, taken?: () => void): void {
+    if (this.#stream.writable) this.#isBlocked = !this.#stream.write(bytes, taken)
   }
 
   #onDrain(): void {

@@ -11,11 +11,13 @@ import type { Outbox } from "./outbox.ts"
 import type { Gate } from "./throttle.ts"
 import type { SwarmStore } from "./types.ts"
 
-/** Read and written as one: 8 blocks. */
-const RUN_BYTES_MAX = 128 * 1_024
+/** Read and written as one: 16 blocks. */
+const RUN_BYTES_MAX = 256 * 1_024
 /** Length, type, piece, begin. */
 const HEAD_BYTES = 13
 const PIECE_TYPE = 7
+/** A run of usual blocks with their heads. */
+const ROOM_BYTES = RUN_BYTES_MAX + 16 * HEAD_BYTES
 
 /** What uploads need of their surroundings. */
 export interface UploadsHost {
@@ -36,6 +38,7 @@ export class Uploads {
   readonly #host: UploadsHost
   readonly #queue: UploadQueue
   #isBusy = false
+  #spare: Buffer[] = []
   #leaveLine: (() => void) | undefined
 
   constructor(host: UploadsHost) {
@@ -81,6 +84,7 @@ export class Uploads {
       this.#host.failed(error)
     } finally {
       this.#isBusy = false
+      this.#spare = []
     }
   }
 
@@ -93,7 +97,7 @@ export class Uploads {
     const frames = await this.#read(run, byteCount)
     await outbox.room()
     if (this.#host.isEnded()) return
-    outbox.write(frames)
+    outbox.write(frames, () => this.#takeBack(frames))
     this.#host.sent(byteCount)
   }
 
@@ -107,11 +111,21 @@ export class Uploads {
     })
   }
 
+  /** What went out before is used again: long buffers cost much to make and to forget. */
+  #room(byteCount: number): Buffer {
+    if (byteCount * 2 < ROOM_BYTES || byteCount > ROOM_BYTES) return Buffer.allocUnsafe(byteCount)
+    return (this.#spare.pop() ?? Buffer.allocUnsafeSlow(ROOM_BYTES)).subarray(0, byteCount)
+  }
+
+  #takeBack({ buffer }: Uint8Array): void {
+    if (this.#isBusy && buffer.byteLength === ROOM_BYTES) this.#spare.push(Buffer.from(buffer))
+  }
+
   /** All blocks are read behind the room for their heads, then each moves forward to its own. */
   async #read(run: readonly Block[], byteCount: number): Promise<Uint8Array> {
     const [first] = run as [Block]
     const heads = run.length * HEAD_BYTES
-    const frames = Buffer.allocUnsafe(heads + byteCount)
+    const frames = this.#room(heads + byteCount)
     await this.#host.store.read({ ...first, length: byteCount }, frames.subarray(heads))
     let at = 0
     let from = heads

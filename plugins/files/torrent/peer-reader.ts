@@ -60,7 +60,7 @@ export class PeerReader {
   #keep(rest: Uint8Array): number {
     const whole = this.#wholeLength(rest) ?? PREFIX
     if (whole > this.#kept.length) {
-      const room = new Uint8Array(whole)
+      const room = new Uint8Array(Buffer.allocUnsafeSlow(whole).buffer)
       room.set(this.#kept.subarray(0, this.#keptBytes))
       this.#kept = room
     }

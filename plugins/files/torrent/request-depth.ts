@@ -9,8 +9,8 @@
  */
 import { BLOCK_BYTES } from "./geometry.ts"
 
-/** Most blocks one peer is asked for: 2 MiB, more than any stream of i2pd carries at once. */
-export const REQUESTS_OUT_MAX = 128
+/** Most blocks one peer is asked for: 6 MiB, ten times what any stream of i2pd carries at once; a way within one machine needs them. */
+export const REQUESTS_OUT_MAX = 384
 /** Before anything is known; as many as every client bears. */
 const FIRST = 8
 /** However slow the peer is. */
@@ -20,6 +20,8 @@ const GAIN = 2
 const DRAIN_GAIN = 0.75
 /** Blocks on top, for what the estimate misses. */
 const EXTRA = 2
+/** Busy machines answer so much later now and then: nothing beside the round trips of I2P, and all of it within one machine. */
+const JITTER_MS = 20
 /** The shortest round trip is believed for so long. */
 const TRIP_BELIEVED_MS = 30_000
 /** …or for so many round trips. */
@@ -67,9 +69,13 @@ export class RequestDepth {
     if (this.#tripMs === 0) return this.#first
     const isOld = now - this.#tripAt > Math.max(TRIP_BELIEVED_MS, TRIPS_BELIEVED * this.#tripMs)
     if (isOld) this.#drainingSince ??= now
-    const held = (Math.max(this.#rate, this.#rateBefore) * this.#tripMs) / BLOCK_BYTES
+    const rate = Math.max(this.#rate, this.#rateBefore) / BLOCK_BYTES
+    const held = rate * this.#tripMs
     if (this.#drainingSince !== undefined) return Math.max(1, Math.floor(held * DRAIN_GAIN))
-    return Math.min(REQUESTS_OUT_MAX, Math.max(FEWEST, Math.ceil(held * GAIN) + EXTRA))
+    return Math.min(
+      REQUESTS_OUT_MAX,
+      Math.max(FEWEST, Math.ceil(held * GAIN + rate * JITTER_MS) + EXTRA),
+    )
   }
 
   /** A request goes out; keep the stamp with it. */

@@ -7,7 +7,7 @@ import type { Block, Geometry } from "./geometry.ts"
 import { BLOCK_BYTES_MAX } from "./message.ts"
 
 /** Requests held for one peer; it is told so in our extended handshake. */
-export const REQUESTS_HELD_MAX = 256
+export const REQUESTS_HELD_MAX = 512
 /** How many more are taken before a peer that was told is refused: they may have been on the way. */
 const REQUESTS_SPARE = 64
 

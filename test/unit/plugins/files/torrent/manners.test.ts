@@ -70,9 +70,9 @@ describe("RequestDepth", () => {
     expect(depth.tripMs).toBeLessThan(4_000)
   })
 
-  it("never passes what the peer bears, nor 128", () => {
+  it("never passes what the peer bears, nor 384", () => {
     expect(run({ tripMs: 300, bytesPerSecond: 100e6, bears: 8 }, 10).out).toBe(8)
-    expect(run({ tripMs: 300, bytesPerSecond: 100e6 }, 10).out).toBe(128)
+    expect(run({ tripMs: 300, bytesPerSecond: 100e6 }, 10).out).toBe(384)
   })
 
   it("asks for 8 at first, and for more within a few round trips", () => {
