@@ -24,10 +24,11 @@ export async function loadParts(): Promise<Parts> {
     import("../tunnels/http-proxy/index.ts"),
     import("../tunnels/tcp-client/index.ts"),
     import("../tunnels/tcp-server/index.ts"),
+    import("../tunnels/http-server/index.ts"),
   ])
-  const [{ httpProxy }, { tcpClient }, { tcpServer }] = kinds
+  const [{ httpProxy }, { tcpClient }, { tcpServer }, { httpServer }] = kinds
   const plugins = [messages, files, sites, tower]
-  return { plugins, tunnels: [httpProxy, tcpClient, tcpServer] }
+  return { plugins, tunnels: [httpProxy, tcpClient, tcpServer, httpServer] }
 }
 
 /** What the command line offers while no router runs; a router tells its own. */

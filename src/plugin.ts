@@ -4,7 +4,9 @@
  * @module
  */
 export { z } from "zod"
+export * from "./base/access/index.ts"
 export { Alarm } from "./base/alarm.ts"
+export * from "./base/backend/index.ts"
 export { type Backoff, openBackoff } from "./base/backoff.ts"
 export { decodeBase32, encodeBase32 } from "./base/base32.ts"
 export type { Clock } from "./base/clock.ts"

@@ -9,10 +9,13 @@ import { AlliumError, definePlugin, type PluginContext, type Table } from "alliu
 import { siteExpose, siteList, siteRemove, siteServe } from "./offers.ts"
 import { openSite, type Site } from "./site.ts"
 import {
+  accessShape,
+  backendShape,
   backendShows,
   folderShows,
   nameFor,
   newSiteRecord,
+  type SiteAccess,
   type SiteRecord,
   type SiteShows,
   showsSame,
@@ -28,11 +31,11 @@ export const sites = definePlugin({
   offers: [siteServe, siteExpose, siteList, siteRemove],
   async start(context) {
     const book = await openSiteBook(context)
-    context.answer(siteServe, async ({ folder, list, name }) =>
-      book.add(await folderShows(folder, list, context.folder), name),
+    context.answer(siteServe, async ({ folder, list, name, ...access }) =>
+      book.add(await folderShows(folder, list, context.folder), name, access),
     )
-    context.answer(siteExpose, async ({ target, host, name }) =>
-      book.add(backendShows(target, host), name),
+    context.answer(siteExpose, async ({ target, name, ...chosen }) =>
+      book.add(await backendShows(target, backendShape.parse(chosen)), name, chosen),
     )
     context.answer(siteList, async () => book.list())
     context.answer(siteRemove, ({ name }) => book.remove(name))
@@ -52,7 +55,7 @@ async function openSiteBook(context: PluginContext) {
     list: () => [...open.values()].map((site) => site.report()),
 
     /** The same thing under the same name again is no error: scripts may say it at every start. */
-    async add(shows: SiteShows, wanted: string | undefined) {
+    async add(shows: SiteShows, wanted: string | undefined, access: SiteAccess) {
       const name = wanted ?? nameFor(shows)
       const known = open.get(name)
       if (known !== undefined && showsSame(known.record.shows, shows)) return known.report()
@@ -61,7 +64,7 @@ async function openSiteBook(context: PluginContext) {
         throw new AlliumError("LIMIT_REACHED", `Cannot add site: there are ${SITES_MAX} already`)
       coming.add(name)
       try {
-        const record = newSiteRecord(name, shows)
+        const record = newSiteRecord(name, shows, accessShape.parse(access))
         await context.store.commit([table.put(name, record)])
         const site = await openSite(context, record)
         open.set(name, site)

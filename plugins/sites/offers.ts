@@ -4,6 +4,7 @@
  * @module
  */
 import { offer, z } from "allium/plugin"
+import { accessShape, backendShape } from "./site-record.ts"
 
 const name = z
   .string()
@@ -41,6 +42,7 @@ export const siteServe = offer({
       .boolean()
       .default(false)
       .meta({ description: "Show what is in folders that have no index.html" }),
+    ...accessShape.shape,
   }),
   output: siteShape,
   display: siteDisplay,
@@ -52,14 +54,10 @@ export const siteExpose = offer({
   positional: ["target"],
   examples: ["site expose 127.0.0.1:8080", "site expose 3000 --name wiki --host wiki.localhost"],
   input: z.object({
-    target: z.string().min(1).meta({ description: "PORT or HOST:PORT of the server, on loopback" }),
+    target: z.string().min(1).meta({ description: "PORT, HOST:PORT or unix:PATH of the server" }),
     name: name.optional().meta({ description: "Name of the site; from the port, unless given" }),
-    host: z
-      .string()
-      .regex(/^[a-z0-9.-]+(?::\d{1,5})?$/i, "expected a host name, with a port where needed")
-      .max(255)
-      .optional()
-      .meta({ description: "Host the server is asked for; the site's address, unless given" }),
+    ...backendShape.shape,
+    ...accessShape.shape,
   }),
   output: siteShape,
   display: siteDisplay,

@@ -6,13 +6,32 @@
 import { randomBytes } from "node:crypto"
 import { stat } from "node:fs/promises"
 import { basename, isAbsolute, relative, sep } from "node:path"
-import { AlliumError, formatHostPort, parseHostPort, z } from "allium/plugin"
+import {
+  AlliumError,
+  backendOptions,
+  chooseBackend,
+  formatBackend,
+  requestOptions,
+  webAccessOptions,
+  webServerOptions,
+  z,
+} from "allium/plugin"
+
+/** A web server and how to speak to it. */
+export const backendShape = z.object({ ...backendOptions, ...webServerOptions })
 
 /** What a site shows. */
 const showsShape = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("folder"), folder: z.string(), list: z.boolean() }),
-  z.object({ kind: z.literal("backend"), target: z.string(), host: z.string().optional() }),
+  z.object({
+    kind: z.literal("backend"),
+    target: z.string(),
+    ...backendShape.shape,
+  }),
 ])
+
+/** Who may come in, and how often: the same for all that a site may show. */
+export const accessShape = z.object({ ...webAccessOptions, ...requestOptions })
 
 /** A site in the store. */
 export const siteRecordShape = z.object({
@@ -22,15 +41,17 @@ export const siteRecordShape = z.object({
   /** 64 hexadecimal digits. */
   tagKey: z.string(),
   shows: showsShape,
+  access: accessShape.prefault({}),
 })
 
+export type SiteAccess = z.output<typeof accessShape>
 export type SiteShows = z.output<typeof showsShape>
 export type SiteRecord = z.output<typeof siteRecordShape>
 
 /** A new site, not yet stored. */
-export function newSiteRecord(name: string, shows: SiteShows): SiteRecord {
+export function newSiteRecord(name: string, shows: SiteShows, access: SiteAccess): SiteRecord {
   const hex = (byteCount: number) => randomBytes(byteCount).toString("hex")
-  return { name, id: hex(8), tagKey: hex(32), shows }
+  return { name, id: hex(8), tagKey: hex(32), shows, access }
 }
 
 /**
@@ -64,16 +85,20 @@ function badFolder(found: string): AlliumError {
   return new AlliumError("BAD_INPUT", `Cannot serve folder: ${found}`)
 }
 
-/** @throws {AlliumError} `BAD_INPUT` when the target is not on this machine. */
-export function backendShows(target: string, host: string | undefined): SiteShows {
-  const address = formatHostPort(parseHostPort(target))
-  return { kind: "backend", target: address, ...(host !== undefined && { host }) }
+/** @throws {AlliumError} `BAD_INPUT` when the target is not on this machine, or cannot be reached as asked. */
+export async function backendShows(
+  target: string,
+  chosen: z.output<typeof backendShape>,
+): Promise<SiteShows> {
+  const { address } = await chooseBackend(target, chosen)
+  return { kind: "backend", target: formatBackend(address), ...chosen }
 }
 
 /** A name from what the site shows: the folder's, or the port. */
 export function nameFor(shows: SiteShows): string {
-  if (shows.kind === "backend") return `port-${parseHostPort(shows.target).port}`
-  const name = basename(shows.folder)
+  const name = (
+    shows.kind === "backend" ? `port-${shows.target.split(/[:/]/).at(-1)}` : basename(shows.folder)
+  )
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, "-")
     .replace(/^-+|-+$/g, "")
@@ -85,8 +110,7 @@ export function showsSame(one: SiteShows, other: SiteShows): boolean {
   return JSON.stringify(siteKey(one)) === JSON.stringify(siteKey(other))
 }
 
+/** In one order, wherever it comes from. */
 function siteKey(shows: SiteShows): unknown[] {
-  return shows.kind === "folder"
-    ? [shows.kind, shows.folder, shows.list]
-    : [shows.kind, shows.target, shows.host]
+  return Object.entries(shows).sort(([one], [other]) => (one < other ? -1 : 1))
 }

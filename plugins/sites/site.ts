@@ -4,25 +4,30 @@
  * @module
  */
 import {
+  chooseBackend,
+  openBackendAnswers,
+  openGate,
+  openStreamServer,
   type PluginContext,
-  parseHostPort,
+  readWebServer,
+  requestLimits,
   Scope,
   type Session,
   SpoolPlace,
+  type StreamAnswers,
+  type StreamServerLimits,
   toAlliumError,
 } from "allium/plugin"
-import { openBackendSite } from "./backend-site.ts"
 import { folderSite } from "./folder-site.ts"
 import type { SiteReport } from "./offers.ts"
 import type { SiteRecord } from "./site-record.ts"
-import { openSiteServer, type SiteAnswers, type SiteLimits } from "./site-server.ts"
 
 /** Disk for WebSockets whose program reads slowly, in bytes, for one site. */
 const SPOOL_BYTES_MAX = 256 * 2 ** 20
 /** Requests to a folder have no body worth waiting for. */
-const FOLDER_LIMITS: SiteLimits = { requestMs: 60_000, idleMs: 120_000 }
+const FOLDER_LIMITS: StreamServerLimits = { requestMs: 60_000, idleMs: 120_000 }
 /** Uploads may be long, events rare. */
-const BACKEND_LIMITS: SiteLimits = { requestMs: 0, idleMs: 3_600_000 }
+const BACKEND_LIMITS: StreamServerLimits = { requestMs: 0, idleMs: 3_600_000 }
 
 /** A site that was opened, or says why it could not be. */
 export interface Site extends AsyncDisposable {
@@ -34,9 +39,13 @@ export interface Site extends AsyncDisposable {
 export async function openSite(context: PluginContext, record: SiteRecord): Promise<Site> {
   const scope = new Scope()
   try {
+    const { clock, log } = context
+    const watched = { clock, log, signal: scope.signal }
+    const gate = await openGate(record.access, watched, requestLimits(record.access))
     const session = scope.use(await context.session({ name: record.id, keys: "persistent" }))
-    const { answers, limits } = answersFor(record, session, context, scope)
-    const server = scope.use(openSiteServer(session, answers, limits))
+    const { answers, limits } = await answersFor(record, session, context, scope)
+    const { incoming } = session
+    const server = scope.use(openStreamServer({ incoming, answers, limits, gate }))
     scope.defer(
       session.watch(({ name }) => context.emit("state", { site: record.name, state: name })),
     )
@@ -55,12 +64,12 @@ export async function openSite(context: PluginContext, record: SiteRecord): Prom
   }
 }
 
-function answersFor(
+async function answersFor(
   { shows, tagKey }: SiteRecord,
   session: Session,
   context: PluginContext,
   scope: Scope,
-): { answers: SiteAnswers; limits: SiteLimits } {
+): Promise<{ answers: StreamAnswers; limits: StreamServerLimits }> {
   if (shows.kind === "folder") {
     const handle = folderSite({ ...shows, tagKey: Buffer.from(tagKey, "hex") })
     return {
@@ -68,14 +77,17 @@ function answersFor(
       limits: FOLDER_LIMITS,
     }
   }
-  const answers = openBackendSite({
-    backend: parseHostPort(shows.target),
+  const { headBytesMax, ...chosen } = readWebServer(shows)
+  const answers = openBackendAnswers({
+    ...chosen,
+    backend: await chooseBackend(shows.target, shows),
     host: shows.host ?? session.destination.b32,
+    site: session.destination.b32,
     place: new SpoolPlace(context.folder, SPOOL_BYTES_MAX),
     signal: scope.signal,
   })
   scope.use(answers)
-  return { answers, limits: BACKEND_LIMITS }
+  return { answers, limits: { ...BACKEND_LIMITS, headBytesMax } }
 }
 
 function describe(record: SiteRecord, { destination, state }: Session) {

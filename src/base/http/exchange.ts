@@ -9,6 +9,7 @@
  */
 import type { Agent, ClientRequest, IncomingMessage, ServerResponse } from "node:http"
 import { request as openRequest } from "node:http"
+import type { Duplex } from "node:stream"
 import { pipeline } from "node:stream/promises"
 import { AlliumError } from "../errors.ts"
 import { type Field, HTTP_FIELDS_MAX, readFields, withoutHopByHop, writeFields } from "./fields.ts"
@@ -58,6 +59,8 @@ export interface Exchange {
   readonly limits: ExchangeLimits
   /** Fields of the answer, without those of one hop, as the asker may see them. */
   readonly answerFields: (fields: Field[]) => Field[]
+  /** What the answer's body passes through on its way, made anew for each. */
+  readonly through?: () => Duplex
 }
 
 /**
@@ -210,6 +213,11 @@ function trailers({ rawTrailers }: IncomingMessage): [string, string][] {
     .map(([name, value]) => [name, value])
 }
 
+/** What may not be said at the head may not be said behind the body either. */
+function lateFields(answer: IncomingMessage, call: Exchange): [string, string][] {
+  return call.answerFields(trailers(answer)).map(([name, value]) => [name, value])
+}
+
 /** Passes the answer on; resolves when its last byte was handed to the asker's connection. */
 export async function giveBack(answer: IncomingMessage, call: Exchange): Promise<void> {
   const { request, response, limits } = call
@@ -220,11 +228,12 @@ export async function giveBack(answer: IncomingMessage, call: Exchange): Promise
   }
   response.sendDate = false
   response.writeHead(answer.statusCode!, writeFields(call.answerFields(withoutHopByHop(fields))))
-  answer.once("end", () => response.addTrailers(trailers(answer)))
+  answer.once("end", () => response.addTrailers(lateFields(answer, call)))
   answer.once("error", () => cutOff(call, answer))
   const stop = watchForStall(answer, response, limits)
   try {
-    await pipeline(answer, response)
+    if (call.through === undefined) await pipeline(answer, response)
+    else await pipeline(answer, call.through(), response)
     // A refusal of what is still being sent: nobody wants the rest.
     if (answer.statusCode! >= 400 && !request.complete) answer.socket.destroy()
   } catch (error) {

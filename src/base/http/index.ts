@@ -3,6 +3,7 @@
  *
  * @module
  */
+export { openBackendAnswers, type RequestRefusals } from "./backend-answers.ts"
 export { type Exchange, type ExchangeLimits, type ExchangeTarget, exchange } from "./exchange.ts"
 export { endWithPage, escapeHtml, type FaultPage, faultPage, safeFields } from "./fault-page.ts"
 export {
@@ -16,7 +17,15 @@ export {
   withoutHopByHop,
   writeFields,
 } from "./fields.ts"
-export { claimsOrigin, identifiesSender, leadsAstray, revealsServer } from "./privacy.ts"
+export {
+  readWebServer,
+  requestLimits,
+  requestOptions,
+  webAccessOptions,
+  webServerOptions,
+} from "./options.ts"
+export { identifiesSender, leadsAstray } from "./privacy.ts"
+export type { Visitor } from "./served-fields.ts"
 export {
   answerWithPage,
   type HttpServerLimits,
@@ -26,5 +35,11 @@ export {
   startWithoutListening,
 } from "./server.ts"
 export { type DialForHttp, StreamAgent, type StreamAgentOptions } from "./stream-agent.ts"
+export {
+  openStreamServer,
+  type StreamAnswers,
+  type StreamServer,
+  type StreamServerLimits,
+} from "./stream-server.ts"
 export { StreamSocket, type StreamSocketOptions } from "./stream-socket.ts"
 export { type UpgradeCall, upgrade } from "./upgrade.ts"

@@ -1,14 +1,19 @@
 import { createHash } from "node:crypto"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { fieldsForBackend, fieldsForVisitor } from "../../../../plugins/sites/backend-fields.ts"
-import { type Field, plainName } from "../../../../src/base/http/index.ts"
+import { type Field, plainName } from "../../../../src/base/http/fields.ts"
+import { fieldsForBackend, fieldsForVisitor } from "../../../../src/base/http/served-fields.ts"
 import { fakeDestination } from "../../../support/fake-session.ts"
 import { fuzzRuns } from "../../../support/fuzz.ts"
 
 const peer = fakeDestination()
 const view = { host: "wiki.localhost", peer }
-const ownNames = new Set(["127.0.0.1:8080", "127.0.0.1", "wiki.localhost"])
+const site = `${"s".repeat(52)}.b32.i2p`
+const names = {
+  own: new Set(["127.0.0.1:8080", "127.0.0.1", "wiki.localhost", "wiki.example.com"]),
+  site,
+  keepClearnet: false,
+}
 
 describe("fieldsForBackend()", () => {
   it("tells the program who asks, by hash, name and destination", () => {
@@ -42,7 +47,9 @@ describe("fieldsForBackend()", () => {
     "Transfer-Encoding",
     "Content-Length",
     "Under_Score",
-  ])("lets no visitor say %s", (name) => {
+    "X.I2P.DestB32",
+    "X-I2P~DestB32",
+  ])("B1: lets no visitor say %s", (name) => {
     const sent = fieldsForBackend([[name, "forged"]], view)
     expect(JSON.stringify(sent)).not.toContain("forged")
   })
@@ -50,6 +57,15 @@ describe("fieldsForBackend()", () => {
   it("lets a visitor's Connection field take nothing of ours away", () => {
     const sent = fieldsForBackend([["Connection", "X-I2P-DestB32, Host"]], view)
     expect(sent.map(([name]) => name)).toEqual(expect.arrayContaining(["Host", "X-I2P-DestB32"]))
+  })
+
+  it("keeps our own cookie from the program, and passes the others", () => {
+    const sent = (cookie: string) =>
+      fieldsForBackend([["Cookie", cookie]], { ...view, ownCookie: "door" }).filter(
+        ([name]) => name === "Cookie",
+      )
+    expect(sent("door=x")).toEqual([])
+    expect(sent("a=1; door=x; b=2")).toEqual([["Cookie", "a=1; b=2"]])
   })
 
   it("passes what the program needs", () => {
@@ -77,7 +93,7 @@ describe("fieldsForBackend()", () => {
 })
 
 describe("fieldsForVisitor()", () => {
-  const sent = (name: string, value: string) => fieldsForVisitor([[name, value]], ownNames)
+  const sent = (name: string, value: string) => fieldsForVisitor([[name, value]], names)
 
   it.each([
     "Server",
@@ -100,7 +116,14 @@ describe("fieldsForVisitor()", () => {
     "Strict-Transport-Security",
     "Server-Timing",
     "X-I2P-DestB32",
-  ])("takes %s out", (name) => {
+    "x-served-by",
+    "X-Varnish",
+    "X-Cache-Hits",
+    "X-Request-Id",
+    "X-Hostname",
+    "X-Pingback",
+    "Proxy-Status",
+  ])("B14: takes %s out", (name) => {
     expect(sent(name, "x")).toEqual([])
   })
 
@@ -116,6 +139,23 @@ describe("fieldsForVisitor()", () => {
     ["Location", "http://nas.local/x", "/x"],
     ["Location", "http://other.i2p/x", "http://other.i2p/x"],
     ["Location", "/relative", "/relative"],
+    ["Location", "http://me:secret@127.0.0.1:8080/x", "/x"],
+    ["Location", "https://wiki.example.com/x", "/x"],
+    ["Location", "https://elsewhere.example.org/x?y", "/x?y"],
+    ["Location", "http://nas/x", "/x"],
+    ["Location", "\\\\127.0.0.1\\x", "/x"],
+    ["SourceMap", "http://127.0.0.1:8080/a.map", "/a.map"],
+    [
+      "Link",
+      '<http://127.0.0.1:8080/a.css>; rel=preload, <http://x.i2p/>; rel="next"',
+      '</a.css>; rel=preload, <http://x.i2p/>; rel="next"',
+    ],
+    ["Access-Control-Allow-Origin", "https://wiki.example.com", `http://${site}`],
+    [
+      "Content-Security-Policy",
+      "connect-src 'self' ws://127.0.0.1:8080 https://cdn.example.org",
+      `connect-src 'self' ws://${site} https://cdn.example.org`,
+    ],
     ["Content-Location", "http://10.0.0.1/x", "/x"],
     ["Refresh", "5; url=http://127.0.0.1:8080/next", "5; url=/next"],
     ["Refresh", '5;URL="http://127.0.0.1:8080/next"', "5;URL=/next"],
@@ -126,6 +166,11 @@ describe("fieldsForVisitor()", () => {
     ["ETag", '"x"', '"x"'],
   ])("sends %s: %s as %s", (name, value, expected) => {
     expect(sent(name, value)).toEqual([[name, expected]])
+  })
+
+  it("keeps links to the clear net where that was asked for", () => {
+    const link: Field = ["Location", "https://elsewhere.example.org/x"]
+    expect(fieldsForVisitor([link], { ...names, keepClearnet: true })).toEqual([link])
   })
 
   it("ends, whatever the values", () => {
