@@ -30,12 +30,8 @@ export function sharedRoom(): DiskRoom {
   return room
 }
 
-/** A torrent of `content`, cut into files of these sizes; one file when it is a number. */
-export function torrentOf(
-  content: Uint8Array,
-  sizes: readonly number[] | number,
-  pieceBytes = 65_536,
-): Metainfo {
+/** Hashes of the pieces, one after the other. */
+export function sha1Of(content: Uint8Array, pieceBytes: number): Uint8Array {
   const hashes: Buffer[] = []
   for (let at = 0; at < content.length; at += pieceBytes)
     hashes.push(
@@ -43,13 +39,22 @@ export function torrentOf(
         .update(content.subarray(at, at + pieceBytes))
         .digest(),
     )
+  return new Uint8Array(Buffer.concat(hashes))
+}
+
+/** A torrent of `content`, cut into files of these sizes; one file when it is a number. */
+export function torrentOf(
+  content: Uint8Array,
+  sizes: readonly number[] | number,
+  pieceBytes = 65_536,
+): Metainfo {
   const files =
     typeof sizes === "number"
       ? sizes
       : sizes.map((size, index) => ({ path: ["sub", `file ${index}`], size }))
   const name = typeof sizes === "number" ? "thing.bin" : "things"
   return readInfo(
-    writeInfo({ name, content: files, pieceBytes, pieceHashes: Buffer.concat(hashes) }),
+    writeInfo({ name, content: files, pieceBytes, pieceHashes: sha1Of(content, pieceBytes) }),
   )
 }
 
