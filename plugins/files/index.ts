@@ -4,18 +4,21 @@
  * Events: `files.` and the stage a transfer has come to, such as `files.offered` or `files.done`, and `files.progress`;
  * each with the transfer.
  *
- * @see docs/protocol/files.md
+ * @see docs/protocol/transfer.md
  * @module
  */
-import { definePlugin, type Plugin } from "allium/plugin"
-import { Desk } from "./desk.ts"
+import { randomBytes } from "node:crypto"
+import { definePlugin, type Plugin, Scope } from "allium/plugin"
+import { ContactDesk } from "./contact/desk.ts"
 import { type Disk, machineDisk } from "./disk/disk.ts"
+import { openDiskRoom } from "./disk/disk-room.ts"
 import {
   acceptOffer,
   autoOffer,
   cancelOffer,
   listOffer,
   pauseOffer,
+  refuseOffer,
   resumeOffer,
   sendOffer,
   showOffer,
@@ -28,10 +31,13 @@ export function makeFiles(options: { disk: Disk }): Plugin {
     name: "files",
     offers: [
       ...[sendOffer, listOffer, acceptOffer, cancelOffer, autoOffer],
-      ...[showOffer, pauseOffer, resumeOffer],
+      ...[refuseOffer, showOffer, pauseOffer, resumeOffer],
     ],
     async start(context) {
-      const desk = new Desk(context, options.disk)
+      await using scope = new Scope()
+      const room = scope.use(openDiskRoom({ disk: options.disk }))
+      const random = (byteCount: number) => new Uint8Array(randomBytes(byteCount))
+      const desk = scope.use(await ContactDesk.open(context, { room, random }))
       const owners = new TransferOwners([desk])
       context.answer(sendOffer, (input, call) => desk.send(input, call))
       context.answer(listOffer, async (input) => owners.list(input))
@@ -52,9 +58,10 @@ export function makeFiles(options: { disk: Disk }): Plugin {
         const { owner, id } = owners.find(input.id)
         return owner.resume(id)
       })
+      context.answer(refuseOffer, (input, call) => desk.refuse(input, call))
       context.answer(autoOffer, (input) => desk.auto(input))
-      await desk.open()
-      return undefined
+      const owned = scope.move()
+      return { [Symbol.asyncDispose]: () => owned.close() }
     },
   })
 }

@@ -68,15 +68,24 @@ const id = z
   .meta({ description: "The transfer's id, or the beginning of it" })
 const line = "{state}: {name}, {size} bytes, {id}."
 
+/** A few words that go with an offer. */
+const OFFER_NOTE_CHARACTERS_MAX = 256
+
 export const sendOffer = offer({
   verb: "file send",
-  summary: "Send a file to a contact, also when they are away now",
+  summary: "Send a file or a folder to a contact, also when they are away now",
   positional: ["contact", "path"],
-  examples: ["file send ann film.mkv", "file send ann film.mkv --wait"],
+  examples: ["file send ann film.mkv", 'file send ann ~/Holidays --note "the best ones" --wait'],
   input: z.object({
     contact,
-    path: z.string().min(1).meta({ kind: "path", description: "The file" }),
+    path: z.string().min(1).meta({ kind: "path", description: "The file or folder" }),
     identity,
+    note: z
+      .string()
+      .min(1)
+      .max(OFFER_NOTE_CHARACTERS_MAX)
+      .optional()
+      .meta({ description: "A few words that go with it" }),
     wait: z.boolean().default(false).meta({ description: "Return when they have it whole" }),
   }),
   output: transferDocumentShape,
@@ -119,6 +128,16 @@ export const acceptOffer = offer({
       .meta({ kind: "path", description: "Folder for the file; the router's own by default" }),
     wait: z.boolean().default(false).meta({ description: "Return when it is here whole" }),
   }),
+  output: transferDocumentShape,
+  display: { line },
+})
+
+export const refuseOffer = offer({
+  verb: "file refuse",
+  summary: "Refuse a file that a contact offers",
+  positional: ["id"],
+  examples: ["file refuse 3fa9"],
+  input: z.object({ id }),
   output: transferDocumentShape,
   display: { line },
 })

@@ -4,7 +4,9 @@
  * @module
  */
 import { z } from "allium/plugin"
-import { FILE_BYTES_MAX } from "./wire.ts"
+
+/** Most bytes of one transfer: 8 TiB. */
+export const FILE_BYTES_MAX = 2 ** 43
 
 const PREFIXES = ["", "k", "m", "g", "t"]
 

@@ -1,4 +1,4 @@
-/** Two routers with the files plugin on a real disk, in a folder of their own that goes when the test ends. */
+/** Two routers with the files plugin on a real disk and in real time, in a folder of their own that goes when the test ends. */
 import { createHash } from "node:crypto"
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -11,12 +11,16 @@ import {
   sendOffer,
   type TransferDocument,
 } from "../../plugins/files/offers.ts"
+import { systemClock } from "../../src/base/clock.ts"
 import { seededChance } from "../../src/base/random.ts"
 import { FakeDisk } from "./fake-disk.ts"
 import { FakePair, type FakePeer } from "./fake-plugin-context.ts"
 
+/** What should happen has happened by then, on a busy machine too. */
+const PATIENCE_MS = 20_000
+
 /** See the module. */
-export class FakeFiles implements Disposable {
+export class FakeFiles implements AsyncDisposable {
   readonly folder = mkdtempSync(join(tmpdir(), "files-"))
   readonly pair: FakePair
   readonly ann: FakePeer
@@ -26,13 +30,23 @@ export class FakeFiles implements Disposable {
   /** Done to each new disk. */
   prepare: (disk: FakeDisk, peer: FakePeer) => void = () => {}
 
+  #jumpedMs = 0
+
   constructor() {
     const left = join(this.folder, "ann")
     const right = join(this.folder, "bob")
     for (const folder of [left, right]) mkdirSync(folder)
     this.pair = new FakePair({ left: { folder: left }, right: { folder: right } })
+    // Hashing threads and real disks take real time.
+    const now = () => systemClock.now() + this.#jumpedMs
+    Object.assign(this.pair.world.clock, { ...systemClock, now })
     this.ann = this.pair.left
     this.bob = this.pair.right
+  }
+
+  /** Somebody sets the wall clocks, forwards or back; no time passes. */
+  jump(ms: number): void {
+    this.#jumpedMs += ms
   }
 
   get world() {
@@ -74,19 +88,28 @@ export class FakeFiles implements Disposable {
     return peer.run(listOffer, {})
   }
 
-  /** Lets time pass until the transfer has this state there. */
+  /** Waits until the transfer has this state there. */
   async until(
     peer: FakePeer,
     state: TransferDocument["state"],
     id?: string,
   ): Promise<TransferDocument> {
     let found: TransferDocument | undefined
-    await this.world.until(async () => {
+    await this.eventually(async () => {
       if (!peer.life) return false
       found = (await this.list(peer)).find((one) => one.state === state && (!id || one.id === id))
       return found !== undefined
     })
     return found!
+  }
+
+  /** Waits until it is so. */
+  async eventually(isSo: () => boolean | Promise<boolean>, mostMs = PATIENCE_MS): Promise<void> {
+    const endMs = Date.now() + mostMs
+    while (!(await isSo())) {
+      if (Date.now() > endMs) throw new Error(`Not so after ${mostMs} ms`)
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
   }
 
   /** Names in Bob's folder of received files, hidden ones too. */
@@ -98,8 +121,8 @@ export class FakeFiles implements Disposable {
     }
   }
 
-  [Symbol.dispose](): void {
-    for (const peer of [this.ann, this.bob]) peer.crash()
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const peer of [this.ann, this.bob]) await peer.stop()
     rmSync(this.folder, { recursive: true, force: true })
   }
 }

@@ -8,6 +8,8 @@ import { hkdfSync } from "node:crypto"
 import { AlliumError } from "allium/plugin"
 import { SEAL_KEY_BYTES } from "./records.ts"
 
+/** The protocol of lines on a link. */
+export const TRANSFER_PROTOCOL = "/transfer/1"
 /** Of the key that an offer carries, in bytes. */
 export const OFFER_KEY_BYTES = 32
 /** Of the id of a transfer, in bytes. */
@@ -19,8 +21,8 @@ export const OPENING_BYTES = 2 + TRANSFER_ID_BYTES + LINE_NONCE_BYTES
 const VERSION = 1
 const LABEL = Buffer.from("allium/transfer/1\0", "latin1")
 
-/** What a line is for: the list of what is offered, or pieces. */
-export const PURPOSE = { list: 1, pieces: 2 } as const
+/** What a line is for; later versions may know more. */
+export const PURPOSE = { pieces: 1 } as const
 /** See {@linkcode PURPOSE}. */
 export type Purpose = keyof typeof PURPOSE
 

@@ -44,7 +44,7 @@ describe("messages, on the real store", () => {
 
 describe("files, on the real store", () => {
   it("goes on over restarts of both, and keeps names secret", async () => {
-    using story = new FakeFiles() // for its file only
+    await using story = new FakeFiles() // for its file only
     const path = story.file("SECRETNAME.bin", 3_000_000)
     await withStores(async (folder, open) => {
       const before = await pairOn(files, folder, open)
@@ -71,7 +71,7 @@ describe("files, on the real store", () => {
 type Open = (name: string) => Promise<Store>
 
 async function withStores(tell: (folder: string, open: Open) => Promise<void>): Promise<void> {
-  using place = new FakeFiles()
+  await using place = new FakeFiles()
   const open: Open = (name) =>
     openStore({
       folder: join(place.folder, "stores", name),

@@ -18,7 +18,7 @@ async function openWithFiles() {
 
 describe("message send --attach", () => {
   it("names the transfers on both sides, with kind and hash", async () => {
-    using place = new FakeFiles()
+    await using place = new FakeFiles()
     const { ann, bob, asked } = await openWithFiles()
     const paths = ["cat.PNG", "voice.opus", "plan.pdf"].map((name) => place.file(name, 3))
     await say(ann, "look", { attach: paths })
@@ -33,7 +33,7 @@ describe("message send --attach", () => {
   })
 
   it("needs no text, and a message needs one of both", async () => {
-    using place = new FakeFiles()
+    await using place = new FakeFiles()
     const { ann } = await openWithFiles()
     await say(ann, "", { attach: [place.file("a.txt", 1)] })
     const nothing = ask(ann, "send", { contact: "bob" })
@@ -41,7 +41,7 @@ describe("message send --attach", () => {
   })
 
   it("cancels what was begun when a file or the message cannot be sent", async () => {
-    using place = new FakeFiles()
+    await using place = new FakeFiles()
     const { ann, asked } = await openWithFiles()
     const good = place.file("a.txt", 1)
     const attach = [good, place.file("no.txt", 1)]

@@ -1,11 +1,10 @@
 /**
- * All transfers of this router: on disk, in memory, and what goes on with each right now.
+ * All transfers with contacts: on disk, in memory, and what goes on with each right now.
  *
  * @module
  */
-import { AlliumError, type Clock, type StoreRoom, Turns } from "allium/plugin"
-import { Manifests } from "./manifest.ts"
-import { Meter } from "./meter.ts"
+import { AlliumError, type Change, type Clock, type StoreRoom, Turns } from "allium/plugin"
+import { Meter } from "../meter.ts"
 import { isFinished, newId, type Transfer, transferShape } from "./transfer.ts"
 
 /** Ended transfers with one contact that are remembered; older ones are forgotten. */
@@ -21,15 +20,21 @@ export interface Activity {
   done: number
   /** Code of why it waits, if not for the contact alone. */
   waitsFor: string | undefined
+  /** Streams to the contact, pieces here or there, and all pieces. */
+  streams: number
+  pieces: number
+  pieceCount: number
   readonly meter: Meter
 }
 
 /** Told after each change, when it is on disk, and now and then of progress. */
 export type Listener = (transfer: Transfer, activity: Activity, kind: "change" | "progress") => void
 
+/** Commits changes; a letter may go with them. */
+export type Commit = (changes: readonly Change[], transfer: Transfer) => Promise<void>
+
 /** See the module. */
 export class TransferBook {
-  readonly manifests: Manifests
   readonly #store: StoreRoom
   readonly #clock: Clock
   readonly #table
@@ -42,8 +47,7 @@ export class TransferBook {
   constructor(store: StoreRoom, clock: Clock) {
     this.#store = store
     this.#clock = clock
-    this.#table = store.table("transfers", transferShape)
-    this.manifests = new Manifests(store)
+    this.#table = store.table("contact-transfers", transferShape)
   }
 
   /** Reads what is on disk. */
@@ -63,6 +67,13 @@ export class TransferBook {
     return this.#transfers.get(id)
   }
 
+  /** @throws {AlliumError} `NOT_FOUND`. */
+  require(id: string): Transfer {
+    const transfer = this.#transfers.get(id)
+    if (transfer !== undefined) return transfer
+    throw new AlliumError("NOT_FOUND", "Cannot find transfer: it is forgotten")
+  }
+
   /**
    * By the name it has between one identity and one contact. To others that name means nothing: they must
    * not be able to find out that two identities are of one router.
@@ -75,31 +86,22 @@ export class TransferBook {
     return likely && isIt(likely) ? likely : this.list().find(isIt)
   }
 
-  /**
-   * By its id or the beginning of it.
-   * @throws {AlliumError} `NOT_FOUND` for none or several.
-   */
-  find(beginning: string): Transfer {
-    const found = this.list().filter(({ id }) => id.startsWith(beginning.toLowerCase()))
-    if (found.length === 1) return found[0]!
-    throw new AlliumError(
-      "NOT_FOUND",
-      `Cannot find transfer: ${found.length} begin with "${beginning}", expected 1`,
-    )
-  }
-
   /** Adds a transfer of ours; on disk when this resolves. */
   add(transfer: Transfer): Promise<void> {
-    return this.#turns.take(() => this.#write(transfer, []))
+    return this.#turns.take(() => this.#write(transfer))
   }
 
-  /** Adds a transfer of a contact's, unless it is there; gives it an id of its own where theirs is taken. */
-  receive(transfer: Transfer): Promise<void> {
+  /**
+   * Adds a transfer of a contact's, unless it is there; gives it an id of its own where theirs is taken.
+   *
+   * @param commit - For letters that go with it.
+   */
+  receive(transfer: Transfer, commit?: Commit): Promise<void> {
     return this.#turns.take(async () => {
       const { id } = transfer
       if (this.between(transfer, id) !== undefined) return
       const isTaken = this.#transfers.has(id)
-      await this.#write(isTaken ? { ...transfer, id: newId(), wireId: id } : transfer, [])
+      await this.#write(isTaken ? { ...transfer, id: newId(), wireId: id } : transfer, commit)
     })
   }
 
@@ -107,44 +109,31 @@ export class TransferBook {
    * Changes a transfer; on disk when this resolves.
    *
    * @param change - Is given the transfer as it is then; returns what becomes different, or nothing.
-   * @param also - Further changes for the same commit.
+   * @param commit - For letters that go with it.
    * @returns The transfer afterwards.
    */
   change(
     id: string,
     change: (transfer: Transfer) => Partial<Transfer> | undefined,
-    also: Parameters<StoreRoom["commit"]>[0] = [],
+    commit?: Commit,
   ): Promise<Transfer | undefined> {
     return this.#turns.take(async () => {
       const transfer = this.#transfers.get(id)
       const different = transfer && change(transfer)
       if (transfer === undefined || different === undefined) return transfer
       const changed = { ...transfer, ...different }
-      const forgotten = isFinished(changed) ? this.manifests.remove(id, transfer.size) : []
-      await this.#write(changed, [...also, ...forgotten])
+      await this.#write(changed, commit)
       return changed
     })
   }
 
-  /** Keeps a block of chunk hashes; with `different`, in the same commit. @throws {AlliumError} `FILE_STATE`. */
-  async keepBlock(
-    id: string,
-    block: number,
-    hashes: Uint8Array,
-    different: Partial<Transfer> = {},
-  ): Promise<void> {
-    const put = this.manifests.put(id, block, hashes)
-    const kept = await this.change(id, (now) => (isFinished(now) ? undefined : different), [put])
-    if (kept === undefined || isFinished(kept))
-      throw new AlliumError("FILE_STATE", "Cannot go on with transfer: it has ended")
-  }
-
-  /** What goes on with a transfer; the caller may change it and say so with {@linkcode progress}. */
+  /** What goes on with a transfer; the caller may change it and say so with {@linkcode turned}. */
   activity(id: string): Activity {
     const known = this.#activities.get(id)
     if (known) return known
-    const done = this.#transfers.get(id)?.received ?? 0
-    const fresh = { busy: false, done, waitsFor: undefined, meter: new Meter(this.#clock) }
+    const nothing = { busy: false, done: 0, waitsFor: undefined }
+    const none = { streams: 0, pieces: 0, pieceCount: 0, meter: new Meter(this.#clock) }
+    const fresh: Activity = { ...nothing, ...none }
     this.#activities.set(id, fresh)
     return fresh
   }
@@ -161,9 +150,11 @@ export class TransferBook {
   }
 
   /** It began or ceased to move, or waits for something else. */
-  turned(id: string, activity: Partial<Pick<Activity, "busy" | "waitsFor">>): void {
-    Object.assign(this.activity(id), activity)
-    this.#tell(id, "progress")
+  turned(id: string, activity: Partial<Omit<Activity, "meter">>): void {
+    const before = this.activity(id)
+    const isNews = before.busy !== activity.busy || before.waitsFor !== activity.waitsFor
+    Object.assign(before, activity)
+    if (isNews) this.#tell(id, "progress")
   }
 
   /** Listens to all transfers; returns how to stop. */
@@ -172,13 +163,14 @@ export class TransferBook {
     return () => void this.#listeners.delete(listener)
   }
 
-  async #write(transfer: Transfer, also: Parameters<StoreRoom["commit"]>[0]): Promise<void> {
+  async #write(transfer: Transfer, commit?: Commit): Promise<void> {
     const old = this.#surplus(transfer)
-    await this.#store.commit([
+    const changes = [
       ...old.map(({ id }) => this.#table.remove(id)),
       this.#table.put(transfer.id, transfer),
-      ...also,
-    ])
+    ]
+    if (commit === undefined) await this.#store.commit(changes)
+    else await commit(changes, transfer)
     for (const { id } of old) this.#forget(id)
     this.#transfers.set(transfer.id, transfer)
     this.#tell(transfer.id, "change")
@@ -189,7 +181,7 @@ export class TransferBook {
     if (!isFinished(next)) return []
     const finished = this.list()
       .filter((one) => one.identity === next.identity && one.contact === next.contact)
-      .filter((one) => isFinished(one) && one.tell === undefined && one.id !== next.id)
+      .filter((one) => isFinished(one) && one.isUntidy !== true && one.id !== next.id)
     return finished.slice(0, Math.max(0, finished.length + 1 - FINISHED_MAX))
   }
 

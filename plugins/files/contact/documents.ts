@@ -4,9 +4,9 @@
  * @module
  */
 import { AlliumError, type OfferCall, type PluginContext, type Progress } from "allium/plugin"
+import type { TransferDocument } from "../offers.ts"
 import type { Activity, TransferBook } from "./book.ts"
-import type { TransferDocument } from "./offers.ts"
-import type { Transfer } from "./transfer.ts"
+import { isFinished, type Transfer } from "./transfer.ts"
 
 /** Writes a transfer up. */
 export function toDocument(
@@ -27,12 +27,15 @@ export function toDocument(
     ...(reason !== undefined && { reason }),
     done: transfer.stage === "done" ? size : activity.done,
     bytesPerSecond: activity.busy ? activity.meter.bytesPerSecond : 0,
+    ...(activity.streams > 0 && { peers: 1 }),
     ...(path !== undefined && (direction === "out" || transfer.stage === "done") && { path }),
     ...(sha256 && { sha256: Buffer.from(sha256).toString("hex") }),
   }
 }
 
-function stateOf({ stage }: Transfer, { busy }: Activity): TransferDocument["state"] {
+function stateOf(transfer: Transfer, { busy }: Activity): TransferDocument["state"] {
+  const { stage } = transfer
+  if (transfer.isPaused && !isFinished(transfer)) return "paused"
   if (stage !== "accepted") return stage
   return busy ? "transferring" : "waiting"
 }
@@ -72,10 +75,35 @@ export function untilDone(
   })
 }
 
+/** What `file show` tells beside the rest. */
+export function toDetails(transfer: Transfer, activity: Activity): string[] {
+  const { fileCount, files, note, isFolder } = transfer
+  const { streams, pieces, pieceCount } = activity
+  const more = fileCount > files.length ? [`and ${fileCount - files.length} more`] : []
+  return [
+    ...(note === undefined ? [] : [`note: ${note}`]),
+    ...(streams > 0 ? [`streams: ${streams}`] : []),
+    ...(pieceCount > 0 ? [`pieces: ${pieces} of ${pieceCount}`] : []),
+    ...(isFolder ? [`files: ${fileCount}`, ...files.map(toLine), ...more] : []),
+  ]
+}
+
+function toLine({ path, size }: { path: string; size: number }): string {
+  return `  ${path}, ${size} bytes`
+}
+
+/** Such as `1:02:03`. */
+function inTime(seconds: number): string {
+  const whole = Math.ceil(seconds)
+  const parts = [Math.floor(whole / 3_600), Math.floor(whole / 60) % 60, whole % 60]
+  return parts.map((part, index) => String(part).padStart(index === 0 ? 1 : 2, "0")).join(":")
+}
+
 /** What is going on, in the present. */
 function toProgress(document: TransferDocument): Progress {
   const { done, size, state, contact, direction, reason, bytesPerSecond } = document
-  const rate = `${(bytesPerSecond / 1_000).toFixed(0)} kB/s`
+  const left = bytesPerSecond > 0 ? `, ${inTime((size - done) / bytesPerSecond)} left` : ""
+  const rate = `${(bytesPerSecond / 1_000).toFixed(0)} kB/s${left}`
   const doing = {
     hashing: `hashing, ${rate}`,
     waiting: reason === undefined ? `waiting for ${contact}` : `waiting: ${reason}`,

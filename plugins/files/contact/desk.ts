@@ -1,0 +1,343 @@
+/**
+ * Transfers with contacts: answers the offers about them, letters, and lines.
+ *
+ * @module
+ */
+import { isAbsolute, join } from "node:path"
+import {
+  AlliumError,
+  type Contact,
+  type Identity,
+  type Offer,
+  type OfferCall,
+  type PeerChannel,
+  type PluginContext,
+  toAlliumError,
+  z,
+} from "allium/plugin"
+import type { DiskRoom } from "../disk/disk-room.ts"
+import { type FoundFile, surveyShare } from "../disk/survey.ts"
+import type {
+  acceptOffer,
+  autoOffer,
+  listOffer,
+  refuseOffer,
+  sendOffer,
+  TransferDocument,
+} from "../offers.ts"
+import type { TransferOwner } from "../owners.ts"
+import { FILE_BYTES_MAX } from "../size.ts"
+import { type Activity, TransferBook } from "./book.ts"
+import { Crew } from "./crew.ts"
+import { toDetails, toDocument, untilDone } from "./documents.ts"
+import { FILES_LISTED_MAX, FILES_OFFERED_MAX } from "./letters.ts"
+import { TRANSFER_PROTOCOL } from "./line-keys.ts"
+import { forgetOldTransfers } from "./old-transfers.ts"
+import { Post } from "./post.ts"
+import { ProgressBook } from "./progress-book.ts"
+import { Reader } from "./reader.ts"
+import { answerLine } from "./sealed-line.ts"
+import { Sources } from "./sources.ts"
+import { isFinished, newId, newKey, type Transfer } from "./transfer.ts"
+
+/** Our transfers that are not finished. */
+const OUTGOING_MAX = 1_000
+/** Lines of one contact that are answered at once; beyond, new ones are reset. */
+const LINES_MAX = 64
+/** Transfers of one contact accepted without asking within an hour; beyond, we are asked. */
+const WELCOME_PER_HOUR_MAX = 100
+const HOUR_MS = 3_600_000
+
+const ruleShape = z.object({ below: z.int() })
+type InputOf<O extends Offer> = z.output<O["input"]>
+
+/** What the desk needs. */
+export interface DeskOptions {
+  readonly room: DiskRoom
+  readonly random: (byteCount: number) => Uint8Array
+}
+
+/** See the module. */
+export class ContactDesk implements TransferOwner, AsyncDisposable {
+  readonly #context: PluginContext
+  readonly #o: DeskOptions
+  readonly #book: TransferBook
+  readonly #post: Post
+  readonly #crew: Crew
+  readonly #rules
+  readonly #lines = new Map<string, number>()
+  /** When transfers were accepted without asking, by contact; on the monotonic clock. */
+  readonly #welcomed = new Map<string, number[]>()
+  readonly #stages = new Map<string, string>()
+
+  /** Begins to answer contacts, and goes on with what was not finished. */
+  static async open(context: PluginContext, options: DeskOptions): Promise<ContactDesk> {
+    await forgetOldTransfers(context.store)
+    const progress = await ProgressBook.open(context.store)
+    const desk = new ContactDesk(context, options, progress)
+    await desk.#open()
+    return desk
+  }
+
+  private constructor(context: PluginContext, options: DeskOptions, progress: ProgressBook) {
+    const { store, clock } = context
+    const { room, random } = options
+    this.#context = context
+    this.#o = options
+    this.#book = new TransferBook(store, clock)
+    this.#post = new Post(context)
+    const sources = new Sources(store, room, progress)
+    const parts = { book: this.#book, post: this.#post, progress, sources, room, random }
+    this.#crew = new Crew({ context, ...parts })
+    this.#rules = store.table("auto", ruleShape)
+  }
+
+  async send(input: InputOf<typeof sendOffer>, call: OfferCall): Promise<TransferDocument> {
+    const { identities, contacts, clock } = this.#context
+    const identity = identities.find(input.identity)
+    const contact = contacts.find(identity, input.contact)
+    requireTrading(contact)
+    this.#requireRoom()
+    const { name, isFolder, files } = await this.#survey(input.path, call)
+    const id = newId()
+    const { note } = input
+    await this.#book.add({
+      ...{ id, direction: "out", identity: identity.key, contact: contact.key, key: newKey() },
+      ...{ contactName: contact.name, name, path: input.path, isFolder, isPaused: false },
+      ...{ size: files.reduce((sum, file) => sum + file.size, 0), fileCount: files.length },
+      files: files.slice(0, FILES_LISTED_MAX).map(toListed),
+      ...{ stage: "hashing", createdAt: Math.floor(clock.now()) },
+      ...(note !== undefined && { note }),
+    })
+    return this.#answer(id, input.wait, call)
+  }
+
+  list(input: InputOf<typeof listOffer>): TransferDocument[] {
+    if (input.identity === undefined && this.#context.identities.list().length === 0) return []
+    const { key } = this.#context.identities.find(input.identity)
+    const mine = this.#book.list().filter(({ identity }) => identity === key)
+    return mine.map((transfer) => this.#document(transfer, this.#book.activity(transfer.id)))
+  }
+
+  ids(): string[] {
+    return this.#book.list().map(({ id }) => id)
+  }
+
+  async show(id: string): Promise<TransferDocument> {
+    const transfer = this.#book.require(id)
+    const activity = this.#book.activity(id)
+    return { ...this.#document(transfer, activity), details: toDetails(transfer, activity) }
+  }
+
+  async accept(input: InputOf<typeof acceptOffer>, call: OfferCall): Promise<TransferDocument> {
+    const transfer = this.#find(input.id)
+    const folder = await this.#folder(input.to)
+    await this.#book.change(
+      transfer.id,
+      (now) => {
+        requireStage(now, now.direction === "in" && now.stage === "offered", "an offered file")
+        return { stage: "accepted", folder }
+      },
+      this.#post.with(transfer, "accept"),
+    )
+    return this.#answer(transfer.id, input.wait, call)
+  }
+
+  async refuse(input: InputOf<typeof refuseOffer>, call: OfferCall): Promise<TransferDocument> {
+    const transfer = this.#find(input.id)
+    const { direction, stage } = transfer
+    requireStage(transfer, direction === "in" && stage === "offered", "an offered file")
+    return this.cancel({ id: transfer.id }, call)
+  }
+
+  async cancel(input: { readonly id: string }, call: OfferCall): Promise<TransferDocument> {
+    const transfer = this.#book.require(input.id)
+    const word = transfer.direction === "in" ? "decline" : "withdraw"
+    await this.#book.change(
+      transfer.id,
+      (now) => {
+        requireStage(now, !isFinished(now), "one that goes on")
+        const reason = now.direction === "in" && now.stage === "offered" ? "REFUSED" : "CANCELLED"
+        return { stage: "cancelled", reason, isUntidy: now.direction === "in" }
+      },
+      this.#post.with(transfer, word),
+    )
+    return this.#answer(transfer.id, false, call)
+  }
+
+  pause(id: string): Promise<TransferDocument> {
+    return this.#rest(id, true)
+  }
+
+  resume(id: string): Promise<TransferDocument> {
+    return this.#rest(id, false)
+  }
+
+  async auto(input: InputOf<typeof autoOffer>): Promise<{ contact: string; below: number }> {
+    const identity = this.#context.identities.find(input.identity)
+    const contact = this.#context.contacts.find(identity, input.contact)
+    const key = ruleKey(identity, contact)
+    if (input.below === undefined)
+      return { contact: contact.name, below: (await this.#rules.get(key))?.below ?? 0 }
+    await this.#context.store.commit([this.#rules.put(key, { below: input.below })])
+    return { contact: contact.name, below: input.below }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#crew.close()
+  }
+
+  async #open(): Promise<void> {
+    const { mail, serve, onReachable } = this.#context
+    await this.#book.load()
+    for (const { id, stage } of this.#book.list()) this.#stages.set(id, stage)
+    this.#book.watch((transfer, activity, kind) => this.#tell(transfer, activity, kind))
+    const reader = new Reader({
+      ...{ book: this.#book, post: this.#post },
+      now: () => Math.floor(this.#context.clock.now()),
+      welcome: (from, size) => this.#welcome(from, size),
+    })
+    mail.receive((letter) => reader.read(letter))
+    mail.onReport((report) => reader.report(report))
+    serve(TRANSFER_PROTOCOL, (peer) => this.#serve(peer))
+    onReachable(({ identity, contact }) => this.#crew.wake(identity.key, contact.key))
+    for (const transfer of this.#book.list()) this.#crew.care(transfer)
+  }
+
+  /** By its id or the beginning of it. @throws {AlliumError} `NOT_FOUND` for none or several. */
+  #find(beginning: string): Transfer {
+    const found = this.#book.list().filter(({ id }) => id.startsWith(beginning.toLowerCase()))
+    if (found.length === 1) return found[0]!
+    throw new AlliumError(
+      "NOT_FOUND",
+      `Cannot find transfer: ${found.length} begin with "${beginning}", expected 1`,
+    )
+  }
+
+  async #rest(id: string, isPaused: boolean): Promise<TransferDocument> {
+    await this.#book.change(id, (now) => {
+      const isRight = !isFinished(now) && now.isPaused !== isPaused
+      requireStage(now, isRight, isPaused ? "one that goes on" : "one that rests")
+      return { isPaused }
+    })
+    return this.#document(this.#book.require(id), this.#book.activity(id))
+  }
+
+  async #survey(path: string, call: OfferCall) {
+    if (!isAbsolute(path)) throw badPath("its path is relative, expected a whole one")
+    const survey = await surveyShare(this.#o.room.disk, path, call)
+    if (survey.files.length > FILES_OFFERED_MAX)
+      throw badPath(`it has ${survey.files.length} files, expected at most ${FILES_OFFERED_MAX}`)
+    const size = survey.files.reduce((sum, file) => sum + file.size, 0)
+    if (size <= FILE_BYTES_MAX) return survey
+    const found = `has ${size} bytes, expected at most 8 TiB`
+    throw new AlliumError("TOO_LARGE", `Cannot send file: ${found}`)
+  }
+
+  #requireRoom(): void {
+    const open = this.#book.list().filter((one) => one.direction === "out" && !isFinished(one))
+    if (open.length < OUTGOING_MAX) return
+    const found = `${open.length} transfers are not finished`
+    throw new AlliumError("FILE_LIMIT", `Cannot send file: ${found}`)
+  }
+
+  /** The folder for what is received: the given one, which must be there, or our own. */
+  async #folder(to: string | undefined): Promise<string> {
+    const { disk } = this.#o.room
+    if (to === undefined) {
+      const folder = join(this.#context.folder, "received")
+      await disk.mkdir(folder, { recursive: true, mode: 0o700 })
+      return folder
+    }
+    const folder = await disk.realpath(to).catch(() => undefined)
+    if (folder !== undefined && (await disk.lstat(folder)).isDirectory()) return folder
+    throw new AlliumError("BAD_INPUT", "Cannot accept file: --to is not a folder that is there")
+  }
+
+  async #welcome(
+    from: { readonly identity: Identity; readonly contact: Contact },
+    size: number,
+  ): Promise<string | undefined> {
+    const key = ruleKey(from.identity, from.contact)
+    const rule = await this.#rules.get(key)
+    if (rule === undefined || size >= rule.below) return undefined
+    const nowMs = this.#context.clock.monotonicMs()
+    const lately = (this.#welcomed.get(key) ?? []).filter((atMs) => atMs > nowMs - HOUR_MS)
+    if (lately.length >= WELCOME_PER_HOUR_MAX) return undefined
+    this.#welcomed.set(key, [...lately, nowMs])
+    return this.#folder(undefined)
+  }
+
+  async #serve({ channel, identity, contact }: PeerChannel): Promise<void> {
+    channel.on("error", () => {}) // told to the reader, too
+    const key = ruleKey(identity, contact)
+    const open = this.#lines.get(key) ?? 0
+    if (open >= LINES_MAX) return void channel.destroy()
+    this.#lines.set(key, open + 1)
+    try {
+      const parties = { identity: identity.key, contact: contact.key }
+      const find = (id: Uint8Array) => this.#given(parties, id)
+      const { found, line } = await answerLine(channel, find, this.#o.random)
+      await this.#crew.serve(found.transfer, line)
+    } catch (error) {
+      this.#context.log.debug("line.lost", { code: toAlliumError(error).code })
+      channel.destroy()
+    } finally {
+      this.#lines.set(key, this.#lines.get(key)! - 1)
+    }
+  }
+
+  /** What this contact may have now. */
+  #given(parties: { identity: string; contact: string }, id: Uint8Array) {
+    const transfer = this.#book.between(parties, Buffer.from(id).toString("hex"))
+    if (transfer?.direction !== "out" || transfer.infohash === undefined) return undefined
+    if (isFinished(transfer) || transfer.isPaused) return undefined
+    return { key: transfer.key, transfer }
+  }
+
+  #answer(id: string, wait: boolean, call: OfferCall): Promise<TransferDocument> {
+    const write = (transfer: Transfer, activity: Activity) => this.#document(transfer, activity)
+    if (wait) return untilDone(id, this.#book, write, call)
+    return Promise.resolve(write(this.#book.require(id), this.#book.activity(id)))
+  }
+
+  #document(transfer: Transfer, activity: Activity): TransferDocument {
+    return toDocument(transfer, activity, this.#context)
+  }
+
+  /** One event for each new stage, and `progress` in between. */
+  #tell(transfer: Transfer, activity: Activity, kind: "change" | "progress"): void {
+    const { id, stage } = transfer
+    const document = this.#document(transfer, activity)
+    if (kind === "progress") this.#context.emit("progress", document)
+    else if (this.#stages.get(id) !== stage) this.#context.emit(stage, document)
+    this.#stages.set(id, stage)
+  }
+}
+
+function toListed({ names, size }: FoundFile): { path: string; size: number } {
+  return { path: names.join("/").slice(0, LISTED_CHARACTERS), size }
+}
+/** Of a path in an offer; 100 of them must fit a letter. */
+const LISTED_CHARACTERS = 100
+
+function ruleKey(identity: Identity, contact: Contact): string {
+  return `${identity.key}/${contact.key}`
+}
+
+function requireTrading({ state }: Contact): void {
+  if (state === "accepted" || state === "requested") return
+  throw new AlliumError("CONTACT_STATE", `Cannot send file: contact is ${state}, expected accepted`)
+}
+
+function badPath(found: string): AlliumError {
+  return new AlliumError("BAD_INPUT", `Cannot send file: ${found}`)
+}
+
+function requireStage(now: Transfer, right: boolean, expected: string): void {
+  if (right) return
+  const { direction, stage, isPaused } = now
+  const which = direction === "in" ? "incoming" : "outgoing"
+  const found = `it is ${which} and ${isPaused ? "paused" : stage}`
+  throw new AlliumError("FILE_STATE", `Cannot do that to transfer: ${found}, expected ${expected}`)
+}

@@ -1,0 +1,312 @@
+/**
+ * Brings in one transfer that was accepted: a swarm of its own, lanes to the contact, and the whole placed when it is right.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto"
+import {
+  Alarm,
+  AlliumError,
+  type Change,
+  type Clock,
+  isAlliumError,
+  type Log,
+  openBackoff,
+  toAlliumError,
+} from "allium/plugin"
+import type { DiskRoom } from "../disk/disk-room.ts"
+import { openPartStore, type PartStore } from "../disk/part-store.ts"
+import { openSwarm } from "../swarm/swarm.ts"
+import type { Swarm, SwarmContent } from "../swarm/types.ts"
+import { Bitfield } from "../torrent/bitfield.ts"
+import type { Metainfo } from "../torrent/metainfo.ts"
+import type { TransferBook } from "./book.ts"
+import { digestOf } from "./digest.ts"
+import { STREAMS_MAX } from "./lane-count.ts"
+import { LanePool } from "./lane-pool.ts"
+import type { Post } from "./post.ts"
+import type { ProgressBook } from "./progress-book.ts"
+import type { SealedLine } from "./sealed-line.ts"
+import { isFinished, type Transfer } from "./transfer.ts"
+
+/** Before what failed for good reasons is looked at again: a folder that is away may come back. */
+const RETRY = { firstMs: 1_000, mostMs: 300_000 }
+/** A full disk is looked at again after this. */
+const DISK_RETRY_MS = 10_000
+/** Swarms in which the contact sent wrong bytes; what they offered is not what they have. */
+const LIES_MAX = 3
+/** How often progress is looked at. */
+const LOOK_MS = 1_000
+
+/** What a fetcher needs of the rest. */
+export interface FetcherOptions {
+  readonly book: TransferBook
+  readonly progress: ProgressBook
+  readonly room: DiskRoom
+  readonly post: Post
+  readonly clock: Clock
+  readonly log: Log
+  readonly chance: () => number
+  readonly commit: (changes: readonly Change[]) => Promise<void>
+  /** Code of why nothing can come from this contact any more. */
+  readonly hopeless: (transfer: Transfer) => string | undefined
+  /** Opens a line on a lane. */
+  readonly open: (
+    transfer: Transfer,
+    lane: number,
+    call: { signal: AbortSignal },
+  ) => Promise<SealedLine>
+}
+
+/** One transfer's; see the module. */
+export class Fetcher {
+  readonly #id: string
+  readonly #o: FetcherOptions
+  readonly #stop = new AbortController()
+  readonly #alarm = new Alarm()
+  #lanes: LanePool | undefined
+  #lies = 0
+
+  constructor(id: string, options: FetcherOptions) {
+    this.#id = id
+    this.#o = options
+  }
+
+  /** Aborts when {@linkcode stop} is called. */
+  get signal(): AbortSignal {
+    return this.#stop.signal
+  }
+
+  /** Resolves when the transfer has ended or rests, or {@linkcode stop} was called. */
+  async run(): Promise<void> {
+    const backoff = openBackoff({ ...RETRY, chance: this.#o.chance })
+    const { signal } = this.#stop
+    while (!signal.aborted && this.#isWanted()) {
+      try {
+        await this.#attempt()
+        continue
+      } catch (error) {
+        if (signal.aborted) break
+        const { code } = toAlliumError(error)
+        this.#o.log.debug("fetch.again", { code })
+        this.#o.book.turned(this.#id, { busy: false, streams: 0, waitsFor: code })
+      }
+      const code = this.#o.book.activity(this.#id).waitsFor
+      const atMostMs = code === "DISK_FULL" ? DISK_RETRY_MS : backoff.next()
+      await this.#alarm.wait({ signal, clock: this.#o.clock, atMostMs }).catch(() => {})
+    }
+    this.#o.book.turned(this.#id, { busy: false, streams: 0 })
+  }
+
+  /** The contact can be reached now. */
+  wake(): void {
+    this.#alarm.ring()
+    this.#lanes?.wake()
+  }
+
+  /** Lets go at once. */
+  stop(): void {
+    this.#stop.abort()
+  }
+
+  #isWanted(): boolean {
+    const transfer = this.#o.book.get(this.#id)
+    if (transfer === undefined || transfer.isPaused) return false
+    return transfer.stage === "accepted" || transfer.stage === "verifying"
+  }
+
+  async #attempt(): Promise<void> {
+    const { book, progress, hopeless } = this.#o
+    const transfer = book.require(this.#id)
+    const reason = hopeless(transfer)
+    if (reason !== undefined) return this.#end({ stage: "failed", reason })
+    const known = await progress.info(this.#id, transfer.infohash!)
+    const run = new Run(transfer, { ...this.#o, metainfo: known, signal: this.#stop.signal })
+    this.#lanes = run.lanes
+    try {
+      const outcome = await run.untilWhole()
+      if (outcome === "lied") return await this.#lied()
+      await this.#finish(transfer, run)
+    } finally {
+      this.#lanes = undefined
+      await run.close()
+    }
+  }
+
+  async #lied(): Promise<void> {
+    if (++this.#lies >= LIES_MAX) await this.#end({ stage: "failed", reason: "FILE_CORRUPT" })
+  }
+
+  async #finish(transfer: Transfer, run: Run): Promise<void> {
+    const { book, room, post, progress, log } = this.#o
+    const { store, metainfo } = run.opened
+    await book.change(this.#id, (now) =>
+      now.stage === "accepted" ? { stage: "verifying" } : undefined,
+    )
+    const digest = await digestOf(room, metainfo, store, this.#stop.signal)
+    if (Buffer.compare(digest, transfer.sha256!) !== 0)
+      return this.#end({ stage: "failed", reason: "FILE_CORRUPT" })
+    const paths = await store.finish()
+    const path = transfer.isFolder ? folderOf(paths, metainfo) : paths[0]
+    const forgotten = await progress.forget(this.#id)
+    await book.change(
+      this.#id,
+      (now) =>
+        now.stage === "verifying"
+          ? { stage: "done", isUntidy: true, ...(path !== undefined && { path }) }
+          : undefined,
+      post.with(transfer, "done", forgotten),
+    )
+    log.debug("fetch.done", { files: paths.length })
+    await run.discard()
+    await book.change(this.#id, () => ({ isUntidy: false }))
+  }
+
+  /** Ended without success: the contact hears why. */
+  async #end(how: { stage: "failed"; reason: string }): Promise<void> {
+    const { book, post, progress } = this.#o
+    const transfer = book.require(this.#id)
+    const forgotten = await progress.forget(this.#id)
+    await book.change(
+      this.#id,
+      (now) => (isFinished(now) ? undefined : { ...how, isUntidy: true }),
+      post.with(transfer, "decline", forgotten),
+    )
+  }
+}
+
+/** Where the files of a folder are. */
+function folderOf(paths: readonly string[], { files }: Metainfo): string | undefined {
+  const depth = (files[0]?.path.length ?? 1) - 1
+  return paths[0]
+    ?.split("/")
+    .slice(0, -depth || undefined)
+    .join("/")
+}
+
+interface RunOptions extends FetcherOptions {
+  readonly metainfo: Metainfo | undefined
+  readonly signal: AbortSignal
+}
+
+/** A swarm and its lanes, for one try. */
+class Run {
+  readonly lanes: LanePool
+  readonly #transfer: Transfer
+  readonly #o: RunOptions
+  readonly #swarm: Swarm
+  #opened: { store: PartStore; metainfo: Metainfo } | undefined
+
+  constructor(transfer: Transfer, options: RunOptions) {
+    this.#transfer = transfer
+    this.#o = options
+    const { clock, log, chance, metainfo, progress } = options
+    const infohash = transfer.infohash!
+    this.#swarm = openSwarm({
+      infohash,
+      ...(metainfo !== undefined && { metainfo }),
+      open: (found) => this.#open(found),
+      save: (now, isSynced) => progress.save(transfer.id, infohash, now, isSynced),
+      ...{ clock, chance, log, lanes: STREAMS_MAX, peersMax: STREAMS_MAX + 1 },
+      tells: { metadata: true, peers: false },
+    })
+    this.lanes = new LanePool({
+      clock,
+      chance,
+      bytes: () => this.#swarm.state().downBytes,
+      open: (lane, call) => options.open(transfer, lane, call),
+      join: (line) =>
+        this.#swarm.join(line, { name: transfer.contact, outgoing: true, isOwn: true }),
+      waits: (code) => options.book.turned(transfer.id, { busy: false, waitsFor: code }),
+    })
+  }
+
+  get opened(): { readonly store: PartStore; readonly metainfo: Metainfo } {
+    if (this.#opened !== undefined) return this.#opened
+    throw new AlliumError("FILE_STATE", "Cannot finish transfer: nothing of it is here")
+  }
+
+  /** Resolves when every piece is here, or the contact sent wrong ones. @throws Why it cannot go on. */
+  async untilWhole(): Promise<"whole" | "lied"> {
+    const over = new AbortController()
+    const signal = AbortSignal.any([this.#o.signal, over.signal])
+    try {
+      return await new Promise((resolve, reject) => {
+        signal.addEventListener("abort", () => reject(signal.reason))
+        this.#swarm.on((event) => {
+          if (event.kind === "finished") resolve("whole")
+          else if (event.kind === "banned") resolve("lied")
+          else if (event.kind === "stopped") reject(stopped(event.code))
+        })
+        this.lanes.run(signal).catch(reject)
+        this.#look(signal).catch(reject)
+        const { stage } = this.#swarm.state()
+        if (stage === "seeding") resolve("whole")
+      })
+    } finally {
+      over.abort()
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#swarm[Symbol.asyncDispose]()
+    await this.#opened?.store[Symbol.asyncDispose]()
+  }
+
+  /** Removes the part files. */
+  async discard(): Promise<void> {
+    await this.#swarm[Symbol.asyncDispose]()
+    await this.#opened?.store.discard()
+  }
+
+  async #look(signal: AbortSignal): Promise<void> {
+    const { book, clock } = this.#o
+    let before = this.#swarm.state().downBytes
+    for (;;) {
+      await clock.sleep(LOOK_MS, { signal })
+      const state = this.#swarm.state()
+      const byteCount = state.downBytes - before
+      before = state.downBytes
+      const { bytesHere, piecesHere: pieces, pieceCount } = state
+      const busy = byteCount > 0
+      const streams = state.peers.length
+      book.turned(this.#transfer.id, {
+        ...{ busy, streams, pieces, pieceCount },
+        ...((busy || streams > 0) && { waitsFor: undefined }),
+      })
+      book.moved(this.#transfer.id, byteCount, bytesHere)
+    }
+  }
+
+  async #open(metainfo: Metainfo): Promise<SwarmContent> {
+    const { room, progress, commit } = this.#o
+    const { id, infohash, folder } = this.#transfer
+    requireOffered(metainfo, this.#transfer)
+    const found = await progress.load(id, infohash!, metainfo.geometry)
+    const have = found?.have
+    const store = await openPartStore({
+      ...{ room, metainfo, id, folder: folder! },
+      ...(have !== undefined && { have: Bitfield.from(have.toBytes(), have.length) }),
+    })
+    await commit(progress.keepInfo(id, metainfo.info))
+    this.#opened = { store, metainfo }
+    return { store, ...(found !== undefined && { progress: found }) }
+  }
+}
+
+/** What came is what was offered, in every respect that counts. */
+function requireOffered(metainfo: Metainfo, transfer: Transfer): void {
+  const digest = createHash("sha256").update(metainfo.info).digest()
+  const isIt =
+    digest.equals(transfer.info!) &&
+    metainfo.geometry.size === transfer.size &&
+    metainfo.isFolder === transfer.isFolder &&
+    metainfo.files.length === transfer.fileCount &&
+    metainfo.files.every(({ kind }) => kind === "file")
+  if (!isIt) throw new AlliumError("FILE_CORRUPT", "Cannot fetch files: they are not as offered")
+}
+
+function stopped(code: string): AlliumError {
+  const known = isAlliumError({ code }) ? code : "DISK_FAILED"
+  return new AlliumError(known as "DISK_FULL", `Cannot go on with transfer: ${code}`)
+}

@@ -1,0 +1,126 @@
+/**
+ * Reads letters about files, and what became of ours.
+ *
+ * Everything here may come twice, and is committed before the receipt: the second time changes nothing.
+ *
+ * @module
+ */
+import type { ArrivedLetter, Contact, Identity, LetterReport } from "allium/plugin"
+import { safeName } from "../disk/safe-name.ts"
+import type { TransferBook } from "./book.ts"
+import { type FileLetter, type OfferLetter, readLetter } from "./letters.ts"
+import type { Post } from "./post.ts"
+import { endedFor, isFinished, type Transfer } from "./transfer.ts"
+
+/** Offers of one contact that wait for a decision; beyond, they are declined. */
+const UNDECIDED_MAX = 100
+/** Transfers of one contact that are not finished; beyond, they are declined. */
+const INCOMING_MAX = 1_000
+const NOTHING = { changes: [] }
+
+/** What a reader needs of the rest. */
+export interface ReaderOptions {
+  readonly book: TransferBook
+  readonly post: Post
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+  /** The folder for what is accepted without asking; `undefined` to ask. */
+  readonly welcome: (
+    from: { readonly identity: Identity; readonly contact: Contact },
+    size: number,
+  ) => Promise<string | undefined>
+}
+
+/** See the module. */
+export class Reader {
+  readonly #o: ReaderOptions
+
+  constructor(options: ReaderOptions) {
+    this.#o = options
+  }
+
+  /** @throws {AlliumError} `BAD_RECORD`. */
+  async read(arrived: ArrivedLetter): Promise<typeof NOTHING> {
+    const letter = readLetter(arrived.content)
+    // What another device of ours sent is its own business.
+    if (arrived.from !== "contact") return NOTHING
+    if (letter.kind === "offer") await this.#offered(arrived, letter)
+    else await this.#told(arrived, letter)
+    return NOTHING
+  }
+
+  /** Whether they know of an offer. */
+  async report({ name, state }: LetterReport): Promise<typeof NOTHING> {
+    const [word, id = ""] = name.split("/")
+    if (word !== "offer") return NOTHING
+    await this.#o.book.change(id, ({ stage }) => {
+      if (stage !== "waiting") return undefined
+      if (state.kind === "delivered") return { stage: "offered" }
+      return state.kind === "failed" ? { stage: "failed", reason: state.reason } : undefined
+    })
+    return NOTHING
+  }
+
+  async #offered(arrived: ArrivedLetter, letter: OfferLetter): Promise<void> {
+    const { book, post, welcome } = this.#o
+    const { identity, contact } = arrived
+    const parties = { identity: identity.key, contact: contact.key }
+    const id = Buffer.from(letter.id).toString("hex")
+    if (book.between(parties, id) !== undefined) return
+    const transfer = this.#transferOf(arrived, letter, id)
+    if (this.#isCrowded(parties)) {
+      const declined: Transfer = { ...transfer, stage: "cancelled", reason: "REFUSED" }
+      return book.receive(declined, post.with(parties, "decline"))
+    }
+    const folder = await welcome({ identity, contact }, letter.size)
+    if (folder === undefined) return book.receive(transfer)
+    await book.receive({ ...transfer, stage: "accepted", folder }, post.with(parties, "accept"))
+  }
+
+  #transferOf({ identity, contact }: ArrivedLetter, letter: OfferLetter, id: string): Transfer {
+    const { isFolder, size, fileCount, infohash, info, sha256, key, note } = letter
+    return {
+      ...{ id, direction: "in", identity: identity.key, contact: contact.key },
+      ...{ contactName: contact.name, name: safeName(letter.name), isFolder, size, fileCount },
+      files: letter.files.map((file) => ({ ...file, path: safePath(file.path) })),
+      ...{ stage: "offered", isPaused: false, createdAt: this.#o.now() },
+      ...{ key, infohash, info, sha256 },
+      ...(note !== undefined && { note: safeText(note) }),
+    }
+  }
+
+  #isCrowded(parties: Pick<Transfer, "identity" | "contact">): boolean {
+    const theirs = this.#o.book
+      .list()
+      .filter((one) => one.identity === parties.identity && one.contact === parties.contact)
+      .filter((one) => one.direction === "in" && !isFinished(one))
+    const undecided = theirs.filter(({ stage }) => stage === "offered")
+    return theirs.length >= INCOMING_MAX || undecided.length >= UNDECIDED_MAX
+  }
+
+  async #told(arrived: ArrivedLetter, letter: Exclude<FileLetter, OfferLetter>): Promise<void> {
+    const parties = { identity: arrived.identity.key, contact: arrived.contact.key }
+    const transfer = this.#o.book.between(parties, Buffer.from(letter.id).toString("hex"))
+    // Only a receiver is told that something is withdrawn; everything else is for the sender.
+    const direction = letter.kind === "withdraw" ? "in" : "out"
+    if (transfer?.direction !== direction) return
+    await this.#o.book.change(transfer.id, (now) => this.#changed(now, letter))
+  }
+
+  #changed(now: Transfer, letter: Exclude<FileLetter, OfferLetter>): Partial<Transfer> | undefined {
+    if (isFinished(now)) return undefined
+    if (letter.kind === "done") return { stage: "done" }
+    if (letter.kind === "accept")
+      return now.stage === "waiting" || now.stage === "offered" ? { stage: "accepted" } : undefined
+    return { ...endedFor(letter.reason), ...(now.direction === "in" && { isUntidy: true }) }
+  }
+}
+
+function safePath(path: string): string {
+  return path.split("/").map(safeName).join("/")
+}
+
+/** Nothing in it can move the cursor, or turn the line around. */
+function safeText(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, " ")
+}
