@@ -24,7 +24,7 @@ const SIZES_OF_FORMATS = new Set(
 
 /** What looks like a limit and is none, and why. */
 const NO_LIMITS: Readonly<Record<string, string>> = {
-  "plugins/files/desk.ts HOUR_MS": "a unit",
+  "plugins/files/contact/desk.ts HOUR_MS": "a unit",
   "plugins/files/swarm/uploads.ts HEAD_BYTES": "a format",
   "plugins/files/swarm/session.ts REQUEST_BYTES": "a format",
   "plugins/messages/groups/entry.ts AT_MAX_MS": "the last minute of the calendar, in docs/protocol",

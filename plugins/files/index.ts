@@ -10,6 +10,7 @@
 import { randomBytes } from "node:crypto"
 import { definePlugin, type Plugin, Scope } from "allium/plugin"
 import { ContactDesk } from "./contact/desk.ts"
+import { bootOfMachine } from "./contact/progress-book.ts"
 import { type Disk, machineDisk } from "./disk/disk.ts"
 import { openDiskRoom } from "./disk/disk-room.ts"
 import {
@@ -25,8 +26,8 @@ import {
 } from "./offers.ts"
 import { TransferOwners } from "./owners.ts"
 
-/** The plugin, on a given disk. */
-export function makeFiles(options: { disk: Disk }): Plugin {
+/** The plugin, on a given disk, in a given run of the machine. */
+export function makeFiles(options: { disk: Disk; boot: () => Promise<string> }): Plugin {
   return definePlugin({
     name: "files",
     offers: [
@@ -37,7 +38,7 @@ export function makeFiles(options: { disk: Disk }): Plugin {
       await using scope = new Scope()
       const room = scope.use(openDiskRoom({ disk: options.disk }))
       const random = (byteCount: number) => new Uint8Array(randomBytes(byteCount))
-      const desk = scope.use(await ContactDesk.open(context, { room, random }))
+      const desk = scope.use(await ContactDesk.open(context, { room, random, boot: options.boot }))
       const owners = new TransferOwners([desk])
       context.answer(sendOffer, (input, call) => desk.send(input, call))
       context.answer(listOffer, async (input) => owners.list(input))
@@ -67,4 +68,4 @@ export function makeFiles(options: { disk: Disk }): Plugin {
 }
 
 /** The plugin. */
-export const files: Plugin = makeFiles({ disk: machineDisk })
+export const files: Plugin = makeFiles({ disk: machineDisk, boot: bootOfMachine })

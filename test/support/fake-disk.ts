@@ -35,10 +35,11 @@ export class FakeDisk {
   }
 
   /** Nothing this process began ever ends; what it did not sync is garbage or gone; the system closes its files. */
-  crash(): void {
+  crash({ keepsUnsynced = false } = {}): void {
     this.#dead = true
     for (const file of this.#open) void this.#world.track(file.close())
     this.#open.clear()
+    if (keepsUnsynced) return
     for (const [path, writes] of this.#unsynced) if (existsSync(path)) spoil(path, writes)
   }
 

@@ -30,6 +30,10 @@ export class FakeFiles implements AsyncDisposable {
   /** Done to each new disk. */
   prepare: (disk: FakeDisk, peer: FakePeer) => void = () => {}
 
+  /** Who crashes was killed, and its machine goes on: what it wrote is there. */
+  areKilled = false
+  /** Run of the machines: add one when they go down. */
+  boot = 1
   #jumpedMs = 0
 
   constructor() {
@@ -59,8 +63,8 @@ export class FakeFiles implements AsyncDisposable {
       const disk = new FakeDisk(this.world)
       this.prepare(disk, peer)
       this.disks.set(peer, disk)
-      peer.onEnd = () => disk.crash()
-      await peer.start(makeFiles({ disk: disk.disk }))
+      peer.onEnd = () => disk.crash({ keepsUnsynced: this.areKilled })
+      await peer.start(makeFiles({ disk: disk.disk, boot: async () => `${this.boot}` }))
     }
   }
 

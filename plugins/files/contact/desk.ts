@@ -55,6 +55,8 @@ type InputOf<O extends Offer> = z.output<O["input"]>
 export interface DeskOptions {
   readonly room: DiskRoom
   readonly random: (byteCount: number) => Uint8Array
+  /** Names this run of the machine: what was not synced in another one is not believed. */
+  readonly boot: () => Promise<string>
 }
 
 /** See the module. */
@@ -73,7 +75,7 @@ export class ContactDesk implements TransferOwner, AsyncDisposable {
   /** Begins to answer contacts, and goes on with what was not finished. */
   static async open(context: PluginContext, options: DeskOptions): Promise<ContactDesk> {
     await forgetOldTransfers(context.store)
-    const progress = await ProgressBook.open(context.store)
+    const progress = await ProgressBook.open(context.store, options.boot)
     const desk = new ContactDesk(context, options, progress)
     await desk.#open()
     return desk
@@ -316,10 +318,10 @@ export class ContactDesk implements TransferOwner, AsyncDisposable {
 }
 
 function toListed({ names, size }: FoundFile): { path: string; size: number } {
-  return { path: names.join("/").slice(0, LISTED_CHARACTERS), size }
+  return { path: [...names.join("/")].slice(0, LISTED_CHARACTERS).join(""), size }
 }
 /** Of a path in an offer; 100 of them must fit a letter. */
-const LISTED_CHARACTERS = 100
+const LISTED_CHARACTERS = 90
 
 function ruleKey(identity: Identity, contact: Contact): string {
   return `${identity.key}/${contact.key}`

@@ -9,13 +9,13 @@ import {
   AlliumError,
   type Change,
   type Clock,
-  isAlliumError,
   type Log,
   openBackoff,
   toAlliumError,
 } from "allium/plugin"
 import type { DiskRoom } from "../disk/disk-room.ts"
 import { openPartStore, type PartStore } from "../disk/part-store.ts"
+import { recheck } from "../disk/recheck.ts"
 import { openSwarm } from "../swarm/swarm.ts"
 import type { Swarm, SwarmContent } from "../swarm/types.ts"
 import { Bitfield } from "../torrent/bitfield.ts"
@@ -144,8 +144,7 @@ export class Fetcher {
       now.stage === "accepted" ? { stage: "verifying" } : undefined,
     )
     const digest = await digestOf(room, metainfo, store, this.#stop.signal)
-    if (Buffer.compare(digest, transfer.sha256!) !== 0)
-      return this.#end({ stage: "failed", reason: "FILE_CORRUPT" })
+    if (Buffer.compare(digest, transfer.sha256!) !== 0) return this.#heal(transfer, run)
     const paths = await store.finish()
     const path = transfer.isFolder ? folderOf(paths, metainfo) : paths[0]
     const forgotten = await progress.forget(this.#id)
@@ -160,6 +159,17 @@ export class Fetcher {
     log.debug("fetch.done", { files: paths.length })
     await run.discard()
     await book.change(this.#id, () => ({ isUntidy: false }))
+  }
+
+  /** Something happened to it on this disk; if not, it never was what was offered. */
+  async #heal(transfer: Transfer, run: Run): Promise<void> {
+    const { book, progress } = this.#o
+    const have = await recheck(run.opened.store, { signal: this.#stop.signal })
+    if (have.isFull) return this.#end({ stage: "failed", reason: "FILE_CORRUPT" })
+    await progress.save(transfer.id, transfer.infohash!, { have, partial: new Map() }, true)
+    await book.change(this.#id, ({ stage }) =>
+      stage === "verifying" ? { stage: "accepted" } : undefined,
+    )
   }
 
   /** Ended without success: the contact hears why. */
@@ -307,6 +317,6 @@ function requireOffered(metainfo: Metainfo, transfer: Transfer): void {
 }
 
 function stopped(code: string): AlliumError {
-  const known = isAlliumError({ code }) ? code : "DISK_FAILED"
-  return new AlliumError(known as "DISK_FULL", `Cannot go on with transfer: ${code}`)
+  // A swarm names the code of an `AlliumError`.
+  return new AlliumError(code as "DISK_FULL", `Cannot go on with transfer: ${code}`)
 }

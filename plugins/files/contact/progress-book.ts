@@ -23,6 +23,12 @@ const progressShape = z.object({
   boot: z.string().optional(),
 })
 
+/** Names this run of this machine, as well as it can be told. */
+export async function bootOfMachine(): Promise<string> {
+  const boot = await readFile(BOOT_ID_PATH, "utf8").catch(() => randomUUID())
+  return boot.trim()
+}
+
 /** See the module. */
 export class ProgressBook {
   readonly #store: StoreRoom
@@ -37,9 +43,9 @@ export class ProgressBook {
     this.#pages = store.table("contact-info", bytes)
   }
 
-  static async open(store: StoreRoom): Promise<ProgressBook> {
-    const boot = await readFile(BOOT_ID_PATH, "utf8").catch(() => randomUUID())
-    return new ProgressBook(store, boot.trim())
+  /** @param boot - Names this run of the machine. */
+  static async open(store: StoreRoom, boot: () => Promise<string>): Promise<ProgressBook> {
+    return new ProgressBook(store, await boot())
   }
 
   /** Keeps the progress: the last one, and beside it the last one whose data was on the disk for good. */
