@@ -4,6 +4,7 @@
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-7
  * @module
  */
+import type { Socket } from "node:net"
 import {
   type HostPort,
   type HttpServerLimits,
@@ -29,6 +30,9 @@ export interface HttpProxySettings
   readonly isLazy: boolean
 }
 
+/** A program that ended its side and hears nothing for so long has gone. */
+const HALF_OPEN_MS = 30_000
+
 /**
  * Listens.
  *
@@ -51,6 +55,8 @@ export async function openHttpProxy(
   server.on("upgrade", proxy.upgrade)
   server.on("connect", proxy.connect)
   server.on("drop", () => proxy.counters.add("refused"))
+  server.on("connection", letGoWhenOver)
+  Object.assign(server, { httpAllowHalfOpen: true }) // `printf … | nc` waits for its answer
   const listens = await listen(server, settings)
   const owned = scope.move()
   owned.defer(() => {
@@ -64,4 +70,14 @@ export async function openHttpProxy(
     counters: () => ({ ...proxy.counters.read(), sessions: ways.count }),
     [Symbol.asyncDispose]: () => owned.close(),
   }
+}
+
+/** One that ends its side may wait for an answer, or may have closed: only writing to it would tell. */
+function letGoWhenOver(connection: Socket): void {
+  connection.once("end", () => {
+    const { bytesWritten } = connection
+    const leave = () => connection.bytesWritten === bytesWritten && connection.destroy()
+    const timer = setTimeout(leave, HALF_OPEN_MS).unref()
+    connection.once("close", () => clearTimeout(timer))
+  })
 }
