@@ -12,13 +12,14 @@ const BRIDGE_AWAY_MS = 10_000
 /**
  * Resolves when the session is up.
  *
- * @throws {AlliumError} `BRIDGE_UNREACHABLE` when there has been no bridge for ten seconds, `SESSION_LOST`
+ * @throws {AlliumError} `BRIDGE_UNREACHABLE` when there has been no bridge for `bridgeAwayMs` (ten seconds), `SESSION_LOST`
  * after `waitMs`, or the signal's reason.
  */
 export async function awaitSession(
   session: Session,
-  { signal, waitMs }: { signal: AbortSignal; waitMs: number },
+  call: { signal: AbortSignal; waitMs: number; bridgeAwayMs?: number },
 ): Promise<void> {
+  const { signal, waitMs, bridgeAwayMs = BRIDGE_AWAY_MS } = call
   if (session.state.name === "up") return
   const patience = new AbortController()
   const late = setTimeout(() => patience.abort(stillBuilding()), waitMs).unref()
@@ -28,7 +29,7 @@ export async function awaitSession(
     const isAway = state.name === "down" && isAlliumError(state.reason, "BRIDGE_UNREACHABLE")
     if (!isAway) clearTimeout(away)
     if (!isAway) away = undefined
-    else away ??= setTimeout(() => patience.abort(state.reason), BRIDGE_AWAY_MS).unref()
+    else away ??= setTimeout(() => patience.abort(state.reason), bridgeAwayMs).unref()
   }
   const stop = session.watch(look)
   try {
