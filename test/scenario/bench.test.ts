@@ -1,11 +1,12 @@
 /**
  * The benches run, on little: what they measure is for them to say, and no time is asked for here.
  */
-
-import { afterAll, describe, expect, it } from "vitest"
+import { afterEach, describe, expect, it } from "vitest"
 import { measureEmbedded } from "../../bench/embedded-stream.ts"
 import { measureEnvelopes } from "../../bench/envelopes.ts"
 import { alternate, type Figure, figure, holds, median, ratios } from "../../bench/figure.ts"
+import { measureLetters } from "../../bench/letters.ts"
+import { measurePosts } from "../../bench/posts.ts"
 import { compareStreams, bench as samStream } from "../../bench/sam-stream.ts"
 import { measureSwarm } from "../../bench/swarm.ts"
 import { openEmbeddedBridge } from "../../src/bridge/index.ts"
@@ -20,12 +21,12 @@ function expectMeasured(figures: readonly Figure[]): void {
   }
 }
 
-describe("bench/sam-stream.ts", () => {
-  const ports = process.env.ALLIUM_TESTNET_SAM_PORTS
-  afterAll(() => {
-    if (ports !== undefined) process.env.ALLIUM_TESTNET_SAM_PORTS = ports
-  })
+const ports = process.env.ALLIUM_TESTNET_SAM_PORTS
+afterEach(() => {
+  if (ports !== undefined) process.env.ALLIUM_TESTNET_SAM_PORTS = ports
+})
 
+describe("bench/sam-stream.ts", () => {
   it("compares the two ways on any bridge", async () => {
     await using bridge = await openEmbeddedBridge()
     const { port } = bridge.address
@@ -54,6 +55,19 @@ describe("bench/swarm.ts", () => {
 describe("bench/envelopes.ts", () => {
   it("seals, opens, turns, accepts, refuses and stores", () => {
     expectMeasured(measureEnvelopes({ rounds: 1, oneWay: 20, turns: 4 }))
+  })
+})
+
+describe("bench/letters.ts", () => {
+  it("compares messages with an echo", async () => {
+    delete process.env.ALLIUM_TESTNET_SAM_PORTS
+    expectMeasured(await measureLetters({ rounds: 2, roundTripsMs: [0, 10] }))
+  })
+})
+
+describe("bench/posts.ts", () => {
+  it("writes to a group, and gets rid of what waited", async () => {
+    expectMeasured(await measurePosts({ members: 4, queued: 20, rounds: 1 }))
   })
 })
 
