@@ -4,13 +4,23 @@
  * @module
  */
 import type { Clock } from "../../base/clock.ts"
+import type { Change } from "../../store/store.ts"
+import { hasSession } from "./begin.ts"
 import type { Correspondent } from "./correspondent.ts"
 import type { Draft } from "./draft.ts"
 import type { Flying } from "./kept.ts"
-import type { Entry } from "./outbox.ts"
-import { cutAnew, hasUncut, isForAnother, owes, type Sealed, sealMore } from "./outgoing.ts"
+import type { Entry, Scrolled } from "./outbox.ts"
+import {
+  cutAnew,
+  hasUncut,
+  isForAnother,
+  owes,
+  type Sealed,
+  type SealParts,
+  sealMore,
+} from "./outgoing.ts"
 import { nameOfPlace } from "./places.ts"
-import type { Place } from "./post.ts"
+import type { OutLetter, Place } from "./post.ts"
 import { covers, mergeRanges, type Range } from "./ranges.ts"
 import { report } from "./reports.ts"
 
@@ -91,15 +101,38 @@ export class Cargo {
   }
 
   async #seal(place: Place): Promise<Sealed | undefined> {
-    const { crypto, random } = this.#it.options
-    const { outbox, nextKey } = this.#it
     const sealed = await this.#it.alter(async (draft) => {
       const withAcks = this.#it.dueMs <= this.#clock.monotonicMs()
-      const parts = { crypto, random, outbox, nextKey }
-      return sealMore(draft, parts, { most: SEAL_AT_ONCE, withAcks })
+      return sealMore(draft, this.#sealParts(this.#it.outbox), { most: SEAL_AT_ONCE, withAcks })
     })
     for (const { key, envelope } of sealed) this.#fresh.set(key, envelope)
     return sealed.length > 0 ? this.next(place) : undefined
+  }
+
+  /**
+   * Writes a letter and the envelope that carries it in one commit, so that it need not wait for the disk twice. Only for a
+   * calm moment: nobody changes anything, and all that was written before is cut.
+   * @returns `false` when it is none; then nothing was done. @throws {AlliumError} `OUTBOX_FULL`; what `commit` says.
+   */
+  async sendSealed(letter: OutLetter, also: readonly Change[]): Promise<boolean> {
+    const { memory, outbox } = this.#it
+    if (this.#it.isChanging || outbox.isComing || hasUncut(memory, outbox)) return false
+    if (!hasSession(this.#it) || isForAnother(memory)) return false
+    // Both before anything is waited for: letters keep the order in which they were sent.
+    const scroll = outbox.with(letter)
+    const staged = outbox.stage(letter)
+    const sealed = await this.#it.alter(async (draft) => {
+      draft.stage(staged)
+      draft.add(...also)
+      return sealMore(draft, this.#sealParts(scroll), { most: 1, withAcks: false })
+    })
+    for (const { key, envelope } of sealed) this.#fresh.set(key, envelope)
+    return true
+  }
+
+  #sealParts(outbox: Scrolled): SealParts {
+    const { crypto, random } = this.#it.options
+    return { crypto, random, outbox, nextKey: this.#it.nextKey }
   }
 
   /** It lies at `place`. */

@@ -46,6 +46,7 @@ export class Correspondent {
   readonly #index: Index
   readonly #turns = new Turns()
   #memory: Memory
+  #turnCount = 0
   #marked = false
   #key = 0
   /** Where envelopes in flight lay at start, by key. */
@@ -132,8 +133,18 @@ export class Correspondent {
   }
 
   /** Several changes that must not meet others; inside, only {@linkcode change} may be used. */
-  turn<T>(deed: () => Promise<T>): Promise<T> {
-    return this.#turns.take(deed)
+  async turn<T>(deed: () => Promise<T>): Promise<T> {
+    this.#turnCount++
+    try {
+      return await this.#turns.take(deed)
+    } finally {
+      this.#turnCount--
+    }
+  }
+
+  /** Whether a change runs or waits for its turn. */
+  get isChanging(): boolean {
+    return this.#turnCount > 0
   }
 
   /** One change, in its turn. */

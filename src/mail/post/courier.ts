@@ -9,6 +9,7 @@
 import { Alarm } from "../../base/alarm.ts"
 import { type Backoff, openBackoff } from "../../base/backoff.ts"
 import { toAlliumError } from "../../base/errors.ts"
+import type { Change } from "../../store/store.ts"
 import {
   beginSession,
   hasSession,
@@ -23,7 +24,7 @@ import type { Correspondent } from "./correspondent.ts"
 import { HandOver } from "./hand-over.ts"
 import type { Putting } from "./options.ts"
 import { PlaceChoice } from "./places.ts"
-import type { Place } from "./post.ts"
+import type { OutLetter, Place } from "./post.ts"
 import { Visit, type VisitTools } from "./visit.ts"
 import { within } from "./within.ts"
 
@@ -53,6 +54,7 @@ export class Courier {
   #tryDirect = false
   /** Their own mailbox, while it is open. */
   #direct: Putting | undefined
+  #isVisiting = false
 
   constructor(it: Correspondent, signal: AbortSignal) {
     this.#it = it
@@ -74,6 +76,13 @@ export class Courier {
     if (!this.#it.memory.theirs.places.some(({ kind }) => kind === "self")) return
     await using mailbox = await this.#open(SELF, true)
     await deed(mailbox)
+  }
+
+  /** Puts a letter into the outbox; while a mailbox is open it is sealed in the same commit, if that can be. */
+  async send(letter: OutLetter, also: readonly Change[]): Promise<void> {
+    const isSealed = this.#isVisiting && (await this.#cargo.sendSealed(letter, also))
+    if (!isSealed) await this.#it.send(letter, also)
+    this.wake()
   }
 
   /** Aborts when the courier is to end. */
@@ -173,6 +182,7 @@ export class Courier {
     try {
       await using mailbox = await this.#open(place, hasOthers)
       if (place.kind === "self") this.#direct = mailbox
+      this.#isVisiting = true
       await new Visit(this.#tools, mailbox, place).carry()
       this.#backoff.reset()
     } catch (error) {
@@ -180,6 +190,7 @@ export class Courier {
       log.debug("courier.place", { code: toAlliumError(error).code, self: place.kind === "self" })
     } finally {
       this.#direct = undefined
+      this.#isVisiting = false
     }
   }
 

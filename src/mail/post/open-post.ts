@@ -112,14 +112,8 @@ class OpenPost implements Post {
   ): Promise<void> {
     requireOutLetter(letter)
     const [copy, ...others] = copies
-    await this.#use(peer, async ({ it, courier }) => {
-      if (copy === undefined) await it.send(letter, also)
-      else
-        await this.#sendCopy(copy, (staged) =>
-          this.send(peer, letter, [...also, ...staged], others),
-        )
-      courier.wake()
-    })
+    if (copy === undefined) return this.#use(peer, ({ courier }) => courier.send(letter, also))
+    await this.#sendCopy(copy, (staged) => this.send(peer, letter, [...also, ...staged], others))
   }
 
   /** Sends a copy in the commit of `sendAll`. */

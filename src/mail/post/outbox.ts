@@ -23,6 +23,16 @@ export interface Entry extends Waiting {
   readonly size: number
 }
 
+/** What is cut into envelopes. */
+export interface Scrolled {
+  /** Bytes that wait. */
+  readonly size: number
+  /** Bytes from `from`, counted from the oldest letter; at most `length`, fewer at its end. */
+  read(from: number, length: number): Promise<Uint8Array>
+}
+
+const NOTHING = new Uint8Array()
+
 /** A letter on its way to the disk. */
 export interface Staged {
   readonly changes: readonly Change[]
@@ -31,7 +41,7 @@ export interface Staged {
 }
 
 /** See the module. */
-export class Outbox {
+export class Outbox implements Scrolled {
   readonly #room: StoreRoom
   readonly #tables: Tables
   readonly #entries: Entry[] = []
@@ -107,6 +117,25 @@ export class Outbox {
     return { changes: [append, ...pieces], done, failed }
   }
 
+  /** Whether letters are being written. */
+  get isComing(): boolean {
+    return this.#coming.count > 0
+  }
+
+  /** The scroll as it will be when one more letter stands at its end. */
+  with(letter: Pick<OutLetter, "topic" | "content">): Scrolled {
+    const last = writeLetter(letter)
+    const before = this.size
+    return {
+      size: before + last.length,
+      read: async (from, length) => {
+        const old = from < before ? await this.read(from, Math.min(length, before - from)) : NOTHING
+        const start = Math.max(0, from - before)
+        return Buffer.concat([old, last.subarray(start, Math.max(start, from + length - before))])
+      },
+    }
+  }
+
   /** Bytes of the scroll from `from`, counted from the oldest letter; at most `length`, fewer at its end. */
   async read(from: number, length: number): Promise<Uint8Array> {
     const pieces: Uint8Array[] = []
@@ -141,9 +170,11 @@ export class Outbox {
     }
   }
 
+  /** Commits may end in another order than letters were staged in: their numbers decide. */
   #add(number: number, waiting: Waiting): void {
     const size = letterSize(waiting.topic, waiting.byteCount)
-    this.#entries.push({ ...waiting, number, size })
+    const later = this.#entries.findLastIndex((entry) => entry.number < number) + 1
+    this.#entries.splice(later, 0, { ...waiting, number, size })
     this.#byteCount += size
     if (waiting.topic !== CONTROL_TOPIC) this.#letterCount++
   }

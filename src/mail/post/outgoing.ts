@@ -10,7 +10,7 @@ import type { Draft } from "./draft.ts"
 import { oweAgain, owedAcks, paidAcks } from "./incoming.ts"
 import type { Flying, Session } from "./kept.ts"
 import { CONTROL_TOPIC } from "./letter.ts"
-import type { Entry, Outbox } from "./outbox.ts"
+import type { Entry, Outbox, Scrolled } from "./outbox.ts"
 import {
   type Ack,
   ORIGIN_BYTES,
@@ -31,7 +31,7 @@ export const WINDOW_BYTES = 8 * 1_048_576
 export interface SealParts {
   readonly crypto: EnvelopeCrypto
   readonly random: RandomBytes
-  readonly outbox: Outbox
+  readonly outbox: Scrolled
   /** Gives the next number for an envelope in flight. */
   readonly nextKey: () => number
 }
@@ -42,7 +42,10 @@ export interface Sealed extends Flying {
 }
 
 /** Whether there are bytes of letters that no envelope carries yet and that may be cut now. */
-export function hasUncut(draft: Pick<Draft, "state" | "flight">, outbox: Outbox): boolean {
+export function hasUncut(
+  draft: Pick<Draft, "state" | "flight">,
+  outbox: Pick<Scrolled, "size">,
+): boolean {
   const { base, held } = draft.state
   const [from, to] = firstMissing(held, Math.max(draft.state.cut, base), 1)
   const letters = [...draft.flight.values()].filter(({ range }) => range[0] < range[1]).length
@@ -103,7 +106,7 @@ export function owes(
   return state.answer || acks.length > 0
 }
 
-async function nextPayload(draft: Draft, session: Session, outbox: Outbox): Promise<Payload> {
+async function nextPayload(draft: Draft, session: Session, outbox: Scrolled): Promise<Payload> {
   const { state } = draft
   const room = session.crypto.capacity - PAYLOAD_HEAD_BYTES
   const acks = owedAcks(state, draft.parts, Math.floor(room / 2))
@@ -116,7 +119,7 @@ function headOf({ state }: Draft, session: Session): Pick<Payload, "origin" | "e
   return { origin: state.origin, epoch: session.epoch }
 }
 
-async function cut(draft: Draft, outbox: Outbox, length: number): Promise<Payload["part"]> {
+async function cut(draft: Draft, outbox: Scrolled, length: number): Promise<Payload["part"]> {
   const { state } = draft
   if (length < 1 || !hasUncut(draft, outbox)) return undefined
   const [offset, end] = firstMissing(state.held, Math.max(state.cut, state.base), length)

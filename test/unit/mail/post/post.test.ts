@@ -71,6 +71,29 @@ describe("openPost()", () => {
     }
   })
 
+  it("writes a letter and its envelope in one commit while a mailbox is open", async () => {
+    const { world, ann, bob } = await openWorld()
+    await ann.send("a1")
+    await delivery(world, ann, "a1")
+    const { envelopes, taken } = { envelopes: ann.putCount, taken: ann.disk.commitCount }
+    await Promise.all(["a2", "a3", "a4"].map((name) => ann.send(name)))
+    await world.time.settle()
+    expect(bob.taken).toEqual(["a1", "a2", "a3", "a4"])
+    expect(ann.putCount - envelopes).toBe(2) // a2 alone at once, the two others together
+    expect(ann.disk.commitCount - taken).toBe(4) // a2 sealed; a3; a4; what is sealed of them
+  })
+
+  it("keeps letters in order that are sent at the same moment, whatever is written first", async () => {
+    const { world, ann, bob } = await openWorld()
+    const names = Array.from({ length: 40 }, (_, number) => `a${number}`)
+    for (const name of names) {
+      void ann.send(name)
+      if (world.chance() < 0.5) await world.time.settle()
+    }
+    await delivery(world, ann, "a39")
+    expect(bob.taken).toEqual(names)
+  })
+
   it("leaves letters at a tower while the other is away", async () => {
     const { world, ann, bob } = await openWorld()
     bob.isUp = false
