@@ -19,6 +19,7 @@ const benches: Record<string, () => Promise<{ bench: Bench }>> = {
   letters: () => import("./letters.ts"),
   posts: () => import("./posts.ts"),
   swarm: () => import("./swarm.ts"),
+  "hash-folder": () => import("./hash-folder.ts"),
   "cold-start": () => import("./cold-start.ts"),
 }
 
