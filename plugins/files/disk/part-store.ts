@@ -23,7 +23,7 @@ export interface PartStoreOptions {
   readonly folder: string
   /** Names the download among others there: lower-case letters and digits, such as the infohash in hex. */
   readonly id: string
-  /** Pieces known to be right; see {@linkcode PartStore.have}. */
+  /** Pieces known to be right; the store's from then on, see {@linkcode PartStore.have}. */
   readonly have?: Bitfield
 }
 
