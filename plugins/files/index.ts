@@ -25,6 +25,7 @@ import {
   showOffer,
 } from "./offers.ts"
 import { TransferOwners } from "./owners.ts"
+import { openWorld, worldOffers } from "./world/index.ts"
 
 /** The plugin, on a given disk, in a given run of the machine. */
 export function makeFiles(options: { disk: Disk; boot: () => Promise<string> }): Plugin {
@@ -33,13 +34,15 @@ export function makeFiles(options: { disk: Disk; boot: () => Promise<string> }):
     offers: [
       ...[sendOffer, listOffer, acceptOffer, cancelOffer, autoOffer],
       ...[refuseOffer, showOffer, pauseOffer, resumeOffer],
+      ...worldOffers,
     ],
     async start(context) {
       await using scope = new Scope()
       const room = scope.use(openDiskRoom({ disk: options.disk }))
       const random = (byteCount: number) => new Uint8Array(randomBytes(byteCount))
       const desk = scope.use(await ContactDesk.open(context, { room, random, boot: options.boot }))
-      const owners = new TransferOwners([desk])
+      const world = scope.use(await openWorld(context, { room, down: [], up: [] }))
+      const owners = new TransferOwners([desk, world.owner])
       context.answer(sendOffer, (input, call) => desk.send(input, call))
       context.answer(listOffer, async (input) => owners.list(input))
       context.answer(acceptOffer, (input, call) => desk.accept(input, call))

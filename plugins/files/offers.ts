@@ -25,7 +25,7 @@ const TRANSFER_STATES = [
 ] as const
 
 /** A transfer as people and programs see it. */
-const transferDocumentShape = z.object({
+export const transferDocumentShape = z.object({
   /** With a contact: 32 hexadecimal digits; the same on both sides, unless both are of this router. With the world: the infohash. */
   id: z.string(),
   /** Absent for what is shared with the world. */

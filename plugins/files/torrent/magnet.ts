@@ -4,13 +4,16 @@
  * @see https://www.bittorrent.org/beps/bep_0009.html
  * @module
  */
-import { AlliumError, decodeBase32 } from "allium/plugin"
+import { AlliumError, decodeBase32, encodeBase32 } from "allium/plugin"
 import { parseTrackerUrl, trackerUrls } from "./tracker-url.ts"
 
 /** Longest link: a name and some trackers need a few hundred characters. */
 const MAGNET_CHARACTERS_MAX = 16_384
 /** Trackers one link may name; more are left out. */
 const TRACKERS_MAX = 32
+/** Peers one link may name; more are left out. */
+const PEERS_MAX = 16
+const PEER = /^[a-z2-7]{52}\.b32\.i2p(?::\d{1,5})?$/i
 /** Characters of the name that are kept. */
 const NAME_CHARACTERS_MAX = 200
 
@@ -22,12 +25,15 @@ export interface Magnet {
   readonly name?: string
   /** Announce URLs inside I2P; others are left out. */
   readonly trackers: readonly string[]
+  /** Who has it: SHA-256 of destinations, 32 bytes each. */
+  readonly peers?: readonly Uint8Array[]
 }
 
 /**
  * Reads `magnet:?xt=urn:btih:…` with 40 characters of hex or 32 of base32, and `dn` and `tr`.
  *
- * `x.pe`, `ws` and `xs` name addresses on the clearnet: a link that needs them is read without them.
+ * `ws` and `xs` name addresses on the clearnet: a link that needs them is read without them. So does `x.pe` elsewhere; here it
+ * is `….b32.i2p`, and other programs pass it over.
  *
  * @throws {AlliumError} `BAD_MAGNET`; also for links to v2 torrents alone.
  */
@@ -45,15 +51,22 @@ export function parseMagnet(text: string): Magnet {
     infohash: readTopics(valuesOf(/^xt(\.\d+)?$/i)),
     ...(name && { name: [...name].slice(0, NAME_CHARACTERS_MAX).join("") }),
     trackers: trackerUrls(valuesOf(/^tr(\.\d+)?$/i)).slice(0, TRACKERS_MAX),
+    ...readPeers(valuesOf(/^x\.pe$/i)),
   }
 }
 
+function readPeers(values: readonly string[]): Pick<Magnet, "peers"> {
+  const names = values.filter((value) => PEER.test(value)).slice(0, PEERS_MAX)
+  const peers = names.flatMap((name) => decodeBase32(name.slice(0, 52)) ?? [])
+  return peers.length > 0 ? { peers } : {}
+}
+
 /**
- * Writes a link that every client reads: hex, then the name, then the trackers.
+ * Writes a link that every client reads: hex, then the name, the trackers, and the peers for those who know what that is.
  *
  * @throws {RangeError} When the infohash has not 20 bytes, or a tracker is no URL inside I2P.
  */
-export function formatMagnet({ infohash, name, trackers }: Magnet): string {
+export function formatMagnet({ infohash, name, trackers, peers = [] }: Magnet): string {
   if (infohash.length !== 20) throw new RangeError("An infohash has 20 bytes")
   const fields = [`xt=urn:btih:${Buffer.from(infohash).toString("hex")}`]
   if (name !== undefined) fields.push(`dn=${encodeURIComponent(Buffer.from(name).toString())}`)
@@ -61,6 +74,7 @@ export function formatMagnet({ infohash, name, trackers }: Magnet): string {
     if (parseTrackerUrl(tracker) === undefined) throw new RangeError("A tracker is a URL in I2P")
     fields.push(`tr=${encodeURIComponent(tracker)}`)
   }
+  fields.push(...peers.map((hash) => `x.pe=${encodeBase32(hash)}.b32.i2p`))
   return `magnet:?${fields.join("&")}`
 }
 

@@ -26,7 +26,7 @@ const RETRY = { firstMs: 60_000, mostMs: 1_800_000 }
 /** An interval is made longer by up to this part, so that programs started together part. */
 const INTERVAL_JITTER = 0.1
 /** How long saying goodbye may take. */
-const GOODBYE_MS = 10_000
+const GOODBYE_MS = 5_000
 /** Questions of one torrent at once; others wait in line. */
 const QUESTIONS_MAX = 4
 
@@ -65,7 +65,7 @@ export interface TrackerReport {
   readonly incomplete?: number
 }
 
-/** Announces until it is closed; closing says goodbye, for 10 s at most. */
+/** Announces until it is closed; closing says goodbye, for 5 s at most. */
 export interface Announcer extends AsyncDisposable {
   /** The download is whole: who was told that we began hears it at once. */
   completed(): void

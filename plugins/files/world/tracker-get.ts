@@ -9,10 +9,13 @@
 import { type IncomingMessage, request } from "node:http"
 import { AlliumError, isAlliumError, type Session, StreamSocket } from "allium/plugin"
 import { TRACKER_ANSWER_BYTES_MAX } from "../torrent/announce.ts"
+import { METAINFO_BYTES_MAX } from "../torrent/metainfo.ts"
 import { parseTrackerUrl, type TrackerUrl } from "../torrent/tracker-url.ts"
 
 /** From the first step to the last byte of the answer: a stream alone may take 75 s. */
 const QUESTION_MS = 120_000
+/** For a torrent file of 12 MiB at 20 kB/s. */
+const FETCH_MS = 600_000
 /** Redirects followed, each inside I2P. */
 const REDIRECTS_MAX = 3
 /** Head of an answer. */
@@ -29,7 +32,7 @@ export type Dialler = Pick<Session, "connect">
 /**
  * Asks, and gives the body of the answer.
  *
- * @param url - With the query. What is no URL inside I2P is not followed.
+ * @param url - Of the tracker, and path and query to ask for. What is no URL inside I2P is not followed.
  * @returns At most 256 KiB.
  * @throws {AlliumError} `BAD_TRACKER` for an answer that is none, or leads out of I2P; `NO_ANSWER`, `PEER_UNREACHABLE`.
  */
@@ -38,10 +41,35 @@ export async function askTracker(
   url: { readonly tracker: string; readonly target: string },
   call: { signal: AbortSignal },
 ): Promise<Uint8Array> {
-  const signal = AbortSignal.any([call.signal, AbortSignal.timeout(QUESTION_MS)])
-  let place = { ...requireUrl(url.tracker), path: url.target }
+  const place = { ...requireUrl(url.tracker), path: url.target }
+  return follow(dialler, place, { ...call, ms: QUESTION_MS, bytesMax: TRACKER_ANSWER_BYTES_MAX })
+}
+
+/**
+ * Gets a torrent file from a site inside I2P.
+ *
+ * @returns At most 12 MiB.
+ * @throws {AlliumError} As {@linkcode askTracker}.
+ */
+export async function fetchTorrent(
+  dialler: Dialler,
+  url: string,
+  call: { signal: AbortSignal },
+): Promise<Uint8Array> {
+  return follow(dialler, requireUrl(url), { ...call, ms: FETCH_MS, bytesMax: METAINFO_BYTES_MAX })
+}
+
+interface Bounds {
+  readonly signal: AbortSignal
+  readonly ms: number
+  readonly bytesMax: number
+}
+
+async function follow(dialler: Dialler, from: TrackerUrl, call: Bounds): Promise<Uint8Array> {
+  const signal = AbortSignal.any([call.signal, AbortSignal.timeout(call.ms)])
+  let place = from
   for (let hop = 0; hop <= REDIRECTS_MAX; hop++) {
-    const answer = await ask(dialler, place, signal)
+    const answer = await ask(dialler, place, { ...call, signal })
     if (answer.kind === "body") return answer.bytes
     place = redirected(place, answer.location)
   }
@@ -65,13 +93,14 @@ type Answer =
   | { readonly kind: "body"; readonly bytes: Uint8Array }
   | { readonly kind: "redirect"; readonly location: string }
 
-async function ask(dialler: Dialler, place: TrackerUrl, signal: AbortSignal): Promise<Answer> {
+async function ask(dialler: Dialler, place: TrackerUrl, call: Bounds): Promise<Answer> {
+  const { signal } = call
   try {
     const stream = await dialler.connect(dialName(place.host), { signal, toPort: place.port })
     const connection = new StreamSocket(stream, { lingerMs: 0 })
     connection.on("error", () => {}) // the request is told
     try {
-      return await read(await get(connection, place, signal))
+      return await read(await get(connection, place, signal), call.bytesMax)
     } finally {
       connection.destroy()
     }
@@ -108,22 +137,22 @@ function hostField({ host, port }: TrackerUrl): string {
   return port === 80 ? host : `${host}:${port}`
 }
 
-async function read(answer: IncomingMessage): Promise<Answer> {
+async function read(answer: IncomingMessage, bytesMax: number): Promise<Answer> {
   const { statusCode = 0, headers } = answer
   if (statusCode >= 300 && statusCode < 400 && headers.location !== undefined)
     return { kind: "redirect", location: headers.location }
   if (statusCode !== 200) throw bad(`it says ${statusCode}`)
   const coding = headers["content-encoding"] ?? "identity"
   if (coding !== "identity") throw bad("it is compressed, though not asked to be")
-  return { kind: "body", bytes: await readBody(answer) }
+  return { kind: "body", bytes: await readBody(answer, bytesMax) }
 }
 
-async function readBody(answer: IncomingMessage): Promise<Uint8Array> {
+async function readBody(answer: IncomingMessage, bytesMax: number): Promise<Uint8Array> {
   const parts: Buffer[] = []
   let byteCount = 0
   for await (const part of answer as AsyncIterable<Buffer>) {
     byteCount += part.length
-    if (byteCount > TRACKER_ANSWER_BYTES_MAX) throw bad("it is too long")
+    if (byteCount > bytesMax) throw bad("it is too long")
     parts.push(part)
   }
   return new Uint8Array(Buffer.concat(parts))

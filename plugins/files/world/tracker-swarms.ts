@@ -18,8 +18,11 @@ const PEERS_MAX = 50_000
 const TORRENTS_PER_PEER_MAX = 1_000
 /** Peers in one answer; I2PSnark asks for 24. */
 const ANSWERED_MAX = 200
-/** How often we want to hear of a peer. */
+/** How often we want to hear of a peer… */
 export const TRACKER_INTERVAL_S = 1_800
+/** …and while there are fewer than so many, who may wait for each other. */
+const FEW_INTERVAL_S = 300
+const FEW = 10
 /** A peer that is silent for longer is forgotten: two announces and a half. */
 const EXPIRY_MS = 4_500_000
 
@@ -146,11 +149,10 @@ export class TrackerSwarms {
     const others = [...(count > 0 && swarm ? swarm.peers : [])]
       .filter(([name, peer]) => name !== asking && !(left === 0 && peer.isComplete))
       .map(([, { hash }]) => ({ hash }))
-    const complete = swarm?.complete ?? 0
-    return {
-      ...{ kind: "peers", peers: this.#some(others, count), intervalS: TRACKER_INTERVAL_S },
-      ...{ complete, incomplete: (swarm?.peers.size ?? 0) - complete },
-    }
+    const { complete, size } = { complete: swarm?.complete ?? 0, size: swarm?.peers.size ?? 0 }
+    const intervalS = size < FEW ? FEW_INTERVAL_S : TRACKER_INTERVAL_S
+    const peers = this.#some(others, count)
+    return { kind: "peers", peers, intervalS, complete, incomplete: size - complete }
   }
 
   /** `count` of `items` by chance; the first steps of a shuffle. */

@@ -82,7 +82,7 @@ describe("a tracker of our own", () => {
     const [seeder, leecher] = [scope.use(network.open()), scope.use(network.open())]
     await announce(seeder, url)
     const answer = await announce(leecher, url, { left: 9 })
-    expect(answer).toMatchObject({ kind: "peers", complete: 1, incomplete: 1, intervalS: 1_800 })
+    expect(answer).toMatchObject({ kind: "peers", complete: 1, incomplete: 1, intervalS: 300 })
     expect(answer.kind === "peers" && answer.peers).toEqual([{ hash: hashOf(seeder) }])
   })
 
@@ -155,7 +155,7 @@ describe("a tracker of our own", () => {
     await announce(seeder, url)
     const body = await sendRaw(foreign, session, request(foreign.destination.base64))
     expect(decodeTrackerAnswer(body)).toEqual({
-      ...{ kind: "peers", peers: [{ hash: hashOf(seeder) }], intervalS: 1_800 },
+      ...{ kind: "peers", peers: [{ hash: hashOf(seeder) }], intervalS: 300 },
       ...{ complete: 1, incomplete: 1 },
     })
   })
