@@ -59,7 +59,11 @@ export async function openBackupOffice(options: BackupOfficeOptions): Promise<Ba
   const backups = opening.use(await openBackupDesk({ ...options, mail, contactChanged }))
   const letters = post.mailFor(KEEPSAKE_TOPIC, opening, { isPrivate: true })
   const towers = (identity: Identity) => mail.towers(identity)
-  const keepsakes = opening.use(openKeepsakeDesk({ ...options, letters, towers }))
+  const door = (identity: Identity) => {
+    const card = options.identities.doors(identity).byId(undefined)
+    return card && post.doors(identity).placeOf(card)?.tower
+  }
+  const keepsakes = opening.use(openKeepsakeDesk({ ...options, letters, towers, door }))
   const restores = opening.use(await openRestoreDesk({ ...options, mail, backups, keepsakes }))
   const changed = (identity: Identity) => {
     if (identity.device !== 0) return

@@ -20,7 +20,7 @@ import type { Identity, IdentityBook } from "../identity/identity.ts"
 import { type Rotation, readRotations } from "../identity/rotation.ts"
 import type { Channel } from "../link/link.ts"
 import type { Reception } from "../mail/post/post.ts"
-import type { StoreRoom } from "../store/store.ts"
+import type { StoreRoom, Table } from "../store/store.ts"
 import {
   answerShape,
   CONTACT_PROTOCOL,
@@ -32,7 +32,15 @@ import {
 } from "./contact-wire.ts"
 import { readAnswer } from "./door-answers.ts"
 import type { Deed, DoorArrival, DoorDesk } from "./door-desk.ts"
-import { introduce, judgeIntroduction, readIntroductionLetter } from "./introduction-letters.ts"
+import type { DoorPlace } from "./given.ts"
+import {
+  doorPlaceShape,
+  type IntroductionTools,
+  introduce,
+  judgeIntroduction,
+  readIntroductionLetter,
+  ticketOf,
+} from "./introduction-letters.ts"
 import type { Links } from "./links.ts"
 import { NoticePost, type PendingNotice } from "./notice-post.ts"
 import type { ArrivedLetter, PluginMail } from "./plugin.ts"
@@ -92,6 +100,8 @@ export interface ContactDeskOptions {
   }
   /** Only the first device speaks with whoever asks and is asked: has it ask somebody. */
   readonly askByFirst: (identity: Identity, uri: string, words: ContactWords) => Promise<void>
+  /** Where a contact said that strangers ask them. */
+  readonly doorOf: IntroductionTools["doorOf"]
   readonly store: StoreRoom
   readonly emit: (event: string, data: Readonly<Record<string, unknown>>) => void
   readonly clock: Clock
@@ -112,9 +122,12 @@ class Desk implements ContactDesk {
   readonly #post: NoticePost
   readonly #rotations: RotationDesk
   readonly #scope = new Scope()
+  /** By our identity and who was introduced to us: where they can be asked. */
+  readonly #leads: Table<DoorPlace>
 
   constructor(options: ContactDeskOptions) {
     this.#options = options
+    this.#leads = options.store.table("leads", doorPlaceShape)
     const deliver = (notice: PendingNotice, signal: AbortSignal) => this.#deliver(notice, signal)
     this.#post = this.#scope.use(new NoticePost({ ...options, deliver }))
     const exchange: RotationDeskOptions["exchange"] = (...call) => this.#exchange(...call)
@@ -246,6 +259,8 @@ class Desk implements ContactDesk {
     }
     const doors = this.#options.doors.of(identity)
     if (doors.canAnswer(peer.key)) return this.#answerAtTower(identity, peer.key, kind)
+    const lead = introduction && (await this.#leads.get(placeOf(identity, peer)))
+    if (lead !== undefined) return this.#askIntroduced(identity, peer.key, lead, introduction!)
     const asked = doors.drop(peer.key)
     const notice = noticeFor(identity, peer, told, { greeting: "", introduction })
     const contact = await book[kind](nameOrKey, [this.#post.keep(notice), ...asked.changes])
@@ -269,6 +284,24 @@ class Desk implements ContactDesk {
     return contact
   }
 
+  /** Who was introduced to us is asked at their door, which knows of the ticket by the same letter. */
+  async #askIntroduced(
+    identity: Identity,
+    key: string,
+    tower: DoorPlace,
+    introduction: Uint8Array,
+  ): Promise<Contact> {
+    const book = this.#options.identities.contacts(identity)
+    const doors = this.#options.doors.of(identity)
+    const wish = { key, tower, greeting: "", ticket: ticketOf(introduction) }
+    const ask = await doors.ask(wish)
+    const gone = this.#leads.remove(placeOf(identity, { key }))
+    const contact = await book.accept(key, [...ask.changes, gone])
+    ask.done()
+    this.#changed(identity, contact)
+    return contact
+  }
+
   /** What they are not told of; what was still to be told is dropped. */
   async #silently(
     identity: Identity,
@@ -279,7 +312,8 @@ class Desk implements ContactDesk {
     const pair = { identityKey: identity.key, contactKey: book.find(nameOrKey).key }
     const doors = this.#options.doors.of(identity)
     const dropped = doors.drop(pair.contactKey, { keepAsked: deed !== "remove" })
-    const contact = await book[deed](nameOrKey, [this.#post.drop(pair), ...dropped.changes])
+    const lead = this.#leads.remove(placeOf(identity, { key: pair.contactKey }))
+    const contact = await book[deed](nameOrKey, [this.#post.drop(pair), ...dropped.changes, lead])
     this.#post.stop(pair)
     dropped.done()
     this.#changed(identity, contact)
@@ -478,7 +512,13 @@ class Desk implements ContactDesk {
     if (about === undefined || letter.from !== "contact") return { changes: [] }
     const book = this.#options.identities.contacts(identity)
     const before = book.byAnyKey(about.key)
-    const after = await book.receiveIntroduction(about).catch(droppedWhenFull)
+    const { door, ...person } = about
+    const expected = this.#options.doors.of(identity).expect(ticketOf(about.introduction.bytes))
+    const isNew = before === undefined
+    const lead = door && isNew ? [this.#leads.put(placeOf(identity, about), door)] : []
+    const also = isNew ? [...expected.changes, ...lead] : []
+    const after = await book.receiveIntroduction(person, also).catch(droppedWhenFull)
+    if (isNew && after !== undefined) expected.done()
     if (after === undefined) this.#options.log.warn("contact.introduction-dropped", {})
     else if (before?.introducer !== after.introducer) this.#changed(identity, after)
     return { changes: [] }
@@ -519,6 +559,11 @@ class Desk implements ContactDesk {
       state: now?.state ?? "removed",
     })
   }
+}
+
+/** Where what is kept of somebody stands. */
+function placeOf(identity: Identity, { key }: Pick<Peer, "key">): string {
+  return `${identity.key}/${key}`
 }
 
 /** Nobody we ever decided about. */

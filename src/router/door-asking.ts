@@ -96,13 +96,16 @@ async function seal(options: AskingOptions, ask: AskRecord, mailbox: Mailbox, ca
 /** Pays what the door asks for; its price may rise meanwhile. */
 async function putPaid(
   { random }: AskingOptions,
-  { tower }: AskRecord,
+  { tower, ticket }: AskRecord,
   { mailbox, sealed }: { mailbox: Mailbox; sealed: NonNullable<AskRecord["sealed"]> },
   call: MailCall,
 ): Promise<PutAnswer> {
   const { id } = sealed
   const item = { sendId: new Uint8Array(Buffer.from(tower.sendId, "base64url")), ...sealed }
-  let answer = await mailbox.put(item, call)
+  const known = ticket && {
+    toll: { kind: "introduction", ticket: new Uint8Array(ticket) } as const,
+  }
+  let answer = await mailbox.put({ ...item, ...known }, call)
   for (let tries = 0; answer.kind === "toll" && tries < TOLLS_MAX; tries++) {
     const { challenge, difficulty } = answer
     if (difficulty > WORK_BITS_MAX) return { kind: "full" }

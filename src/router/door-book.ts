@@ -60,11 +60,22 @@ const askShape = z.object({
   /** How often it was left there, and when last; milliseconds since 1970. */
   leftCount: z.number(),
   leftMs: z.number(),
+  /** Pays the door once, unless it does not know of it. */
+  ticket: bytesOf(32).optional(),
   /** What was sealed and is not known to lie there. */
   sealed: z.object({ id: bytesOf(16), envelope: bytesOf(4_096) }).optional(),
 })
 /** A request of ours at a door of somebody else. */
 export type AskRecord = z.output<typeof askShape>
+
+const ticketShape = z.object({
+  /** Name of the door. */
+  door: z.string(),
+  /** SHA-256 of the ticket. */
+  hash: bytesOf(32),
+})
+/** A ticket that a door of ours is to be told of. */
+export type TicketRecord = z.output<typeof ticketShape>
 
 const noShape = z.object({
   /** Whom to tell. */
@@ -116,6 +127,8 @@ export interface DoorBook {
   readonly asks: Rows<AskRecord>
   /** By key of whom we refused. */
   readonly noes: Rows<NoRecord>
+  /** By door and hash. */
+  readonly tickets: Rows<TicketRecord>
   commit(...edits: readonly Edit[]): Promise<void>
   /** Adds a door, unless there is one of that name. */
   addDoor(door: DoorRecord): Promise<boolean>
@@ -149,6 +162,7 @@ export async function openDoorsBook(room: StoreRoom): Promise<DoorBook> {
     asked: await openRows(room, "asked", askedShape),
     asks: await openRows(room, "asks", askShape),
     noes: await openRows(room, "noes", noShape),
+    tickets: await openRows(room, "tickets", ticketShape),
     commit,
     addDoor: (door) =>
       turns.take(async () => {

@@ -4,6 +4,7 @@
  * @see docs/protocol/contact.md "At a tower"
  * @module
  */
+import { createHash } from "node:crypto"
 import type { Clock } from "../base/clock.ts"
 import { AlliumError, toAlliumError } from "../base/errors.ts"
 import type { Log } from "../base/log.ts"
@@ -70,6 +71,9 @@ export interface Deed {
   readonly done: () => void
 }
 
+/** Whom we ask, where, and with what words. */
+export type AskWish = Pick<AskRecord, "key" | "tower" | "greeting" | "ownName" | "ticket">
+
 /** How a request of ours stands; facts only. */
 export interface AskReport {
   readonly state: AskRecord["state"]
@@ -97,7 +101,9 @@ export interface DoorDesk extends AsyncDisposable {
    */
   hold(door: Door, call: MailCall): Promise<CardAtTower>
   /** @throws {AlliumError} `TOO_LARGE` when the request would not fit one envelope. */
-  ask(wish: Pick<AskRecord, "key" | "tower" | "greeting" | "ownName">): Promise<Deed>
+  ask(wish: AskWish): Promise<Deed>
+  /** Lets who shows this ticket ask at the door of our plain card, once, without work. */
+  expect(ticket: Uint8Array): Deed
   /** How a request of ours stands. */
   asking(key: string): AskReport | undefined
   /** Whether letters about contacts are taken from somebody who has not accepted yet. */
@@ -219,7 +225,7 @@ class Desk implements DoorDesk {
     }
   }
 
-  async ask(wish: Pick<AskRecord, "key" | "tower" | "greeting" | "ownName">): Promise<Deed> {
+  async ask(wish: AskWish): Promise<Deed> {
     await this.#requireFits(wish)
     const ask: AskRecord = { ...wish, state: "trying", leftCount: 0, leftMs: 0 }
     const edit = this.#book.asks.put(wish.key, ask)
@@ -228,6 +234,21 @@ class Desk implements DoorDesk {
       this.#startAsk(wish.key)
     }
     return { changes: [edit.change], done }
+  }
+
+  expect(ticket: Uint8Array): Deed {
+    const plain = this.#options.cards.byId(undefined)
+    const hash = new Uint8Array(createHash("sha256").update(ticket).digest())
+    const edits = (plain === undefined ? [] : this.#doorsOf(plain)).map((door) => {
+      const name = nameOfDoor(door)
+      const row = `${name}/${Buffer.from(hash).toString("hex")}`
+      return this.#book.tickets.put(row, { door: name, hash })
+    })
+    const done = () => {
+      for (const { apply } of edits) apply()
+      for (const keeper of this.#keepers.values()) keeper.ring()
+    }
+    return { changes: edits.map(({ change }) => change), done }
   }
 
   asking(key: string): AskReport | undefined {
@@ -468,7 +489,9 @@ class Desk implements DoorDesk {
     // A card that was given away is held as long as it is good, whatever the identity is later.
     const more = this.isAlways ? [...good].filter((card) => !held.rows.has(card)) : []
     const less = [...held.rows.keys()].filter((card) => !good.has(card))
+    const noDoor = [...this.#book.tickets.rows].filter(([, { door }]) => !doors.rows.has(door))
     await this.#book.commit(
+      ...noDoor.map(([name]) => this.#book.tickets.remove(name)),
       ...more.map((card) => held.put(card, true)),
       ...less.map((card) => held.remove(card)),
     )

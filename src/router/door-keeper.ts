@@ -162,6 +162,19 @@ export class DoorKeeper implements AsyncDisposable {
     if (door.state === "ended") return this.#end(door, mailbox, call)
     await this.#greet(door, mailbox, call)
     this.#pull(door, mailbox, call)
+    await this.#announce(door, mailbox, call)
+  }
+
+  /** Tickets of those who were introduced to us; who finds no room for theirs works. */
+  async #announce(door: DoorRecord, mailbox: Mailbox, call: MailCall): Promise<void> {
+    const { tickets, commit } = this.#options.book
+    for (const [name, ticket] of tickets.rows) {
+      if (ticket.door !== nameOfDoor(door)) continue
+      await mailbox.addTicket(door.receiveId, ticket.hash, call).catch((error: unknown) => {
+        if (!isAlliumError(error, "MAILBOX_FULL", "NO_QUEUE")) throw error
+      })
+      await commit(tickets.remove(name))
+    }
   }
 
   /** The prekeys are on disk before anybody can use them. */

@@ -4,6 +4,7 @@
  * @see docs/protocol/contact.md
  * @module
  */
+import { createHash } from "node:crypto"
 import { z } from "zod"
 import type { Clock } from "../base/clock.ts"
 import { AlliumError } from "../base/errors.ts"
@@ -23,7 +24,9 @@ import {
   makeIntroduction,
   readIntroduction,
 } from "../identity/introduction.ts"
+import type { DoorPlace } from "./given.ts"
 import type { ArrivedLetter, PluginMail } from "./plugin.ts"
+import { towerAddressShape } from "./tower-book.ts"
 
 /** Topic of letters about contacts. */
 export const CONTACTS_TOPIC = "contacts"
@@ -35,6 +38,12 @@ export const introductionShape: z.ZodType<Uint8Array> = z
   .instanceof(Uint8Array)
   .refine((bytes) => bytes.length === INTRODUCTION_BYTES)
 
+/** A door at a tower. */
+export const doorPlaceShape: z.ZodType<DoorPlace> = towerAddressShape.extend({
+  sendId: z.string().regex(/^[\w-]{43}$/),
+})
+const TICKET_USE = "allium door ticket 1\0"
+
 const letterShape = z.strictObject({
   v: z.literal(1),
   kind: z.literal("introduction"),
@@ -42,12 +51,16 @@ const letterShape = z.strictObject({
   /** What the introducer calls them; somebody else's word. */
   name: z.string().max(64),
   words: z.string().max(WORDS_CHARACTERS_MAX),
+  /** Where they can be asked while they are off. */
+  door: doorPlaceShape.optional(),
 })
 
 /** What introducing stands on. */
 export interface IntroductionTools {
   readonly identities: IdentityBook
   readonly letters: Pick<PluginMail, "send">
+  /** Where a contact said that strangers ask them. */
+  readonly doorOf: (identity: Identity, contactKey: string) => Promise<DoorPlace | undefined>
   readonly clock: Clock
   readonly random: RandomBytes
 }
@@ -73,8 +86,10 @@ export async function introduce(
     people as [Contact, Contact],
     tools.clock.now(),
   )
-  const tell = (contact: Contact, { name }: Contact) => {
-    const content = packValue({ v: 1, kind: "introduction", introduction, name, words })
+  const tell = async (contact: Contact, { key, name }: Contact) => {
+    const door = await tools.doorOf(identity, key)
+    const said = { v: 1, kind: "introduction", introduction, name, words }
+    const content = packValue(door === undefined ? said : { ...said, door })
     const letter = { content, name: Buffer.from(tools.random(16)).toString("hex") }
     return tools.letters.send({ identity, contact }, letter)
   }
@@ -92,8 +107,8 @@ export async function introduce(
 export function readIntroductionLetter(
   { identity, contact, content }: Pick<ArrivedLetter, "identity" | "contact" | "content">,
   nowMs: number,
-): (ContactRequest & { introduction: HeldIntroduction }) | undefined {
-  const { introduction: bytes, name, words } = parseLetter(content)
+): IntroducedPerson | undefined {
+  const { introduction: bytes, name, words, door } = parseLetter(content)
   const said = readIntroduction(bytes, nowMs)
   const own = ownKeyIn(said, identity)
   if (said.introducer !== presentKeyOf(contact) || own === undefined)
@@ -101,7 +116,19 @@ export function readIntroductionLetter(
   const about = introducedTo(said, own, nowMs)
   if (about === undefined) return undefined
   const told = identity.keysOf(own)?.version ?? 0
-  return { ...about, name, greeting: words, told, introduction: { introducer: contact.key, bytes } }
+  const introduction = { introducer: contact.key, bytes }
+  return { ...about, name, greeting: words, told, introduction, ...(door && { door }) }
+}
+
+/** Somebody a contact told us of. */
+export type IntroducedPerson = ContactRequest & {
+  readonly introduction: HeldIntroduction
+  readonly door?: DoorPlace
+}
+
+/** Pays the door of either of the two, once, in place of work: 32 bytes that nobody but they and who introduces can know. */
+export function ticketOf(introduction: Uint8Array): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(createHash("sha256").update(TICKET_USE).update(introduction).digest())
 }
 
 /**

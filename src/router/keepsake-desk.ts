@@ -17,7 +17,8 @@ import type { Identity, IdentityBook } from "../identity/identity.ts"
 import type { Channel } from "../link/link.ts"
 import type { Reception } from "../mail/post/post.ts"
 import type { StoreRoom, Table } from "../store/store.ts"
-import { addressOfHash, HASH_BYTES, hashOfAddress, homecomingKeys } from "./homecoming.ts"
+import { type DoorPlace, GIVEN_BYTES, type Given, packGiven, readGiven } from "./given.ts"
+import { homecomingKeys } from "./homecoming.ts"
 import type { ChannelHandler, Stranger } from "./identity-links.ts"
 import { KEEPSAKE_BYTES, type Keepsake, openKeepsake, sealKeepsake } from "./keepsake.ts"
 import type { Links } from "./links.ts"
@@ -27,8 +28,6 @@ import type { TowerAddress } from "./tower-uri.ts"
 /** Topic of the letters that bring keepsakes. */
 export const KEEPSAKE_TOPIC = "keepsakes"
 const PROTOCOL = "/keepsake/1"
-/** What a contact is given: the keepsake, and where we are to be met when we come back. */
-const GIVEN_BYTES = KEEPSAKE_BYTES + HASH_BYTES
 /** Somebody restores once; more is a fault of theirs. */
 const ANSWERS_MAX = 20
 const ANSWERS_MS = 3_600_000
@@ -36,9 +35,7 @@ const ANSWERS_MS = 3_600_000
 const SETTLE_MS = 5_000
 /** Asking and answering, once the link stands. */
 const ASK_MS = 60_000
-/** Who keeps no homecoming gives the keepsake alone. */
-const isGiven = ({ length }: Uint8Array) => length === KEEPSAKE_BYTES || length === GIVEN_BYTES
-const bytes = z.instanceof(Uint8Array).refine(isGiven)
+const bytes = z.instanceof(Uint8Array).refine(({ length }) => length <= GIVEN_BYTES)
 
 /** What the desk stands on. */
 export interface KeepsakeDeskOptions {
@@ -46,6 +43,8 @@ export interface KeepsakeDeskOptions {
   readonly links: Pick<Links, "serveAnyone">
   readonly letters: Pick<PluginMail, "send" | "receive">
   readonly towers: (identity: Identity) => readonly TowerAddress[]
+  /** Where strangers ask us now, at a tower, with the plain card. */
+  readonly door: (identity: Identity) => DoorPlace | undefined
   readonly store: StoreRoom
   readonly clock: Clock
   readonly random: RandomBytes
@@ -69,6 +68,8 @@ export interface KeepsakeDesk extends AsyncDisposable {
   ): Promise<Keepsake | undefined>
   /** Where a contact can be met while they come back on a new machine; `undefined` when they did not say. */
   homecomingOf(identity: Identity, contactKey: string): Promise<string | undefined>
+  /** Where a contact can be asked by strangers while they are off; `undefined` when they did not say. */
+  doorOf(identity: Identity, contactKey: string): Promise<DoorPlace | undefined>
 }
 
 /** Opens the desk; answers whoever we keep something for. */
@@ -132,8 +133,16 @@ class Desk implements KeepsakeDesk {
   }
 
   async homecomingOf(identity: Identity, contactKey: string): Promise<string | undefined> {
+    return (await this.#givenBy(identity, contactKey))?.homecoming
+  }
+
+  async doorOf(identity: Identity, contactKey: string): Promise<DoorPlace | undefined> {
+    return (await this.#givenBy(identity, contactKey))?.door
+  }
+
+  async #givenBy(identity: Identity, contactKey: string): Promise<Given | undefined> {
     const given = await this.#kept.get(`${identity.key}/${contactKey}`)
-    return given?.length === GIVEN_BYTES ? addressOfHash(given.subarray(KEEPSAKE_BYTES)) : undefined
+    return given && readGiven(given)
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -145,14 +154,16 @@ class Desk implements KeepsakeDesk {
     const towers = this.#options.towers(identity)
     const { key, name, address, verified, since } = contact
     const next = this.#options.identities.contacts(identity).commitmentOf(key)
-    const home = homecomingKeys(identity).destination.b32
-    const proof = [presentKeyOf(contact), next ?? "", home]
+    const homecoming = homecomingKeys(identity).destination.b32
+    const door = this.#options.door(identity)
+    const proof = [presentKeyOf(contact), next ?? "", homecoming, door?.sendId ?? ""]
     const said = [...proof, name, address, verified, since, towers.map((tower) => tower.key)]
     const hash = createHash("sha256").update(packValue(said)).digest("base64url")
     const place = `${identity.key}/${key}`
     if ((await this.#given.get(place)) === hash) return
-    const sealed = sealKeepsake(identity, contact, { madeMs: clock.now(), towers, next }, random)
-    const content = new Uint8Array(Buffer.concat([sealed, hashOfAddress(home)]))
+    const more = { madeMs: clock.now(), towers, next }
+    const keepsake = sealKeepsake(identity, contact, more, random)
+    const content = packGiven({ keepsake, homecoming, door })
     const letter = { content, name: Buffer.from(random(16)).toString("hex") }
     try {
       await letters.send({ identity, contact }, letter, [this.#given.put(place, hash)])
@@ -164,8 +175,7 @@ class Desk implements KeepsakeDesk {
   /** The newest counts; in the same commit as the receipt. */
   async #receive({ identity, contact, content, from }: ArrivedLetter): Promise<Reception> {
     if (from !== "contact") return { changes: [] }
-    if (!isGiven(content))
-      throw new AlliumError("BAD_RECORD", `Cannot keep keepsake: it has ${content.length} bytes`)
+    readGiven(content)
     const mine = new Uint8Array(content)
     return { changes: [this.#kept.put(`${identity.key}/${contact.key}`, mine)] }
   }

@@ -264,6 +264,7 @@ async function openUpper(
   const desk = scope.use(
     await openContactDesk({
       ...{ ...tools, identities, links, letters, doors, store: contacts, emit },
+      doorOf: async (identity, key) => safety?.keepsakes.doorOf(identity, key),
       askByFirst: async (identity, uri, words) => deviceDesk().ask(identity, uri, words),
     }),
   )

@@ -154,6 +154,7 @@ export class DoorPerson {
       } as unknown as Links,
       letters: { send: async () => {}, receive() {}, onReport() {} },
       askByFirst: async () => {},
+      doorOf: async () => undefined,
       doors: {
         of: () => this.doors,
         onRequest: (handler) => {

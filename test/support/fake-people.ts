@@ -40,7 +40,12 @@ export interface Person {
 const nothing = { changes: [], done: () => {} }
 /** Nobody here has a tower. */
 const noDoors = {
-  of: () => ({ drop: () => nothing, canAnswer: () => false, awaits: () => false }),
+  of: () => ({
+    drop: () => nothing,
+    expect: () => nothing,
+    canAnswer: () => false,
+    awaits: () => false,
+  }),
   onRequest() {},
 } as unknown as ContactDeskOptions["doors"]
 
@@ -65,6 +70,7 @@ export class FakePeople {
       letters: mail,
       doors: noDoors,
       askByFirst: async () => {},
+      doorOf: async () => undefined,
       store: store.room("contacts"),
       emit: (event, data) => void events.push({ event, ...data }),
       clock: systemClock,

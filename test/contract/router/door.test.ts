@@ -151,4 +151,37 @@ describe("asking at a tower", () => {
     await becomes(d, await send(d, "bob", "hello bob, at last"), "delivered")
     await d.stop()
   }, 60_000)
+
+  it("who was introduced asks there, though nobody gave them a card", async () => {
+    const [fay, gus] = [world.router("f"), world.router("g")]
+    const towers = [t, t2]
+    for (const [at, one] of [fay, gus].entries()) {
+      const name = ["fay", "gus"][at]!
+      await one.start()
+      await one.ask("identity create", { name })
+      const { uri } = await towers[at]!.ask<{ uri: string }>("tower invite")
+      await one.ask("tower use", { uri })
+      await one.ask("identity reach", { name, reach: "pull-only" })
+      const card = await one.ask<{ uri: string }>("contact card")
+      await b.ask("contact add", { uri: card.uri, name, as: "bob" })
+      await contacts(one, (all) => all.some(({ state }) => state === "asking"))
+      await one.ask("contact accept", { contact: "bob" })
+      await contacts(b, (all) =>
+        all.some((they) => they.name === name && they.state === "accepted"),
+      )
+      await one.ask("identity backup")
+      // Letters come in order: what a contact is given has come before this.
+      await becomes(one, await send(one, "bob", "given?"), "delivered")
+    }
+    await b.ask("contact introduce", { contact: "fay", other: "gus" })
+    for (const one of [fay, gus])
+      await contacts(one, (all) => all.some(({ state }) => state === "introduced"))
+    await gus.ask("contact accept", { contact: "fay" })
+    await contacts(fay, (all) => all.some((they) => they.name === "gus" && they.state === "asking"))
+    await fay.ask("contact accept", { contact: "gus" })
+    await contacts(gus, (all) =>
+      all.some((they) => they.name === "fay" && they.state === "accepted"),
+    )
+    await becomes(gus, await send(gus, "fay", "hello"), "delivered")
+  }, 120_000)
 })

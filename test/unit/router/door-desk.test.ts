@@ -56,6 +56,50 @@ describe("DoorDesk", () => {
     expect(await ann.uri()).toBe(uri)
   })
 
+  /** What the tower answers to who puts. */
+  const heard = () => {
+    const kinds: string[] = []
+    const { tower } = story.at
+    const put = tower.put.bind(tower)
+    tower.put = async (...asked) => {
+      const answer = await put(...asked)
+      kinds.push(answer.kind)
+      return answer
+    }
+    return kinds
+  }
+  const askWithTicket = async (ticket: Uint8Array<ArrayBuffer>) => {
+    const { ann, bob } = story
+    const { tower } = ann.doors.placeOf(ann.cards.find("plain"))!
+    await bob.contacts.request({ key: ann.key, address: tower.address, name: "ann" })
+    const ask = await bob.doors.ask({ key: ann.key, tower, greeting: "", ticket })
+    await bob.life.room("/").commit([...ask.changes])
+    ask.done()
+  }
+
+  it("lets in who shows a ticket it expects, once, without work", async () => {
+    const { ann, at } = story
+    await ann.uri()
+    const ticket = new Uint8Array(32).fill(9)
+    const deed = ann.doors.expect(ticket)
+    await ann.life.room("/").commit([...deed.changes])
+    deed.done()
+    await at.until(() => ann.disk.below("/doors/tickets/").length === 0)
+    const kinds = heard()
+    await askWithTicket(ticket)
+    await at.until(story.askedAt)
+    expect(kinds).toEqual(["ok"])
+  })
+
+  it("takes work from who shows a ticket that nobody knows", async () => {
+    await story.ann.uri()
+    const kinds = heard()
+    await askWithTicket(new Uint8Array(32).fill(8))
+    await story.at.until(story.askedAt)
+    expect(kinds.slice(0, 1)).toEqual(["toll"])
+    expect(kinds.at(-1)).toBe("ok")
+  })
+
   it("says why a request is not there yet, and brings it when the tower is back", async () => {
     const { ann, bob, at } = story
     const uri = await ann.uri()

@@ -3,6 +3,7 @@ import { silentLog } from "../../../src/base/log.ts"
 import { systemRandom } from "../../../src/base/random.ts"
 import type { Contact } from "../../../src/identity/contacts.ts"
 import type { Reception } from "../../../src/mail/post/post.ts"
+import { GIVEN_BYTES } from "../../../src/router/given.ts"
 import { homecomingKeys } from "../../../src/router/homecoming.ts"
 import type { ChannelHandler } from "../../../src/router/identity-links.ts"
 import { KEEPSAKE_BYTES } from "../../../src/router/keepsake.ts"
@@ -15,6 +16,8 @@ import vectors from "../../vectors/identity/identities.json" with { type: "json"
 import { openHome } from "../identity/home.ts"
 
 const tower = { key: vectors.identities[1]!.key, address: vectors.identities[1]!.b32 }
+
+const door = { ...tower, sendId: Buffer.alloc(32, 7).toString("base64url") }
 
 /** One side: what it sends is caught; what it serves and receives can be called. */
 async function openSide(answers?: (channel: PeerChannel["channel"]) => void) {
@@ -50,6 +53,7 @@ async function openSide(answers?: (channel: PeerChannel["channel"]) => void) {
       },
     },
     towers: () => [tower],
+    door: () => door,
     store,
     clock,
     random: systemRandom,
@@ -110,7 +114,7 @@ describe("KeepsakeDesk", () => {
   it("gives each contact one, and another one when something changed", async () => {
     await ann.desk.refresh(ann.identity)
     await ann.desk.refresh(ann.identity)
-    expect(ann.sent.map(({ length }) => length)).toEqual([KEEPSAKE_BYTES + 32])
+    expect(ann.sent.map(({ length }) => length)).toEqual([GIVEN_BYTES])
     await ann.identities.contacts(ann.identity).rename("other", "bob")
     await ann.desk.refresh(ann.identity)
     expect(ann.sent).toHaveLength(2)
@@ -135,6 +139,7 @@ describe("KeepsakeDesk", () => {
     const address = await bob.desk.homecomingOf(bob.identity, annAtBob.key)
     expect(address).toBe(homecomingKeys(ann.identity).destination.b32)
     expect(address).not.toBe(ann.identity.destination.b32)
+    expect(await bob.desk.doorOf(bob.identity, annAtBob.key)).toEqual(door)
   })
 
   it("answers nobody who is no contact", async () => {
@@ -167,7 +172,7 @@ describe("KeepsakeDesk", () => {
   })
 
   it("keeps what has one of two lengths, and nothing of our own devices", async () => {
-    for (const length of [0, 1_023, 1_025, 1_057])
+    for (const length of [0, 1_023, 1_025, 1_056, GIVEN_BYTES + 1])
       await expect(bob.receive(letter(new Uint8Array(length)))).rejects.toMatchObject({
         code: "BAD_RECORD",
       })
