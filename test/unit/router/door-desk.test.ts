@@ -142,7 +142,7 @@ describe("DoorDesk", () => {
     }
     await at.world.pass(10 * DAY_MS)
     expect(waiting()).toBe(3)
-  }, 20_000)
+  }, 60_000)
 
   it("asks no more when the contact was removed, or blocked", async () => {
     const { ann, bob, at } = story
@@ -194,7 +194,7 @@ describe("DoorDesk", () => {
     await at.world.pass(1.1 * DAY_MS)
     await at.until(() => again.standing(bob) === "asking")
     await again.stop()
-  }, 20_000)
+  }, 60_000)
 
   it("keeps a door for a week when its tower was left, and has others at the next", async () => {
     const { ann, at } = story
