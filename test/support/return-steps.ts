@@ -24,6 +24,7 @@ interface Event {
 
 /** See the module. */
 export interface ReturnSteps extends AsyncDisposable {
+  /** Whether somebody was met, and a message came. A backup may lie at a tower that is dead. */
   isOver(): boolean
   /** One line for each step, in milliseconds since `watchReturn()`. */
   table(): string
@@ -36,7 +37,7 @@ export function watchReturn(who: AlliumProcess): ReturnSteps {
   const note = (step: Step) => void (found.has(step) || found.set(step, Date.now() - startMs))
   const ending = new AbortController()
   const { signal } = ending
-  const isOver = () => STEPS.every((step) => found.has(step))
+  const isOver = () => found.has("first contact linked") && found.has("first message")
   const socketPath = join(who.home, "run", "api.sock")
   const asking = request({ socketPath, path: "/v1/events", headers: { host: "localhost" }, signal })
   const reader = new FrameReader()
@@ -65,7 +66,10 @@ export function watchReturn(who: AlliumProcess): ReturnSteps {
   })()
   return {
     isOver,
-    table: () => STEPS.map((step) => `${step}: ${found.get(step)} ms`).join("\n"),
+    table: () =>
+      STEPS.map((step) => `${step}: ${found.has(step) ? `${found.get(step)} ms` : "not yet"}`).join(
+        "\n",
+      ),
     [Symbol.asyncDispose]: async () => {
       ending.abort()
       await looking
