@@ -42,14 +42,14 @@ export class Seeding {
   tick(facts: SeedingFacts, now: number): boolean {
     if (facts.isSeeding) this.seedingMs += now - this.#at
     this.#at = now
-    for (const session of facts.sessions) this.#count(session)
+    for (const session of facts.sessions) this.see(session)
     if (this.#isReached || !facts.isSeeding) return false
     this.#isReached = this.#isEnough(facts)
     return this.#isReached
   }
 
-  /** A peer that left right after its last piece is counted when it is seen before it is gone. */
-  #count(session: PeerSession): void {
+  /** Looks whether the peer has everything by now; also when it got something, and when its stream has ended. */
+  see(session: PeerSession): void {
     const { name } = session.peer
     const was = this.#fetching.get(name)
     if (was === true || !session.isShaken) return

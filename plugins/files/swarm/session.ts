@@ -44,6 +44,8 @@ export interface SessionHost extends ExtensionsHost {
   ended(session: PeerSession, why: PeerEnd): void
   /** So many bytes of blocks came or went. */
   moved(direction: "down" | "up", byteCount: number): void
+  /** The peer got something. */
+  gave(session: PeerSession): void
   failed(error: unknown): void
 }
 
@@ -76,6 +78,7 @@ export class PeerSession {
     | { all?: "bitfield" | "have all"; bits?: Uint8Array; readonly pieces: number[] }
     | undefined
   #ended: PeerEnd | undefined
+  #hadAll: boolean | undefined
   #leaveLine: (() => void) | undefined
   #isPaused = false
 
@@ -101,7 +104,10 @@ export class PeerSession {
     for (const event of ["end", "close", "error"]) stream.on(event, () => this.end("ended"))
     if (stream.destroyed) this.end("ended")
     if (this.isEnded) return
-    stream.on("data", (chunk: Uint8Array) => this.#onData(chunk))
+    // As plain bytes: what is sliced of a Buffer is no copy, and would keep all of it in memory.
+    stream.on("data", ({ buffer, byteOffset, length }: Uint8Array) =>
+      this.#onData(new Uint8Array(buffer, byteOffset, length)),
+    )
     if (this.peer.outgoing) this.#shake(this.#host.content !== undefined)
     if (this.peer.outgoing && this.peer.isOwn) this.#greet(true, this.#host.content !== undefined)
     stream.resume()
@@ -137,6 +143,7 @@ export class PeerSession {
       sent: (byteCount) => {
         this.up.bytes += byteCount
         host.moved("up", byteCount)
+        host.gave(this)
         this.vigil.said(host.clock.monotonicMs())
       },
       failed: (error) => host.failed(error),
@@ -219,6 +226,7 @@ export class PeerSession {
   /** Ends the stream; the first reason counts. */
   end(why: PeerEnd): void {
     if (this.isEnded) return
+    this.#hadAll = this.#hasAllNow
     this.#ended = why
     this.#leaveLine?.()
     this.#uploads?.end()
@@ -256,7 +264,12 @@ export class PeerSession {
     return (!this.isEnded && this.#host.content?.download.countOf(this.id)) || 0
   }
 
+  /** It has everything, or had when it ended. */
   get hasAll(): boolean {
+    return this.#hadAll ?? this.#hasAllNow
+  }
+
+  get #hasAllNow(): boolean {
     const { content } = this.#host
     return content !== undefined && this.pieceCount === content.download.geometry.pieceCount
   }

@@ -252,6 +252,7 @@ class LiveSwarm implements Swarm, SessionHost, ContentHost {
   ended(session: PeerSession, why: PeerEnd): void {
     const { name } = session.peer
     this.#sessions.delete(session.id)
+    this.#seeding.see(session)
     this.fetch?.left(session.id)
     if (why === "broken rules") this.#ban(name, false)
     this.#log.debug("peer.ended", { why, peers: this.#sessions.size })
@@ -263,6 +264,10 @@ class LiveSwarm implements Swarm, SessionHost, ContentHost {
 
   moved(direction: "down" | "up", byteCount: number): void {
     this.#flows[direction].bytes += byteCount
+  }
+
+  gave(session: PeerSession): void {
+    this.#seeding.see(session)
   }
 
   // What the content tells.
