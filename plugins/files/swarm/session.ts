@@ -81,6 +81,7 @@ export class PeerSession {
   #hadAll: boolean | undefined
   #leaveLine: (() => void) | undefined
   #isPaused = false
+  #willAsk = false
 
   constructor(id: string, stream: Duplex, peer: SwarmPeer, host: SessionHost) {
     const now = host.clock.monotonicMs()
@@ -301,9 +302,19 @@ export class PeerSession {
         this.#hear(words, now)
         if (this.isEnded) return
       }
+    })
+    this.#askSoon()
+    this.#regulate()
+  }
+
+  /** Once for all that comes in this turn of the event loop: each write costs more than what it says. */
+  #askSoon(): void {
+    if (this.#willAsk) return
+    this.#willAsk = true
+    setImmediate(() => {
+      this.#willAsk = false
       this.ask()
     })
-    this.#regulate()
   }
 
   #regulate(): void {
