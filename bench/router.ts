@@ -182,6 +182,9 @@ export class Running implements AsyncDisposable {
   }
 }
 
+/** Of the kernel's processor times, on every Linux that Node runs on. */
+const TICK_MS = 10
+
 /** Nothing of the user's own: no home, no options of Node. */
 const ENVIRONMENT = { PATH: process.env.PATH, HOME: "/nonexistent", NO_COLOR: "1" }
 
@@ -207,6 +210,16 @@ async function runNode(args: readonly string[]): Promise<string> {
 export async function residentMebibytes(processId: number): Promise<number> {
   const status = await readFile(`/proc/${processId}/status`, "utf8")
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024
+}
+
+/** Milliseconds of all cores that a process has used. */
+export async function processorMs(processId: number): Promise<number> {
+  const stat = await readFile(`/proc/${processId}/stat`, "utf8")
+  const [user, system] = stat
+    .slice(stat.lastIndexOf(")") + 2)
+    .split(" ")
+    .slice(11, 13)
+  return (Number(user) + Number(system)) * TICK_MS
 }
 
 /** A port of loopback on which nobody listens. */
