@@ -4,13 +4,14 @@
  * @module
  */
 import type { IncomingMessage, ServerResponse } from "node:http"
-import { pipeline } from "node:stream/promises"
-import { AlliumError, answerWithPage, toAlliumError } from "allium/plugin"
-import { type ByteRange, parseByteRange } from "./byte-range.ts"
-import { entityTag, namesTag } from "./entity-tag.ts"
+import { AlliumError, answerWithPage, isAlliumError, toAlliumError } from "allium/plugin"
+import { entityTag } from "./entity-tag.ts"
 import { folderPage } from "./folder-page.ts"
 import { mediaType } from "./media-type.ts"
+import { findPrecompressed } from "./precompressed.ts"
+import { sendFile } from "./send-file.ts"
 import { findBelow, listFolder, type SiteFile } from "./site-file.ts"
+import { safeFields, sendPage } from "./site-page.ts"
 import { formatSitePath, parseSitePath, type SitePath } from "./site-path.ts"
 
 /** A folder and how to show it. */
@@ -19,6 +20,8 @@ export interface FolderSiteOptions {
   readonly folder: string
   /** Show what is in folders that have no `index.html`. */
   readonly list: boolean
+  /** `Content-Security-Policy` instead of ours; `off` for none. */
+  readonly csp?: string | undefined
   /** 32 random bytes that stay the same for this site. */
   readonly tagKey: Uint8Array
 }
@@ -27,18 +30,10 @@ export interface FolderSiteOptions {
 export type SiteHandler = (request: IncomingMessage, response: ServerResponse) => Promise<void>
 
 const INDEX = "index.html"
+/** Shown in place of our own page for what is not there. */
+const ABSENT = "404.html"
 /** More names than this are not listed. */
 const LISTED_MAX = 10_000
-/** The page may load what is on I2P; a browser without a proxy must not be led to the clear net. */
-const POLICY =
-  "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob: http://*.i2p ws://*.i2p; frame-ancestors 'self'"
-const SAFE_FIELDS = {
-  "Content-Security-Policy": POLICY,
-  "Referrer-Policy": "same-origin",
-  "X-Content-Type-Options": "nosniff",
-  "Cache-Control": "no-cache",
-}
-
 /** Serves `options.folder`; whatever goes wrong is answered with a page. */
 export function folderSite(options: FolderSiteOptions): SiteHandler {
   return async (request, response) => {
@@ -48,9 +43,25 @@ export function folderSite(options: FolderSiteOptions): SiteHandler {
       const path = parseSitePath(request.url ?? "")
       await serve(path, options, request, response)
     } catch (thrown) {
-      answerWithPage({ request, response }, toAlliumError(thrown))
+      const error = toAlliumError(thrown)
+      const shown = await sendAbsent(error, options, request, response).catch(() => false)
+      if (!shown) answerWithPage({ request, response }, error)
     }
   }
+}
+
+/** The folder's own page for what is not there. */
+async function sendAbsent(
+  error: AlliumError,
+  options: FolderSiteOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<boolean> {
+  if (!isAlliumError(error, "NOT_FOUND") || response.headersSent) return false
+  const path = { names: [ABSENT], isFolder: false }
+  const found = await findBelow(options.folder, path.names)
+  if (found.kind === "file") await send(found.file, path, options, request, response, 404)
+  return found.kind === "file"
 }
 
 function requireMethod(request: IncomingMessage, response: ServerResponse): void {
@@ -67,105 +78,52 @@ async function serve(
 ): Promise<void> {
   const found = await findBelow(options.folder, path.names)
   if (found.kind === "file") {
-    if (!path.isFolder) return sendFile(found.file, path, options, request, response)
+    if (!path.isFolder) return send(found.file, path, options, request, response)
     await found.file.handle.close()
     throw notFound()
   }
-  if (!path.isFolder && path.names.length > 0) return sendToFolder(path, response)
+  if (!path.isFolder && path.names.length > 0) return sendToFolder(path, options, response)
   const index = { names: [...path.names, INDEX], isFolder: false }
   const page = await findBelow(options.folder, index.names).catch((error: AlliumError) => {
     if (error.code !== "NOT_FOUND") throw error
   })
-  if (page?.kind === "file") return sendFile(page.file, index, options, request, response)
+  if (page?.kind === "file") return send(page.file, index, options, request, response)
   if (!options.list) throw notFound()
-  sendList(path, await listFolder(found.path, LISTED_MAX), request, response)
+  const names = await listFolder(found.path, LISTED_MAX)
+  sendPage(folderPage(path, names), safeFields(options.csp), request, response)
 }
 
 /** A path of our own making, never the visitor's text: it cannot lead to another site. */
-function sendToFolder(path: SitePath, response: ServerResponse): void {
+function sendToFolder(path: SitePath, { csp }: FolderSiteOptions, response: ServerResponse): void {
   const location = formatSitePath({ ...path, isFolder: true })
-  response.writeHead(301, { ...SAFE_FIELDS, Location: location, "Content-Length": 0 }).end()
+  response.writeHead(301, { ...safeFields(csp), Location: location, "Content-Length": 0 }).end()
 }
 
-function sendList(
-  path: SitePath,
-  names: readonly string[],
-  request: IncomingMessage,
-  response: ServerResponse,
-): void {
-  const body = Buffer.from(folderPage(path, names))
-  const type = { "Content-Type": "text/html; charset=utf-8", "Content-Length": body.length }
-  response.writeHead(200, { ...SAFE_FIELDS, ...type })
-  response.end(request.method === "HEAD" ? undefined : body)
-}
-
-async function sendFile(
+async function send(
   file: SiteFile,
   path: SitePath,
   options: FolderSiteOptions,
   request: IncomingMessage,
   response: ServerResponse,
+  status = 200,
 ): Promise<void> {
-  try {
-    const state = { ...file, path: formatSitePath(path) }
-    const tag = entityTag(options.tagKey, state)
-    const fields = { ...SAFE_FIELDS, ETag: tag, "Accept-Ranges": "bytes" }
-    const { byteCount } = file
-    const condition = conditionOf(request, tag)
-    if (condition !== undefined) return void response.writeHead(condition, fields).end()
-    const range = wantedRange(request, tag, byteCount)
-    if (range === "unsatisfiable") {
-      const unsatisfied = { "Content-Range": `bytes */${byteCount}`, "Content-Length": 0 }
-      return void response.writeHead(416, { ...fields, ...unsatisfied }).end()
-    }
-    const type = mediaType(path.names.at(-1) ?? "")
-    response.writeHead(range ? 206 : 200, {
-      ...fields,
-      "Content-Type": type,
-      ...lengthFields(range, byteCount),
-    })
-    await sendBytes(file, range ?? { first: 0, last: byteCount - 1 }, request, response)
-  } finally {
+  const { folder, tagKey, csp } = options
+  const accepts = String(request.headers["accept-encoding"] ?? "")
+  const packed = await findPrecompressed(folder, path.names, file, accepts).catch(async (error) => {
     await file.handle.close()
+    throw error
+  })
+  if (packed !== undefined) await file.handle.close()
+  const shown = packed?.file ?? file
+  const state = { ...shown, path: formatSitePath(path) + (packed?.ending ?? "") }
+  const fields = {
+    ...safeFields(csp),
+    ETag: entityTag(tagKey, state),
+    "Content-Type": mediaType(path.names.at(-1) ?? ""),
+    Vary: "Accept-Encoding",
+    ...(packed && { "Content-Encoding": packed.coding }),
   }
-}
-
-/** 304 or 412 when the visitor's condition says that no body is wanted. */
-function conditionOf({ headers }: IncomingMessage, tag: string): number | undefined {
-  const { "if-match": match, "if-none-match": noneMatch } = headers
-  if (match !== undefined && !namesTag(match, tag)) return 412
-  return noneMatch !== undefined && namesTag(noneMatch, tag) ? 304 : undefined
-}
-
-/** A range counts only for the state of the file that the visitor has a part of. */
-function wantedRange({ headers }: IncomingMessage, tag: string, byteCount: number) {
-  const { range, "if-range": ifRange } = headers
-  if (ifRange !== undefined && ifRange !== tag) return undefined
-  return parseByteRange(range, byteCount)
-}
-
-function lengthFields(
-  range: ByteRange | undefined,
-  byteCount: number,
-): Record<string, string | number> {
-  if (range === undefined) return { "Content-Length": byteCount }
-  const { first, last } = range
-  const stated = `bytes ${first}-${last}/${byteCount}`
-  return { "Content-Range": stated, "Content-Length": last - first + 1 }
-}
-
-/** Sends exactly what was announced; when the file shrank meanwhile, the connection is cut instead. */
-async function sendBytes(
-  { handle }: SiteFile,
-  { first, last }: ByteRange,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  if (request.method === "HEAD" || last < first) return void response.end()
-  const bytes = handle.createReadStream({ start: first, end: last, autoClose: false })
-  await pipeline(bytes, response, { end: false })
-  if (bytes.bytesRead === last - first + 1) response.end()
-  else response.destroy()
+  await sendFile(shown, { status, fields }, request, response)
 }
 
 function notFound(): AlliumError {

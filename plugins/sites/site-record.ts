@@ -22,11 +22,28 @@ export const backendShape = z.object({ ...backendOptions, ...webServerOptions })
 
 /** What a site shows. */
 const showsShape = z.discriminatedUnion("kind", [
-  z.object({ kind: z.literal("folder"), folder: z.string(), list: z.boolean() }),
+  z.object({
+    kind: z.literal("folder"),
+    folder: z.string(),
+    list: z.boolean(),
+    csp: z.string().optional(),
+  }),
   z.object({
     kind: z.literal("backend"),
     target: z.string(),
     ...backendShape.shape,
+  }),
+  z.object({
+    kind: z.literal("share"),
+    files: z.array(z.string()),
+    downloads: z.number().optional(),
+  }),
+  z.object({
+    kind: z.literal("receive"),
+    folder: z.string(),
+    title: z.string(),
+    fileMib: z.number(),
+    roomMib: z.number(),
   }),
 ])
 
@@ -42,16 +59,38 @@ export const siteRecordShape = z.object({
   tagKey: z.string(),
   shows: showsShape,
   access: accessShape.prefault({}),
+  /** Who has a link; nobody: the site is open to everybody who knows its address. */
+  guests: z.array(z.object({ name: z.string(), secret: z.string() })).default([]),
+  /** Milliseconds since 1970. */
+  opensAt: z.number().optional(),
+  closesAt: z.number().optional(),
+  /** Known once it was open. */
+  address: z.string().default(""),
+  /** Closed by its owner, or because its time was over, or everything was given away. */
+  stopped: z.boolean().default(false),
+  /** Of a share: whole downloads of each file. */
+  counts: z.array(z.number()).default([]),
 })
 
-export type SiteAccess = z.output<typeof accessShape>
 export type SiteShows = z.output<typeof showsShape>
 export type SiteRecord = z.output<typeof siteRecordShape>
 
+/** What is said of a new site besides what it shows. */
+export type SiteWish = Pick<SiteRecord, "access" | "guests" | "opensAt" | "closesAt">
+
 /** A new site, not yet stored. */
-export function newSiteRecord(name: string, shows: SiteShows, access: SiteAccess): SiteRecord {
+export function newSiteRecord(name: string, shows: SiteShows, wish: SiteWish): SiteRecord {
   const hex = (byteCount: number) => randomBytes(byteCount).toString("hex")
-  return { name, id: hex(8), tagKey: hex(32), shows, access }
+  return {
+    name,
+    id: hex(8),
+    tagKey: hex(32),
+    shows,
+    ...wish,
+    address: "",
+    stopped: false,
+    counts: [],
+  }
 }
 
 /**
@@ -62,9 +101,42 @@ export function newSiteRecord(name: string, shows: SiteShows, access: SiteAccess
  */
 export async function folderShows(
   folder: string,
-  list: boolean,
   secrets: string,
+  how: { list: boolean; csp?: string | undefined },
 ): Promise<SiteShows> {
+  await requireFolder(folder, secrets)
+  const { list, csp } = how
+  return { kind: "folder", folder, list, ...(csp !== undefined && { csp }) }
+}
+
+/** As {@linkcode folderShows}, for a folder where strangers drop files. */
+export async function receiveShows(
+  folder: string,
+  secrets: string,
+  how: { title: string; fileMib: number; roomMib: number },
+): Promise<SiteShows> {
+  await requireFolder(folder, secrets)
+  const { title, fileMib, roomMib } = how
+  return { kind: "receive", folder, title, fileMib, roomMib }
+}
+
+/** Files to be given; each must be there now. @throws {AlliumError} `BAD_INPUT`. */
+export async function shareShows(
+  files: readonly string[],
+  secrets: string,
+  downloads: number | undefined,
+): Promise<SiteShows> {
+  for (const path of files) {
+    const found = await stat(path).catch(() => undefined)
+    if (!isAbsolute(path) || found?.isFile() !== true || holds(secrets, path))
+      throw new AlliumError("BAD_INPUT", "Cannot share: one is no file, expected files")
+    if (basename(path).startsWith("."))
+      throw new AlliumError("BAD_INPUT", "Cannot share: a hidden file is never served")
+  }
+  return { kind: "share", files: [...files], ...(downloads !== undefined && { downloads }) }
+}
+
+async function requireFolder(folder: string, secrets: string): Promise<void> {
   if (!isAbsolute(folder)) throw badFolder("its path is relative, expected an absolute one")
   const isFolder = await stat(folder).then(
     (found) => found.isDirectory(),
@@ -73,7 +145,6 @@ export async function folderShows(
   if (!isFolder) throw badFolder("there is no such folder")
   if (holds(folder, secrets) || holds(secrets, folder))
     throw badFolder("it holds the router's own data")
-  return { kind: "folder", folder, list }
 }
 
 function holds(outer: string, inner: string): boolean {
@@ -94,15 +165,24 @@ export async function backendShows(
   return { kind: "backend", target: formatBackend(address), ...chosen }
 }
 
-/** A name from what the site shows: the folder's, or the port. */
+/** A name from what the site shows: the folder's or file's, or the port. */
 export function nameFor(shows: SiteShows): string {
-  const name = (
-    shows.kind === "backend" ? `port-${shows.target.split(/[:/]/).at(-1)}` : basename(shows.folder)
-  )
+  const name = readableName(shows)
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, "-")
     .replace(/^-+|-+$/g, "")
   return name.slice(0, 32).replace(/-$/, "") || "site"
+}
+
+function readableName(shows: SiteShows): string {
+  if (shows.kind === "backend") return `port-${shows.target.split(/[:/]/).at(-1)}`
+  return basename(shows.kind === "share" ? (shows.files[0] ?? "") : shows.folder)
+}
+
+/** What a site shows, for people. */
+export function shownAs(shows: SiteShows): string {
+  if (shows.kind === "backend") return shows.target
+  return shows.kind === "share" ? shows.files.join(", ") : shows.folder
 }
 
 /** Both show the same thing the same way. */

@@ -18,12 +18,19 @@ import {
   type StreamServerLimits,
   toAlliumError,
 } from "allium/plugin"
+import { DropRoom } from "./drop-folder.ts"
 import { folderSite } from "./folder-site.ts"
+import { DOOR_COOKIE, lockedAnswers } from "./lock.ts"
 import type { SiteReport } from "./offers.ts"
-import type { SiteRecord } from "./site-record.ts"
+import { receiveSite } from "./receive-site.ts"
+import { shareSite } from "./share-site.ts"
+import { type SiteRecord, shownAs } from "./site-record.ts"
 
 /** Disk for WebSockets whose program reads slowly, in bytes, for one site. */
 const SPOOL_BYTES_MAX = 256 * 2 ** 20
+const MIB = 2 ** 20
+/** Files of one form together, as many times the largest. */
+const FORM_FILES = 4
 /** Requests to a folder have no body worth waiting for. */
 const FOLDER_LIMITS: StreamServerLimits = { requestMs: 60_000, idleMs: 120_000 }
 /** Uploads may be long, events rare. */
@@ -31,19 +38,32 @@ const BACKEND_LIMITS: StreamServerLimits = { requestMs: 0, idleMs: 3_600_000 }
 
 /** A site that was opened, or says why it could not be. */
 export interface Site extends AsyncDisposable {
-  readonly record: SiteRecord
   report(): SiteReport
 }
 
+/** What a site tells its owner. */
+export interface SiteEvents {
+  /** Whole downloads of each file of a share, and whether that was the last one. */
+  counted(counts: readonly number[], isOver: boolean): void
+}
+
 /** Opens a site; the session comes up by itself. Never rejects: a failure is part of the report. */
-export async function openSite(context: PluginContext, record: SiteRecord): Promise<Site> {
+export async function openSite(
+  context: PluginContext,
+  record: SiteRecord,
+  events: SiteEvents,
+): Promise<Site> {
   const scope = new Scope()
   try {
     const { clock, log } = context
     const watched = { clock, log, signal: scope.signal }
     const gate = await openGate(record.access, watched, requestLimits(record.access))
     const session = scope.use(await context.session({ name: record.id, keys: "persistent" }))
-    const { answers, limits } = await answersFor(record, session, context, scope)
+    const opened = await answersFor(record, { session, context, scope, events })
+    const { limits } = opened
+    const key = Buffer.from(record.tagKey, "hex")
+    const isPrivate = record.guests.length > 0
+    const answers = isPrivate ? lockedAnswers(opened.answers, record.guests, key) : opened.answers
     const { incoming } = session
     const server = scope.use(openStreamServer({ incoming, answers, limits, gate }))
     scope.defer(
@@ -53,36 +73,76 @@ export async function openSite(context: PluginContext, record: SiteRecord): Prom
       const { streams = 0, requests = 0 } = server.counters()
       return { ...describe(record, session), streams, requests }
     }
-    return { record, report, [Symbol.asyncDispose]: () => scope.close() }
+    return { report, [Symbol.asyncDispose]: () => scope.close() }
   } catch (thrown) {
     await scope.close()
     const { code, message } = toAlliumError(thrown)
     context.log.error("site.failed", { code })
     const nothing = { address: "", url: "", streams: 0, requests: 0 }
-    const failed = { name: record.name, state: "failed", reason: message, shows: shown(record) }
-    return { record, report: () => ({ ...nothing, ...failed }), async [Symbol.asyncDispose]() {} }
+    const failed = {
+      name: record.name,
+      state: "failed",
+      reason: message,
+      shows: shownAs(record.shows),
+    }
+    return { report: () => ({ ...nothing, ...failed }), async [Symbol.asyncDispose]() {} }
   }
 }
 
+interface Opening {
+  readonly session: Session
+  readonly context: PluginContext
+  readonly scope: Scope
+  readonly events: SiteEvents
+}
+
+interface Opened {
+  readonly answers: StreamAnswers
+  readonly limits: StreamServerLimits
+}
+
 async function answersFor(
-  { shows, tagKey }: SiteRecord,
-  session: Session,
-  context: PluginContext,
-  scope: Scope,
-): Promise<{ answers: StreamAnswers; limits: StreamServerLimits }> {
+  { shows, tagKey, counts }: SiteRecord,
+  opening: Opening,
+): Promise<Opened> {
+  const { context, events } = opening
+  const key = Buffer.from(tagKey, "hex")
+  if (shows.kind === "backend") return backendAnswers(shows, opening)
   if (shows.kind === "folder") {
-    const handle = folderSite({ ...shows, tagKey: Buffer.from(tagKey, "hex") })
-    return {
-      answers: { request: (...[request, response]) => handle(request, response) },
-      limits: FOLDER_LIMITS,
-    }
+    const handle = folderSite({ ...shows, tagKey: key })
+    const answers: StreamAnswers = { request: (request, response) => handle(request, response) }
+    return { answers, limits: FOLDER_LIMITS }
   }
+  if (shows.kind === "share") {
+    const answers = shareSite({
+      ...{ files: shows.files, counts, downloadsMax: shows.downloads, tagKey: key },
+      monotonicMs: () => context.clock.monotonicMs(),
+      onDownload: events.counted,
+    })
+    return { answers, limits: FOLDER_LIMITS }
+  }
+  const answers = receiveSite({
+    room: await DropRoom.open(shows.folder, shows.roomMib * MIB),
+    title: shows.title,
+    fileBytesMax: shows.fileMib * MIB,
+    formBytesMax: shows.fileMib * FORM_FILES * MIB,
+    now: () => context.clock.now(),
+    onDrop: (files) => context.emit("drop", { files }),
+  })
+  return { answers, limits: BACKEND_LIMITS }
+}
+
+async function backendAnswers(
+  shows: Extract<SiteRecord["shows"], { kind: "backend" }>,
+  { session, context, scope }: Opening,
+): Promise<Opened> {
   const { headBytesMax, ...chosen } = readWebServer(shows)
   const answers = openBackendAnswers({
     ...chosen,
     backend: await chooseBackend(shows.target, shows),
     host: shows.host ?? session.destination.b32,
     site: session.destination.b32,
+    ownCookie: DOOR_COOKIE,
     place: new SpoolPlace(context.folder, SPOOL_BYTES_MAX),
     signal: scope.signal,
   })
@@ -90,12 +150,7 @@ async function answersFor(
   return { answers, limits: { ...BACKEND_LIMITS, headBytesMax } }
 }
 
-function describe(record: SiteRecord, { destination, state }: Session) {
+function describe({ name, shows }: SiteRecord, { destination, state }: Session) {
   const { b32 } = destination
-  const url = `http://${b32}/`
-  return { name: record.name, address: b32, url, state: state.name, shows: shown(record) }
-}
-
-function shown({ shows }: SiteRecord): string {
-  return shows.kind === "folder" ? shows.folder : shows.target
+  return { name, address: b32, url: `http://${b32}/`, state: state.name, shows: shownAs(shows) }
 }

@@ -165,6 +165,7 @@ const catalogue = {
   TOO_SLOW: { status: 408, exit: 1, next: "Try again." },
   TOO_MANY_REQUESTS: { status: 429, exit: 5, next: "Wait a little, then try again." },
   URL_TOO_LONG: { status: 414, exit: 2 },
+  DROP_FULL: { status: 507, exit: 1 },
   ACCESS_DENIED: { status: 403, exit: 5 },
   BAD_FILTER: { status: 400, exit: 2, next: "See docs/reference/tunnels.md, access." },
   PROXY_REFUSED: {

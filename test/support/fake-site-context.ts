@@ -36,6 +36,7 @@ export async function startFakePlugin(
   plugin: Plugin,
   network: FakeNetwork,
   disk: FakeDisk,
+  more: Partial<PluginContext> = {},
 ): Promise<FakeRun> {
   const scope = new Scope()
   const folder = await mkdtemp(join(tmpdir(), "allium-plugin-"))
@@ -72,6 +73,7 @@ export async function startFakePlugin(
     async forgetSession(name) {
       disk.keys.delete(name)
     },
+    ...more,
   }
   const started = await plugin.start(context)
   if (started !== undefined) scope.use(started)

@@ -5,8 +5,9 @@
  *
  * @module
  */
+
 import type { ArrivedLetter, Contact, Identity, LetterReport } from "allium/plugin"
-import { safeName } from "../disk/safe-name.ts"
+import { safeName } from "allium/plugin"
 import type { TransferBook } from "./book.ts"
 import { type FileLetter, type OfferLetter, readLetter } from "./letters.ts"
 import type { Post } from "./post.ts"

@@ -7,12 +7,11 @@
  * @module
  */
 import { join } from "node:path"
-import { AlliumError, z } from "allium/plugin"
+import { AlliumError, freeName, z } from "allium/plugin"
 import type { Metainfo } from "../torrent/metainfo.ts"
 import { type Disk, diskCode, look, removeFile, syncFolder } from "./disk.ts"
 import { isSameFile, makeFolders, moveTo } from "./move-file.ts"
 import { type PartFolder, PLACES_NAMES } from "./part-folder.ts"
-import { freeName } from "./safe-name.ts"
 import { pathOf, type Spot } from "./spot.ts"
 
 /** Somebody else took the free name so often: something is wrong. */

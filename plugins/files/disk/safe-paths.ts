@@ -3,8 +3,7 @@
  *
  * @module
  */
-import { AlliumError } from "allium/plugin"
-import { freeName, safeName } from "./safe-name.ts"
+import { AlliumError, freeName, safeName } from "allium/plugin"
 
 /** Folders inside each other; torrents of people use fewer than 10. */
 export const PATH_DEPTH_MAX = 32

@@ -7,10 +7,9 @@
  * @module
  */
 import { basename, join } from "node:path"
-import { AlliumError } from "allium/plugin"
+import { AlliumError, safeName } from "allium/plugin"
 import { TORRENT_BYTES_MAX, TORRENT_FILES_MAX } from "../torrent/metainfo-files.ts"
 import { type Disk, diskError } from "./disk.ts"
-import { safeName } from "./safe-name.ts"
 import { PATH_DEPTH_MAX, Paths } from "./safe-paths.ts"
 
 /** A file that is there. */

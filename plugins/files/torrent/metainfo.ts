@@ -5,8 +5,7 @@
  * @module
  */
 import { createHash } from "node:crypto"
-import { AlliumError } from "allium/plugin"
-import { safeName } from "../disk/safe-name.ts"
+import { AlliumError, safeName } from "allium/plugin"
 import {
   type BencodeMap,
   type BencodeReading,

@@ -5,8 +5,7 @@
  */
 import { mkdir, realpath, stat } from "node:fs/promises"
 import { join } from "node:path"
-import { AlliumError, encodeBase32, type OfferCall, type z } from "allium/plugin"
-import { safeName } from "../disk/safe-name.ts"
+import { AlliumError, encodeBase32, type OfferCall, safeName, type z } from "allium/plugin"
 import type { TransferDocument } from "../offers.ts"
 import type { Magnet } from "../torrent/magnet.ts"
 import { readTorrent, type Torrent } from "../torrent/metainfo.ts"

@@ -17,6 +17,7 @@ export {
   withoutHopByHop,
   writeFields,
 } from "./fields.ts"
+export { watchBody } from "./pace.ts"
 export {
   readWebServer,
   requestLimits,

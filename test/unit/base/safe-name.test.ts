@@ -1,7 +1,7 @@
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { freeName, safeName } from "../../../../../plugins/files/disk/safe-name.ts"
-import { fuzzRuns } from "../../../../support/fuzz.ts"
+import { freeName, safeName } from "../../../src/base/safe-name.ts"
+import { fuzzRuns } from "../../support/fuzz.ts"
 
 /** Control characters, separators, wildcards, and marks that cannot be seen. */
 const FORBIDDEN = [

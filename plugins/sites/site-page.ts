@@ -1,0 +1,54 @@
+/**
+ * Pages of ours, and the fields every answer of a site bears: they keep the visitor's browser inside I2P.
+ *
+ * @module
+ */
+import type { IncomingMessage, ServerResponse } from "node:http"
+import { escapeHtml } from "allium/plugin"
+
+/** The page may load what is on I2P; a browser without a proxy must not be led to the clear net. */
+const POLICY =
+  "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob: http://*.i2p ws://*.i2p; frame-ancestors 'self'"
+
+/** Pages of our own making: no script, nothing loaded, forms go back here. */
+export const OWN_PAGE_POLICY =
+  "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+/** @param policy - `Content-Security-Policy` instead of ours; `off` for none. */
+export function safeFields(policy?: string): Record<string, string> {
+  return {
+    ...(policy !== "off" && { "Content-Security-Policy": policy ?? POLICY }),
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": policy === OWN_PAGE_POLICY ? "DENY" : "SAMEORIGIN",
+    "Cache-Control": "no-cache",
+  }
+}
+
+/** Answers with a page; its body is left out for HEAD. */
+export function sendPage(
+  html: string,
+  fields: Readonly<Record<string, string>>,
+  request: IncomingMessage,
+  response: ServerResponse,
+  status = 200,
+): void {
+  const body = Buffer.from(html)
+  const type = { "Content-Type": "text/html; charset=utf-8", "Content-Length": body.length }
+  response.writeHead(status, { ...fields, ...type })
+  response.end(request.method === "HEAD" ? undefined : body)
+}
+
+/** A page of our own making. @param body - HTML; whatever came from outside is escaped already. */
+export function ownPage(title: string, body: string): string {
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>${escapeHtml(title)}</title>
+<style>body{font:1rem/1.5 sans-serif;max-width:40rem;margin:2rem auto;padding:0 1rem}textarea,input{display:block;width:100%;margin:.5rem 0 1rem;box-sizing:border-box}td{padding:.2rem 1rem .2rem 0}</style>
+<h1>${escapeHtml(title)}</h1>
+${body}
+</html>
+`
+}
