@@ -17,7 +17,6 @@ export {
   withoutHopByHop,
   writeFields,
 } from "./fields.ts"
-export { watchBody } from "./pace.ts"
 export {
   readWebServer,
   requestLimits,
@@ -25,6 +24,7 @@ export {
   webAccessOptions,
   webServerOptions,
 } from "./options.ts"
+export { watchBody } from "./pace.ts"
 export { identifiesSender, leadsAstray } from "./privacy.ts"
 export type { Visitor } from "./served-fields.ts"
 export {
