@@ -13,10 +13,9 @@ export const HTTP_FIELDS_MAX = 100
 
 /** From node's alternating list. */
 export function readFields(raw: readonly string[]): Field[] {
-  return Array.from({ length: raw.length >> 1 }, (_, index) => [
-    raw[2 * index]!,
-    raw[2 * index + 1]!,
-  ])
+  const fields: Field[] = []
+  for (let at = 0; at + 1 < raw.length; at += 2) fields.push([raw[at]!, raw[at + 1]!])
+  return fields
 }
 
 /** To node's alternating list. */
