@@ -17,6 +17,7 @@ const benches: Record<string, () => Promise<{ bench: Bench }>> = {
   tower: () => import("./tower.ts"),
   messages: () => import("./messages.ts"),
   letters: () => import("./letters.ts"),
+  files: () => import("./files.ts"),
   posts: () => import("./posts.ts"),
   swarm: () => import("./swarm.ts"),
   "hash-folder": () => import("./hash-folder.ts"),

@@ -27,8 +27,17 @@ import {
 import { TransferOwners } from "./owners.ts"
 import { openWorld, worldOffers } from "./world/index.ts"
 
+/** What the plugin stands on. */
+export interface FilesOptions {
+  readonly disk: Disk
+  /** Names this run of the machine. */
+  readonly boot: () => Promise<string>
+  /** Lanes of one transfer; 8. */
+  readonly lanesMax?: number
+}
+
 /** The plugin, on a given disk, in a given run of the machine. */
-export function makeFiles(options: { disk: Disk; boot: () => Promise<string> }): Plugin {
+export function makeFiles(options: FilesOptions): Plugin {
   return definePlugin({
     name: "files",
     offers: [
@@ -40,7 +49,7 @@ export function makeFiles(options: { disk: Disk; boot: () => Promise<string> }):
       await using scope = new Scope()
       const room = scope.use(openDiskRoom({ disk: options.disk }))
       const random = (byteCount: number) => new Uint8Array(randomBytes(byteCount))
-      const desk = scope.use(await ContactDesk.open(context, { room, random, boot: options.boot }))
+      const desk = scope.use(await ContactDesk.open(context, { ...options, room, random }))
       const world = scope.use(await openWorld(context, { room, down: [], up: [] }))
       const owners = new TransferOwners([desk, world.owner])
       context.answer(sendOffer, (input, call) => desk.send(input, call))

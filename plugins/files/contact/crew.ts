@@ -29,6 +29,8 @@ export interface CrewOptions {
   readonly sources: Sources
   readonly room: DiskRoom
   readonly random: RandomBytes
+  /** Lanes of one transfer. */
+  readonly lanesMax: number
 }
 
 /** See the module. */

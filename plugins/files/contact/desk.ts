@@ -30,6 +30,7 @@ import { FILE_BYTES_MAX } from "../size.ts"
 import { type Activity, TransferBook } from "./book.ts"
 import { Crew } from "./crew.ts"
 import { toDetails, toDocument, untilDone } from "./documents.ts"
+import { STREAMS_MAX } from "./lane-count.ts"
 import { FILES_LISTED_MAX, FILES_OFFERED_MAX } from "./letters.ts"
 import { TRANSFER_PROTOCOL } from "./line-keys.ts"
 import { forgetOldTransfers } from "./old-transfers.ts"
@@ -57,6 +58,8 @@ export interface DeskOptions {
   readonly random: (byteCount: number) => Uint8Array
   /** Names this run of the machine: what was not synced in another one is not believed. */
   readonly boot: () => Promise<string>
+  /** Lanes of one transfer; {@linkcode STREAMS_MAX}. */
+  readonly lanesMax?: number
 }
 
 /** See the module. */
@@ -83,13 +86,13 @@ export class ContactDesk implements TransferOwner, AsyncDisposable {
 
   private constructor(context: PluginContext, options: DeskOptions, progress: ProgressBook) {
     const { store, clock } = context
-    const { room, random } = options
+    const { room, random, lanesMax = STREAMS_MAX } = options
     this.#context = context
     this.#o = options
     this.#book = new TransferBook(store, clock)
     this.#post = new Post(context)
     const sources = new Sources(store, room, progress)
-    const parts = { book: this.#book, post: this.#post, progress, sources, room, random }
+    const parts = { book: this.#book, post: this.#post, progress, sources, room, random, lanesMax }
     this.#crew = new Crew({ context, ...parts })
     this.#rules = store.table("auto", ruleShape)
   }

@@ -47,6 +47,8 @@ export interface FetcherOptions {
   readonly clock: Clock
   readonly log: Log
   readonly chance: () => number
+  /** Lanes of one transfer. */
+  readonly lanesMax: number
   readonly commit: (changes: readonly Change[]) => Promise<void>
   /** Code of why nothing can come from this contact any more. */
   readonly hopeless: (transfer: Transfer) => string | undefined
@@ -223,6 +225,7 @@ class Run {
     this.lanes = new LanePool({
       clock,
       chance,
+      lanesMax: options.lanesMax,
       bytes: () => this.#swarm.state().downBytes,
       open: (lane, call) => options.open(transfer, lane, call),
       join: (line) =>

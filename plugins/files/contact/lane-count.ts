@@ -6,8 +6,10 @@
 
 /** Most lanes; the link takes no more. */
 export const STREAMS_MAX = 8
-/** So much faster must the whole be with one more lane. */
+/** So much faster must the whole be with one more lane, */
 const GROWTH = 1.15
+/** or by so much of what a lane carries on average, if that is less: an eighth lane cannot bring 15 %. */
+const SHARE = 0.75
 /** Before a lane is judged: a cold stream of i2pd needs many round trips to become fast. */
 const TRIAL_MS = 8_000
 /** After a lane that brought nothing, before the next try: the network may be another one by then. */
@@ -17,6 +19,7 @@ const JUDGED_MS = 4_000
 
 /** Decides for one contact. */
 export class LaneCount {
+  readonly #most: number
   #count = 1
   #startedAt: number
   /** Rate with one lane fewer, when the last one is on trial. */
@@ -25,8 +28,9 @@ export class LaneCount {
   #judged: { at: number; bytes: number } | undefined
 
   /** @param now - Milliseconds of a clock that does not jump. */
-  constructor(now: number) {
+  constructor(now: number, most = STREAMS_MAX) {
     this.#startedAt = now
+    this.#most = most
   }
 
   /** Lanes that should stand. */
@@ -55,12 +59,13 @@ export class LaneCount {
     const rate = (bytes - this.#judged.bytes) / (now - this.#judged.at)
     const before = this.#before
     this.restart(now)
-    if (before !== undefined && rate < before * GROWTH) return this.#drop(now)
+    const growth = Math.min(GROWTH, 1 + SHARE / (this.#count - 1))
+    if (before !== undefined && rate < before * growth) return this.#drop(now)
     return this.#add(now, rate)
   }
 
   #add(now: number, rate: number): boolean {
-    if (this.#count >= STREAMS_MAX || now < this.#restsUntil || rate === 0) return false
+    if (this.#count >= this.#most || now < this.#restsUntil || rate === 0) return false
     this.#count++
     this.#before = rate
     return true

@@ -21,6 +21,7 @@ const PATIENT: ReadonlySet<PeerEnd> = new Set(["full", "not admitted", "broken r
 export interface LanePoolOptions {
   readonly clock: Clock
   readonly chance: () => number
+  readonly lanesMax: number
   /** All that came so far. */
   readonly bytes: () => number
   readonly open: (lane: number, call: { signal: AbortSignal }) => Promise<SealedLine>
@@ -53,8 +54,8 @@ export class LanePool {
 
   /** Runs until `signal` aborts; rejects with its reason then. */
   async run(signal: AbortSignal): Promise<never> {
-    const { clock, bytes } = this.#o
-    const count = new LaneCount(clock.monotonicMs())
+    const { clock, bytes, lanesMax } = this.#o
+    const count = new LaneCount(clock.monotonicMs(), lanesMax)
     this.#adjust(count.count, signal)
     for (;;) {
       await clock.sleep(TICK_MS, { signal })

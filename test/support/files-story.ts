@@ -1,0 +1,160 @@
+/**
+ * A story of files between two routers, as processes: it is told on the embedded network and on real i2pd.
+ */
+import { createHash } from "node:crypto"
+import { createReadStream, createWriteStream } from "node:fs"
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Readable } from "node:stream"
+import { pipeline } from "node:stream/promises"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { seededChance } from "../../src/base/random.ts"
+import { AlliumProcess } from "./allium-process.ts"
+import { befriend } from "./friends.ts"
+import { eventually } from "./story.ts"
+
+const MIB = 1_048_576
+/** A piece of torrents above 1 GiB; smaller ones have smaller pieces. */
+const PIECE_BYTES = MIB
+
+/** Where the story takes place. */
+export interface FilesPlace {
+  /** Flags of each router. */
+  readonly network: { readonly a: readonly string[]; readonly b: readonly string[] }
+  readonly fileBytes: number
+  /** Times one of them is killed on the way. */
+  readonly kills: number
+  readonly patienceMs: number
+  /** The router (or bridge) of A is not there for a while. */
+  restartRouterOfA(): Promise<void>
+}
+
+interface Transfer {
+  readonly id: string
+  readonly name: string
+  readonly state: string
+  readonly done: number
+  readonly reason?: string
+  readonly path?: string
+}
+
+/** Tells it. */
+export function tellFilesStory(title: string, open: () => Promise<FilesPlace>): void {
+  describe(title, () => {
+    let place: FilesPlace
+    let folder: string
+    let a: AlliumProcess
+    let b: AlliumProcess
+
+    beforeAll(async () => {
+      place = await open()
+      folder = await mkdtemp(join(tmpdir(), "allium-files-"))
+      a = new AlliumProcess(join(folder, "a"), place.network.a)
+      b = new AlliumProcess(join(folder, "b"), place.network.b)
+      await Promise.all([a.start(), b.start()])
+      await Promise.all([
+        a.call("identity create", { name: "ann" }),
+        b.call("identity create", { name: "bob" }),
+      ])
+      const left = { who: a, other: b, identity: "ann", calls: "bob" }
+      await befriend(left, { who: b, identity: "bob", calls: "ann" }, place.patienceMs)
+      await b.call("file auto", { contact: "ann", below: "8GiB" })
+    }, 900_000)
+    afterAll(async () => {
+      await Promise.all([a?.stop(), b?.stop()])
+      await rm(folder, { recursive: true, force: true })
+    }, 60_000)
+
+    const find = async (who: AlliumProcess, id: string) =>
+      (await who.call<Transfer[]>("file list")).find((one) => one.id === id)
+    const until = (who: AlliumProcess, id: string, isSo: (one: Transfer) => boolean) =>
+      eventually(
+        () => find(who, id),
+        (one) => one !== undefined && isSo(one),
+        place.patienceMs,
+      )
+    const send = async (path: string) =>
+      (await a.call<Transfer>("file send", { contact: "bob", path })).id
+
+    it("a large file comes whole though either end is killed again and again, at most a piece twice", async () => {
+      const path = join(folder, "large.bin")
+      const sha256 = await writeNoise(path, place.fileBytes)
+      const id = await send(path)
+      for (let kill = 1; kill <= place.kills; kill++) {
+        const goal = (place.fileBytes * kill) / (place.kills + 2)
+        const reached = await until(b, id, ({ done }) => done >= goal)
+        const victim = kill % 2 === 0 ? a : b
+        await victim.kill()
+        await victim.start()
+        const now = await until(b, id, ({ done }) => done > 0)
+        expect(now!.done).toBeGreaterThanOrEqual(reached!.done - PIECE_BYTES)
+      }
+      const arrived = await until(b, id, ({ state }) => state === "done")
+      expect(await hashOf(arrived!.path!)).toBe(sha256)
+      await until(a, id, ({ state }) => state === "done")
+    })
+
+    it("goes on by itself when the router of one side was restarted", async () => {
+      const path = join(folder, "restart.bin")
+      const sha256 = await writeNoise(path, Math.floor(place.fileBytes / 2))
+      const id = await send(path)
+      await until(b, id, ({ done }) => done > 0)
+      await place.restartRouterOfA()
+      const arrived = await until(b, id, ({ state }) => state === "done")
+      expect(await hashOf(arrived!.path!)).toBe(sha256)
+      await until(a, id, ({ state }) => state === "done")
+    })
+
+    it("a folder comes with its structure", async () => {
+      const album = join(folder, "album")
+      await mkdir(join(album, "1", "2"), { recursive: true })
+      for (const name of ["a.txt", "1/b.txt", "1/2/c.txt"]) await writeFile(join(album, name), name)
+      const id = await send(album)
+      const arrived = await until(b, id, ({ state }) => state === "done")
+      const names = await readdir(arrived!.path!, { recursive: true })
+      expect(names.sort()).toEqual(["1", "1/2", "1/2/c.txt", "1/b.txt", "a.txt"])
+    })
+
+    it("what is cancelled on the way ends at both ends, and leaves nothing", async () => {
+      const path = join(folder, "unwanted.bin")
+      await writeNoise(path, place.fileBytes)
+      const id = await send(path)
+      await until(b, id, ({ done }) => done > 0)
+      await b.call("file cancel", { id })
+      for (const who of [a, b])
+        expect((await until(who, id, ({ state }) => state === "cancelled"))?.reason).toBe(
+          "CANCELLED",
+        )
+      const received = join(b.home, "plugins", "files", "received")
+      await eventually(
+        () => readdir(received),
+        (names) => !names.some((name) => name.startsWith(".")),
+        place.patienceMs,
+      )
+    })
+  })
+}
+
+/** @returns SHA-256, in hexadecimal. */
+async function writeNoise(path: string, byteCount: number): Promise<string> {
+  const chance = seededChance(byteCount)
+  const hash = createHash("sha256")
+  const chunks = function* () {
+    for (let left = byteCount; left > 0; left -= MIB) {
+      const chunk = Buffer.alloc(Math.min(MIB, left))
+      for (let at = 0; at + 4 <= chunk.length; at += 64)
+        chunk.writeUInt32LE(Math.floor(chance() * 2 ** 32), at)
+      hash.update(chunk)
+      yield chunk
+    }
+  }
+  await pipeline(Readable.from(chunks()), createWriteStream(path))
+  return hash.digest("hex")
+}
+
+async function hashOf(path: string): Promise<string> {
+  const hash = createHash("sha256")
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer)
+  return hash.digest("hex")
+}
