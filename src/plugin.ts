@@ -51,6 +51,7 @@ export {
   type OwnSessionOptions,
   type PeerChannel,
   type Plugin,
+  type PluginBlobs,
   type PluginContext,
   type PluginMail,
 } from "./router/plugin.ts"

@@ -23,6 +23,7 @@ import {
   resumeOffer,
   sendOffer,
   showOffer,
+  towerLimitOffer,
 } from "./offers.ts"
 import { TransferOwners } from "./owners.ts"
 import { openWorld, worldOffers } from "./world/index.ts"
@@ -34,6 +35,8 @@ export interface FilesOptions {
   readonly boot: () => Promise<string>
   /** Lanes of one transfer; 8. */
   readonly lanesMax?: number
+  /** How long a contact who accepted is waited for before a tower is used; a minute. */
+  readonly towerAfterMs?: number
 }
 
 /** The plugin, on a given disk, in a given run of the machine. */
@@ -42,7 +45,7 @@ export function makeFiles(options: FilesOptions): Plugin {
     name: "files",
     offers: [
       ...[sendOffer, listOffer, acceptOffer, cancelOffer, autoOffer],
-      ...[refuseOffer, showOffer, pauseOffer, resumeOffer],
+      ...[refuseOffer, showOffer, pauseOffer, resumeOffer, towerLimitOffer],
       ...worldOffers,
     ],
     async start(context) {
@@ -72,6 +75,7 @@ export function makeFiles(options: FilesOptions): Plugin {
         return owner.resume(id)
       })
       context.answer(refuseOffer, (input, call) => desk.refuse(input, call))
+      context.answer(towerLimitOffer, (input) => desk.tower(input))
       context.answer(autoOffer, (input) => desk.auto(input))
       const owned = scope.move()
       return { [Symbol.asyncDispose]: () => owned.close() }

@@ -197,3 +197,16 @@ export const autoOffer = offer({
   output: z.object({ contact: z.string(), below: z.int() }),
   display: { line: "Files of {contact} below {below} bytes are accepted without asking." },
 })
+
+export const towerLimitOffer = offer({
+  verb: "file tower",
+  summary: "Say up to which size an accepted file is left at your tower while the contact is away",
+  examples: ["file tower", "file tower --below 200MiB", "file tower --below 0"],
+  input: z.object({
+    below: sizeShape
+      .optional()
+      .meta({ description: "At most this size; 0 for never. Shown when not given" }),
+  }),
+  output: z.object({ below: z.int() }),
+  display: { line: "Up to {below} bytes are left at a tower." },
+})

@@ -15,6 +15,7 @@ import type { Reach } from "./core/tower-offers.ts"
 import { visitTheLost } from "./homecoming-visits.ts"
 import { KEEPSAKE_TOPIC, type KeepsakeDesk, openKeepsakeDesk } from "./keepsake-desk.ts"
 import type { Links } from "./links.ts"
+import type { PluginBlobs } from "./plugin.ts"
 import type { PostOffice } from "./post-office.ts"
 import { openRestoreDesk, type RestoreDesk } from "./restore-desk.ts"
 import type { Sessions } from "./sessions.ts"
@@ -24,6 +25,8 @@ export interface BackupOffice extends AsyncDisposable {
   readonly backups: BackupDesk
   readonly keepsakes: KeepsakeDesk
   readonly restores: RestoreDesk
+  /** Of plugins, at the same towers. */
+  readonly blobs: PluginBlobs
   /** Begins with an identity whose post is open; once for each. Of those whose words are elsewhere nothing is kept. */
   keep(identity: Identity): void
   /** Contacts, cards or towers of an identity changed. */
@@ -80,6 +83,11 @@ export async function openBackupOffice(options: BackupOfficeOptions): Promise<Ba
     backups,
     keepsakes,
     restores,
+    blobs: {
+      towers: (identity) => mail.towers(identity),
+      put: (identity, tower, blob, call) => mail.putBlob(identity, tower, blob, call),
+      get: (tower, id, call) => mail.getBlob(tower, id, call),
+    },
     changed,
     keep(identity) {
       if (identity.device !== 0) return

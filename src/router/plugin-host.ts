@@ -17,7 +17,7 @@ import type { EventBus } from "./events.ts"
 import { makePrivateFolder } from "./home.ts"
 import type { Links } from "./links.ts"
 import type { OfferBook } from "./offers.ts"
-import type { BackupPart, Plugin, PluginContext, PluginMail } from "./plugin.ts"
+import type { BackupPart, Plugin, PluginBlobs, PluginContext, PluginMail } from "./plugin.ts"
 import { openListener } from "./plugin-listen.ts"
 import type { SessionOwner, Sessions } from "./sessions.ts"
 
@@ -55,6 +55,7 @@ export interface PluginHostOptions {
   readonly contactNews: Pick<ContactNewsDesk, "listen">
   /** Letters of one plugin; ends with `scope`. */
   readonly mailFor: (plugin: string, scope: Scope) => PluginMail
+  readonly blobs: PluginBlobs
   readonly backupPart: (plugin: string, part: BackupPart, scope: Scope) => void
   readonly clock: Clock
   readonly random: RandomBytes
@@ -178,6 +179,7 @@ function makeContext(
     onReachable: (listener) => scope.defer(links.onReachable(listener)),
     onContact: (listener) => scope.defer(options.contactNews.listen(listener)),
     mail: options.mailFor(plugin.name, scope),
+    blobs: options.blobs,
     backup: (part) => options.backupPart(plugin.name, part, scope),
     async ask(verb, input, call) {
       const answer = await offers.run(verb, input, call)

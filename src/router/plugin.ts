@@ -14,6 +14,7 @@ import type { Change, StoreRoom } from "../store/store.ts"
 import type { ContactNews } from "./contact-news.ts"
 import type { Offer, OfferCall, OfferRun } from "./offer.ts"
 import type { Listener, Visit } from "./plugin-listen.ts"
+import type { TowerAddress } from "./tower-uri.ts"
 
 /** A channel together with who is at its ends. */
 export interface PeerChannel {
@@ -69,6 +70,30 @@ export interface PluginMail {
   receive(handler: (letter: ArrivedLetter) => Promise<Reception>): void
   /** Hears what becomes of letters; what it returns is committed together with the fact. */
   onReport(handler: (report: LetterReport) => Promise<Reception>): void
+}
+
+/** Ciphertext kept at towers, at most 16 MiB each. A tower learns ids, sizes and times. */
+export interface PluginBlobs {
+  /** Towers the identity uses, in order. */
+  towers(identity: Identity): readonly TowerAddress[]
+  /**
+   * Leaves bytes at a tower the identity uses, in place of those before. Empty ones take no room.
+   *
+   * @param blob - Its `id` is what readers need, 32 bytes; `writeKey`, 32 bytes, is fixed at the first time.
+   * @throws {AlliumError} `NO_TOWER`, `MAILBOX_FULL`, `TOO_LARGE`, `BAD_TOKEN`; what the way there says.
+   */
+  put(
+    identity: Identity,
+    tower: TowerAddress,
+    blob: { readonly id: Uint8Array; readonly writeKey: Uint8Array; readonly bytes: Uint8Array },
+    call: { signal: AbortSignal },
+  ): Promise<void>
+  /** Asks any tower, from an address that is thrown away; `undefined` when it has none. */
+  get(
+    tower: TowerAddress,
+    id: Uint8Array,
+    call: { signal: AbortSignal },
+  ): Promise<Uint8Array | undefined>
 }
 
 /** What a plugin puts into the encrypted backup of an identity. */
@@ -132,6 +157,8 @@ export interface PluginContext {
   onContact(listener: (news: ContactNews) => void): void
   /** Letters to and from contacts. */
   readonly mail: PluginMail
+  /** Sealed bytes at towers, for who is away. */
+  readonly blobs: PluginBlobs
   /** Keeps a part of the plugin's own in the backups of identities; once, at start. */
   backup(part: BackupPart): void
   /** Runs an offer of this router as its user would. @throws {AlliumError} `BAD_INPUT`, `NO_OFFER`, what the offer says. */

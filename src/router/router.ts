@@ -308,6 +308,7 @@ async function openUpper(
       events,
       contactNews,
       mailFor: (plugin, plugged) => post.mailFor(plugin, plugged),
+      blobs: backups.blobs,
       backupPart: (plugin, part, plugged) => backups.backups.part(plugin, part, plugged),
     }),
   )

@@ -30,6 +30,8 @@ export class FakeFiles implements AsyncDisposable {
   /** Done to each new disk. */
   prepare: (disk: FakeDisk, peer: FakePeer) => void = () => {}
 
+  /** How long who accepted is waited for before the tower is used. */
+  towerAfterMs: number | undefined
   /** Who crashes was killed, and its machine goes on: what it wrote is there. */
   areKilled = false
   /** Run of the machines: add one when they go down. */
@@ -64,7 +66,13 @@ export class FakeFiles implements AsyncDisposable {
       this.prepare(disk, peer)
       this.disks.set(peer, disk)
       peer.onEnd = () => disk.crash({ keepsUnsynced: this.areKilled })
-      await peer.start(makeFiles({ disk: disk.disk, boot: async () => `${this.boot}` }))
+      await peer.start(
+        makeFiles({
+          disk: disk.disk,
+          boot: async () => `${this.boot}`,
+          ...(this.towerAfterMs !== undefined && { towerAfterMs: this.towerAfterMs }),
+        }),
+      )
     }
   }
 

@@ -10,7 +10,14 @@ import type { Identity } from "../../src/identity/identity.ts"
 import type { Channel } from "../../src/link/link.ts"
 import type { ContactNews } from "../../src/router/contact-news.ts"
 import type { Offer, OfferCall, Progress } from "../../src/router/offer.ts"
-import type { BackupPart, PeerChannel, Plugin, PluginContext } from "../../src/router/plugin.ts"
+import type {
+  BackupPart,
+  PeerChannel,
+  Plugin,
+  PluginBlobs,
+  PluginContext,
+} from "../../src/router/plugin.ts"
+import type { TowerAddress } from "../../src/router/tower-uri.ts"
 import type { StoreRoom } from "../../src/store/store.ts"
 import { type Chop, type FakeChannel, joinChannels } from "./fake-channel.ts"
 import { FakeMail, type TowerLetter } from "./fake-mail.ts"
@@ -177,6 +184,7 @@ export class FakePeer {
       onReachable: (listener) => void life.listeners.push(listener),
       onContact: (listener) => void life.contactListeners.push(listener),
       mail: life.mail,
+      blobs: this.#pair.blobs,
       backup: (part) => {
         this.backup = part
       },
@@ -205,6 +213,15 @@ export class FakePair {
   openCount = 0
   /** A tower that holds letters for who is away: by receiver, in order of coming. */
   tower: Map<string, TowerLetter[]> | undefined
+  /** Towers that both use for blobs, and what they hold, by id in hex. */
+  towers: TowerAddress[] = []
+  readonly held = new Map<string, Uint8Array>()
+  readonly blobs: PluginBlobs = {
+    towers: () => this.towers,
+    put: async (_identity, _tower, { id, bytes }) =>
+      void this.held.set(Buffer.from(id).toString("hex"), bytes),
+    get: async (_tower, id) => this.held.get(Buffer.from(id).toString("hex")),
+  }
   /** Resolves when the link is lost that stands now, or stood last. */
   lost: Promise<void> = Promise.resolve()
   #lose = () => {}

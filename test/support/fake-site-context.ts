@@ -60,6 +60,7 @@ export async function startFakePlugin(
     onReachable: needless,
     onContact: needless,
     mail: { send: needless, flash: needless, receive: needless, onReport: needless },
+    blobs: { towers: () => [], put: needless, get: needless },
     backup: needless,
     ask: needless,
     async session({ name }) {

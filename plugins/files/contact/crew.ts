@@ -8,6 +8,7 @@ import { type Change, type PluginContext, Slots, toAlliumError } from "allium/pl
 import type { DiskRoom } from "../disk/disk-room.ts"
 import { openPartFolder } from "../disk/part-folder.ts"
 import type { TransferBook } from "./book.ts"
+import { Depositor } from "./depositor.ts"
 import { Fetcher, type FetcherOptions } from "./fetcher.ts"
 import { TRANSFER_PROTOCOL } from "./line-keys.ts"
 import type { Post } from "./post.ts"
@@ -31,12 +32,17 @@ export interface CrewOptions {
   readonly random: RandomBytes
   /** Lanes of one transfer. */
   readonly lanesMax: number
+  /** Most bytes of a transfer that is left at a tower. */
+  readonly bytesMax: () => Promise<number>
+  /** See {@linkcode Depositor}. */
+  readonly afterMs?: number
 }
 
 /** See the module. */
 export class Crew {
   readonly #o: CrewOptions
   readonly #seeds: Seeds
+  readonly #depositor: Depositor
   readonly #fetchers = new Map<string, { fetcher: Fetcher; over: Promise<void> }>()
   readonly #slots = new Slots(FETCHERS_MAX)
   readonly #tidying = new Set<string>()
@@ -45,6 +51,9 @@ export class Crew {
     this.#o = options
     const { clock, log, signal } = options.context
     this.#seeds = new Seeds({ ...options, clock, log, signal, chance: Math.random })
+    const { blobs } = options.context
+    const tools = { ...options, clock, log, signal, chance: Math.random }
+    this.#depositor = new Depositor({ ...tools, blobs })
     options.book.watch((transfer, _, kind) => {
       if (kind === "change") this.care(transfer)
     })
@@ -52,8 +61,8 @@ export class Crew {
 
   /** Starts whoever has something to do for this transfer, and stops whoever has nothing to do any more. */
   care(transfer: Transfer): void {
-    if (transfer.direction === "out") this.#seeds.care(transfer)
-    else this.#careForIncoming(transfer)
+    if (transfer.direction === "in") this.#careForIncoming(transfer)
+    else for (const one of [this.#seeds, this.#depositor]) one.care(transfer)
   }
 
   #careForIncoming(transfer: Transfer): void {
@@ -109,7 +118,7 @@ export class Crew {
     const { clock, log, store } = context
     return {
       ...this.#o,
-      ...{ clock, log, chance: Math.random },
+      ...{ clock, log, chance: Math.random, blobs: context.blobs },
       commit: (changes: readonly Change[]) => store.commit([...changes]),
       hopeless: (transfer) => this.#hopeless(transfer),
       open: async (transfer, lane, { signal }) => {

@@ -24,6 +24,7 @@ import type {
   refuseOffer,
   sendOffer,
   TransferDocument,
+  towerLimitOffer,
 } from "../offers.ts"
 import type { TransferOwner } from "../owners.ts"
 import { FILE_BYTES_MAX } from "../size.ts"
@@ -48,6 +49,8 @@ const LINES_MAX = 64
 /** Transfers of one contact accepted without asking within an hour; beyond, we are asked. */
 const WELCOME_PER_HOUR_MAX = 100
 const HOUR_MS = 3_600_000
+/** Transfers up to this size are left at a tower of ours, unless the user says otherwise. */
+const TOWER_BELOW_BYTES = 67_108_864
 
 const ruleShape = z.object({ below: z.int() })
 type InputOf<O extends Offer> = z.output<O["input"]>
@@ -60,6 +63,8 @@ export interface DeskOptions {
   readonly boot: () => Promise<string>
   /** Lanes of one transfer; {@linkcode STREAMS_MAX}. */
   readonly lanesMax?: number
+  /** How long a contact who accepted is waited for before the tower is used. */
+  readonly towerAfterMs?: number
 }
 
 /** See the module. */
@@ -70,6 +75,7 @@ export class ContactDesk implements TransferOwner, AsyncDisposable {
   readonly #post: Post
   readonly #crew: Crew
   readonly #rules
+  readonly #towerLimit
   readonly #lines = new Map<string, number>()
   /** When transfers were accepted without asking, by contact; on the monotonic clock. */
   readonly #welcomed = new Map<string, number[]>()
@@ -93,8 +99,12 @@ export class ContactDesk implements TransferOwner, AsyncDisposable {
     this.#post = new Post(context)
     const sources = new Sources(store, room, progress)
     const parts = { book: this.#book, post: this.#post, progress, sources, room, random, lanesMax }
-    this.#crew = new Crew({ context, ...parts })
+    const bytesMax = async () => (await this.#towerLimit.get("below"))?.below ?? TOWER_BELOW_BYTES
+    const { towerAfterMs } = options
+    const tower = { bytesMax, ...(towerAfterMs !== undefined && { afterMs: towerAfterMs }) }
+    this.#crew = new Crew({ context, ...parts, ...tower })
     this.#rules = store.table("auto", ruleShape)
+    this.#towerLimit = store.table("tower-limit", ruleShape)
   }
 
   async send(input: InputOf<typeof sendOffer>, call: OfferCall): Promise<TransferDocument> {
@@ -186,6 +196,14 @@ export class ContactDesk implements TransferOwner, AsyncDisposable {
       return { contact: contact.name, below: (await this.#rules.get(key))?.below ?? 0 }
     await this.#context.store.commit([this.#rules.put(key, { below: input.below })])
     return { contact: contact.name, below: input.below }
+  }
+
+  async tower(input: InputOf<typeof towerLimitOffer>): Promise<{ below: number }> {
+    const { below } = input
+    if (below === undefined)
+      return { below: (await this.#towerLimit.get("below"))?.below ?? TOWER_BELOW_BYTES }
+    await this.#context.store.commit([this.#towerLimit.put("below", { below })])
+    return { below }
   }
 
   [Symbol.asyncDispose](): Promise<void> {

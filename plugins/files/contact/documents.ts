@@ -18,7 +18,7 @@ export function toDocument(
   const identity = context.identities.list().find(({ key }) => key === transfer.identity)
   const contact =
     identity && context.contacts.list(identity).find(({ key }) => key === transfer.contact)
-  const reason = transfer.reason ?? activity.waitsFor
+  const reason = transfer.reason ?? (isAtTower(transfer, activity) ? "AT_TOWER" : activity.waitsFor)
   return {
     ...{ id, direction, name, size },
     identity: identity?.name ?? transfer.identity,
@@ -31,6 +31,11 @@ export function toDocument(
     ...(path !== undefined && (direction === "out" || transfer.stage === "done") && { path }),
     ...(sha256 && { sha256: Buffer.from(sha256).toString("hex") }),
   }
+}
+
+/** The sender need not be there any more. */
+function isAtTower({ stage, tower }: Transfer, { busy }: Activity): boolean {
+  return stage === "accepted" && tower?.isStored === true && !busy
 }
 
 function stateOf(transfer: Transfer, { busy }: Activity): TransferDocument["state"] {

@@ -11,6 +11,7 @@ import {
   type Clock,
   type Log,
   openBackoff,
+  type PluginBlobs,
   toAlliumError,
 } from "allium/plugin"
 import type { DiskRoom } from "../disk/disk-room.ts"
@@ -21,6 +22,7 @@ import type { Swarm, SwarmContent } from "../swarm/types.ts"
 import { Bitfield } from "../torrent/bitfield.ts"
 import type { Metainfo } from "../torrent/metainfo.ts"
 import type { TransferBook } from "./book.ts"
+import { collect } from "./collector.ts"
 import { digestOf } from "./digest.ts"
 import { STREAMS_MAX } from "./lane-count.ts"
 import { LanePool } from "./lane-pool.ts"
@@ -35,6 +37,8 @@ const RETRY = { firstMs: 1_000, mostMs: 300_000 }
 const DISK_RETRY_MS = 10_000
 /** Swarms in which the contact sent wrong bytes; what they offered is not what they have. */
 const LIES_MAX = 3
+/** No stream to the contact for so long: a tower is asked, if there is one. */
+const AWAY_MS = 10_000
 /** How often progress is looked at. */
 const LOOK_MS = 1_000
 
@@ -49,6 +53,7 @@ export interface FetcherOptions {
   readonly chance: () => number
   /** Lanes of one transfer. */
   readonly lanesMax: number
+  readonly blobs: PluginBlobs
   readonly commit: (changes: readonly Change[]) => Promise<void>
   /** Code of why nothing can come from this contact any more. */
   readonly hopeless: (transfer: Transfer) => string | undefined
@@ -126,11 +131,34 @@ export class Fetcher {
     const run = new Run(transfer, { ...this.#o, metainfo: known, signal: this.#stop.signal })
     this.#lanes = run.lanes
     try {
-      const outcome = await run.untilWhole()
+      const outcome = await run.untilWhole(
+        () => this.#o.book.get(this.#id)?.tower?.isStored === true,
+      )
+      if (outcome === "away") return await this.#collect(run)
       if (outcome === "lied") return await this.#lied()
       await this.#finish(transfer, run)
     } finally {
       this.#lanes = undefined
+      await run.close()
+    }
+  }
+
+  /** The contact is away, but left it at a tower. */
+  async #collect(before: Run): Promise<void> {
+    const { book, blobs, progress } = this.#o
+    await before.close()
+    const transfer = book.require(this.#id)
+    const run = new Run(transfer, { ...this.#o, metainfo: undefined, signal: this.#stop.signal })
+    try {
+      await collect(transfer, {
+        blobs,
+        open: (metainfo) => run.openStore(metainfo),
+        save: (now) => progress.save(this.#id, transfer.infohash!, now, true),
+        moved: (byteCount, done) => book.moved(this.#id, byteCount, done),
+        signal: this.#stop.signal,
+      })
+      await this.#finish(transfer, run)
+    } finally {
       await run.close()
     }
   }
@@ -217,7 +245,7 @@ class Run {
     this.#swarm = openSwarm({
       infohash,
       ...(metainfo !== undefined && { metainfo }),
-      open: (found) => this.#open(found),
+      open: (found) => this.openStore(found),
       save: (now, isSynced) => progress.save(transfer.id, infohash, now, isSynced),
       ...{ clock, chance, log, lanes: STREAMS_MAX, peersMax: STREAMS_MAX + 1 },
       tells: { metadata: true, peers: false },
@@ -239,8 +267,12 @@ class Run {
     throw new AlliumError("FILE_STATE", "Cannot finish transfer: nothing of it is here")
   }
 
-  /** Resolves when every piece is here, or the contact sent wrong ones. @throws Why it cannot go on. */
-  async untilWhole(): Promise<"whole" | "lied"> {
+  /**
+   * Resolves when every piece is here, or the contact sent wrong ones, or is away and `hasOther` says that there is another way.
+   *
+   * @throws Why it cannot go on.
+   */
+  async untilWhole(hasOther: () => boolean): Promise<"whole" | "lied" | "away"> {
     const over = new AbortController()
     const signal = AbortSignal.any([this.#o.signal, over.signal])
     try {
@@ -252,7 +284,7 @@ class Run {
           else if (event.kind === "stopped") reject(stopped(event.code))
         })
         this.lanes.run(signal).catch(reject)
-        this.#look(signal).catch(reject)
+        this.#look(signal, () => hasOther() && resolve("away")).catch(reject)
         const { stage } = this.#swarm.state()
         if (stage === "seeding") resolve("whole")
       })
@@ -272,9 +304,10 @@ class Run {
     await this.#opened?.store.discard()
   }
 
-  async #look(signal: AbortSignal): Promise<void> {
+  async #look(signal: AbortSignal, away: () => void): Promise<void> {
     const { book, clock } = this.#o
     let before = this.#swarm.state().downBytes
+    let awayMs = 0
     for (;;) {
       await clock.sleep(LOOK_MS, { signal })
       const state = this.#swarm.state()
@@ -288,10 +321,13 @@ class Run {
         ...((busy || streams > 0) && { waitsFor: undefined }),
       })
       book.moved(this.#transfer.id, byteCount, bytesHere)
+      awayMs = streams > 0 ? 0 : awayMs + LOOK_MS
+      if (awayMs >= AWAY_MS) away()
     }
   }
 
-  async #open(metainfo: Metainfo): Promise<SwarmContent> {
+  /** The place for the bytes, and what is there already; open until {@linkcode close}. */
+  async openStore(metainfo: Metainfo): Promise<SwarmContent & { readonly store: PartStore }> {
     const { room, progress, commit } = this.#o
     const { id, infohash, folder } = this.#transfer
     requireOffered(metainfo, this.#transfer)

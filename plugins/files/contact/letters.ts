@@ -6,6 +6,7 @@
  */
 import { AlliumError, pack, unpack, z } from "allium/plugin"
 import { FILE_BYTES_MAX } from "../size.ts"
+import { CHUNK_SALT_BYTES } from "./chunks.ts"
 import { OFFER_KEY_BYTES, TRANSFER_ID_BYTES } from "./line-keys.ts"
 
 /** Longest name that is read; it is made safe and shorter afterwards. */
@@ -67,6 +68,14 @@ const letterShape = z.discriminatedUnion("kind", [
   z.strictObject({ v, kind: z.literal("accept"), id }),
   z.strictObject({ v, kind: z.literal("decline"), id, reason }),
   z.strictObject({ v, kind: z.literal("done"), id }),
+  z.strictObject({
+    ...{ v, kind: z.literal("stored"), id, salt: bytesShape(CHUNK_SALT_BYTES) },
+    /** Of the tower: base64url, and its `.b32.i2p` name. */
+    ...{
+      key: z.string().regex(/^[\w-]{43}$/),
+      address: z.string().regex(/^[a-z2-7]{52,56}\.b32\.i2p$/),
+    },
+  }),
 ])
 
 /** One letter. */

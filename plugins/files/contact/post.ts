@@ -15,7 +15,7 @@ import { type PlainLetter, REASONS, writeLetter } from "./letters.ts"
 import { idBytes, type Transfer, toOffer } from "./transfer.ts"
 
 /** What is said of a transfer. */
-export type Word = "offer" | "accept" | "decline" | "withdraw" | "done"
+export type Word = "offer" | "accept" | "decline" | "withdraw" | "done" | "stored"
 
 /** Who is at the ends of a transfer. */
 export interface Ends {
@@ -69,5 +69,12 @@ function toLetter(word: Word, transfer: Transfer): PlainLetter | undefined {
   const id = idBytes(transfer)
   if (word === "offer") return toOffer(transfer)
   if (word === "accept" || word === "done") return { kind: word, id }
+  if (word === "stored") return toStored(id, transfer)
   return { kind: word, id, reason: REASONS.find((one) => one === transfer.reason) ?? "UNKNOWN" }
+}
+
+function toStored(id: Uint8Array, { tower }: Transfer): PlainLetter | undefined {
+  if (tower === undefined) return undefined
+  const { key, address, salt } = tower
+  return { kind: "stored", id, salt, key, address }
 }

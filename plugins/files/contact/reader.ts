@@ -102,8 +102,9 @@ export class Reader {
   async #told(arrived: ArrivedLetter, letter: Exclude<FileLetter, OfferLetter>): Promise<void> {
     const parties = { identity: arrived.identity.key, contact: arrived.contact.key }
     const transfer = this.#o.book.between(parties, Buffer.from(letter.id).toString("hex"))
-    // Only a receiver is told that something is withdrawn; everything else is for the sender.
-    const direction = letter.kind === "withdraw" ? "in" : "out"
+    // Only a receiver is told that something is withdrawn or lies at a tower; everything else is for the sender.
+    const isForReceiver = letter.kind === "withdraw" || letter.kind === "stored"
+    const direction = isForReceiver ? "in" : "out"
     if (transfer?.direction !== direction) return
     await this.#o.book.change(transfer.id, (now) => this.#changed(now, letter))
   }
@@ -111,6 +112,10 @@ export class Reader {
   #changed(now: Transfer, letter: Exclude<FileLetter, OfferLetter>): Partial<Transfer> | undefined {
     if (isFinished(now)) return undefined
     if (letter.kind === "done") return { stage: "done" }
+    if (letter.kind === "stored") {
+      const { key, address, salt } = letter
+      return { tower: { key, address, salt, isStored: true } }
+    }
     if (letter.kind === "accept")
       return now.stage === "waiting" || now.stage === "offered" ? { stage: "accepted" } : undefined
     return { ...endedFor(letter.reason), ...(now.direction === "in" && { isUntidy: true }) }

@@ -5,6 +5,7 @@
  */
 import { randomBytes } from "node:crypto"
 import { z } from "allium/plugin"
+import { CHUNK_SALT_BYTES } from "./chunks.ts"
 import { bytesShape, type OfferLetter, type Reason } from "./letters.ts"
 import { OFFER_KEY_BYTES, TRANSFER_ID_BYTES } from "./line-keys.ts"
 
@@ -61,6 +62,15 @@ export const transferShape = z.object({
   path: z.string().optional(),
   /** Receiving: folder of the part files and of what becomes of them. */
   folder: z.string().optional(),
+  /** A tower that holds it, or is given it. */
+  tower: z
+    .object({
+      key: z.string(),
+      address: z.string(),
+      salt: bytesShape(CHUNK_SALT_BYTES),
+      isStored: z.boolean(),
+    })
+    .optional(),
   /** Receiving: part files may still be there though it has ended. */
   isUntidy: z.boolean().optional(),
 })

@@ -11,7 +11,7 @@ import {
   writeSync,
 } from "node:fs"
 import { join } from "node:path"
-import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest"
 import {
   acceptOffer,
   autoOffer,
@@ -21,6 +21,7 @@ import {
   resumeOffer,
   sendOffer,
   showOffer,
+  towerLimitOffer,
 } from "../../../../plugins/files/offers.ts"
 import { FakeFiles, sha256Of } from "../../../support/fake-files.ts"
 import { collectProgress } from "../../../support/fake-plugin-context.ts"
@@ -229,6 +230,48 @@ describe("files to a contact", { timeout: 60_000 }, () => {
     await story.until(story.ann, "done")
     expect(sha256Of((await story.list(story.bob))[0]!.path!)).toBe(sha256Of(path))
   })
+
+  it("is left at a tower for a contact who never comes while we are there, and cleared when they have it", async () => {
+    await restartWithTower()
+    const path = story.file("big", 5 * MIB)
+    await story.welcome()
+    const { id } = await story.send(path)
+    await story.eventually(async () => (await story.list(story.ann))[0]?.reason === "AT_TOWER")
+    expect(story.pair.held.size).toBe(2)
+    for (const bytes of story.pair.held.values())
+      expect(Buffer.from(bytes).includes(readFileSync(path).subarray(0, 64))).toBe(false)
+    expect(await story.until(story.bob, "done", id)).toMatchObject({ size: 5 * MIB })
+    expect(sha256Of((await story.list(story.bob))[0]!.path!)).toBe(sha256Of(path))
+    await story.until(story.ann, "done")
+    await story.eventually(() => [...story.pair.held.values()].every(({ length }) => length === 0))
+    expect(story.pair.isUp).toBe(false)
+  })
+
+  it("is not left at a tower when it is larger than said, or not accepted", async () => {
+    await restartWithTower()
+    expect(await story.ann.run(towerLimitOffer, {})).toEqual({ below: 64 * MIB })
+    await story.ann.run(towerLimitOffer, { below: "1MiB" })
+    const { id } = await story.send(story.file("small", 1_000))
+    await story.until(story.bob, "offered")
+    await story.welcome()
+    await story.send(story.file("large", MIB + 1))
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    expect(story.pair.held.size).toBe(0)
+    await story.accept(id)
+    await story.eventually(() => story.pair.held.size === 1)
+  })
+
+  /** Both have a tower for letters and blobs; there never is a link. */
+  async function restartWithTower(): Promise<void> {
+    for (const peer of [story.ann, story.bob]) await peer.stop()
+    story.towerAfterMs = 50
+    story.pair.tower = new Map()
+    story.pair.towers = [{ key: "k".repeat(43), address: `${"a".repeat(52)}.b32.i2p` }]
+    await story.start()
+    // Each looks into the tower now and then.
+    const looking = setInterval(() => story.pair.wakeMail(), 50)
+    onTestFinished(() => clearInterval(looking))
+  }
 
   it("is refused, with the sender told, and nothing left behind", async () => {
     story.pair.connect()

@@ -120,6 +120,7 @@ export class House {
       serve: () => {},
       open: unused,
       ...{ onReachable: () => {}, onContact: () => {}, listen: unused },
+      blobs: { towers: () => [], put: unused, get: unused },
       mail: {
         send: async ({ contact }, letter, also = []) => {
           await store.commit([...also])
