@@ -151,6 +151,7 @@ export class TransferBook {
 
   /** It began or ceased to move, or waits for something else. */
   turned(id: string, activity: Partial<Omit<Activity, "meter">>): void {
+    if (!this.#transfers.has(id)) return
     const before = this.activity(id)
     const isNews = before.busy !== activity.busy || before.waitsFor !== activity.waitsFor
     Object.assign(before, activity)

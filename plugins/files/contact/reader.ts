@@ -54,6 +54,7 @@ export class Reader {
   async report({ name, state }: LetterReport): Promise<typeof NOTHING> {
     const [word, id = ""] = name.split("/")
     if (word !== "offer") return NOTHING
+    if (state.kind === "stored") this.#o.book.turned(id, { waitsFor: "OFFER_AT_TOWER" })
     await this.#o.book.change(id, ({ stage }) => {
       if (stage !== "waiting") return undefined
       if (state.kind === "delivered") return { stage: "offered" }
