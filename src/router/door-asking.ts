@@ -7,13 +7,14 @@
 import type { Clock } from "../base/clock.ts"
 import { AlliumError } from "../base/errors.ts"
 import type { RandomBytes } from "../base/random.ts"
-import type { MailSelf } from "../mail/envelope/crypto.ts"
+import { ENVELOPE_BYTES, type MailSelf } from "../mail/envelope/crypto.ts"
 import { sealLone } from "../mail/envelope/lone.ts"
 import type { Mailbox, MailCall, PutAnswer } from "../mail/mailbox/mailbox.ts"
 import { findWork } from "../mail/mailbox/work.ts"
 import type { Introduction } from "../mail/post/post.ts"
 import type { AskRecord, DoorBook } from "./door-book.ts"
 import { readGreeting } from "./door-greeting.ts"
+import { openDoorMove } from "./door-move.ts"
 import { writeRequest } from "./door-request.ts"
 import type { TowerLine } from "./tower-line.ts"
 
@@ -23,6 +24,8 @@ const AGAIN_MS = 86_400_000
 const LEFT_MAX = 4
 /** More work than a door asks for: 16 bits are half an hour of one core. */
 const WORK_BITS_MAX = 16
+/** A door that moved, and moved again: more is somebody who leads us round. */
+const MOVES_MAX = 4
 /** Challenges that ran out while we worked. */
 const TOLLS_MAX = 4
 
@@ -60,16 +63,53 @@ export async function askAtDoor(
   if (dueMs > clock.now()) return dueMs - clock.now()
   const { mailbox } = await options.line.reach(ask.tower, call)
   const sealed = ask.sealed ?? (await seal(options, ask, mailbox, call))
-  if (sealed === "gone") return tell(options, ask, { state: "gone" })
-  const answer = await putPaid(options, ask, { mailbox, sealed }, call)
+  const answer =
+    sealed === "gone"
+      ? await knock(options, ask, mailbox, call)
+      : await putPaid(options, ask, { mailbox, sealed }, call)
   call.signal.throwIfAborted()
-  if (answer.kind === "gone") return tell(options, ask, { state: "gone" })
+  if (answer.kind === "gone") return follow(options, ask, answer.moved)
+  if (sealed === "gone") return tell(options, ask, { state: "gone" })
   if (answer.kind === "ok" || answer.kind === "duplicate") {
     const left = { state: "left", leftCount: ask.leftCount + 1, leftMs: clock.now() } as const
     await tell(options, ask, left)
     return 0
   }
   throw new AlliumError("MAILBOX_FULL", `Cannot ask: the door is ${answer.kind}`)
+}
+
+/** Nothing lies at a door that is over, but what it answers to who puts says where it moved. */
+function knock(
+  { random }: AskingOptions,
+  { tower }: AskRecord,
+  mailbox: Mailbox,
+  call: MailCall,
+): Promise<PutAnswer> {
+  const sendId = new Uint8Array(Buffer.from(tower.sendId, "base64url"))
+  return mailbox.put({ sendId, id: random(16), envelope: random(ENVELOPE_BYTES) }, call)
+}
+
+/** To the door that the owner's note names, with a request that is sealed for it; otherwise the card was withdrawn. */
+async function follow(
+  options: AskingOptions,
+  ask: AskRecord,
+  moved: Uint8Array | undefined,
+): Promise<"done" | number> {
+  const moves = (ask.moves ?? 0) + 1
+  const tower = moved && moves <= MOVES_MAX ? nextDoor(options, ask, moved) : undefined
+  if (tower === undefined) return tell(options, ask, { state: "gone" })
+  const { sealed: _, ...rest } = ask
+  await options.book.commit(options.book.asks.put(ask.key, { ...rest, tower, moves }))
+  return 0
+}
+
+function nextDoor({ presentKey }: AskingOptions, { key, tower }: AskRecord, moved: Uint8Array) {
+  const sendId = new Uint8Array(Buffer.from(tower.sendId, "base64url"))
+  try {
+    return openDoorMove({ key: presentKey(key), sendId }, moved)
+  } catch {
+    return undefined // the tower's own doing: the card leads nowhere
+  }
 }
 
 function dueAt({ leftCount, leftMs }: AskRecord): number | undefined {

@@ -60,6 +60,8 @@ const askShape = z.object({
   /** How often it was left there, and when last; milliseconds since 1970. */
   leftCount: z.number(),
   leftMs: z.number(),
+  /** How often their door had moved. */
+  moves: z.number().optional(),
   /** Pays the door once, unless it does not know of it. */
   ticket: bytesOf(32).optional(),
   /** What was sealed and is not known to lie there. */

@@ -462,6 +462,11 @@ class Desk implements DoorDesk {
     if (state === "accepted") this.welcome(name)
   }
 
+  #successor({ card: name }: DoorRecord): CardAtTower["tower"] | undefined {
+    const card = this.#options.cards.byId(idOf(name))
+    return card && this.placeOf(card)?.tower
+  }
+
   /** Cards that are wanted here and have no door. */
   #missing(tower: TowerAddress): string[] {
     const [first] = this.#options.towers.used()
@@ -524,6 +529,7 @@ class Desk implements DoorDesk {
       onDoors,
       self: () => identity.present,
       missing: () => this.#missing(tower),
+      successor: (door) => this.#successor(door),
       pay: (call, deed) => towers.spend(tower, call, deed),
       card: () => card({ door: address }),
       take: (door, envelope) => this.#take(door, envelope),

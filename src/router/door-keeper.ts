@@ -16,6 +16,8 @@ import type { Mailbox, MailCall, NewQueue } from "../mail/mailbox/mailbox.ts"
 import { type DoorBook, type DoorRecord, nameOfDoor } from "./door-book.ts"
 import { writeGreeting } from "./door-greeting.ts"
 import { currentKeys, forgetKeys } from "./door-keys.ts"
+import { sealDoorMove } from "./door-move.ts"
+import type { DoorPlace } from "./given.ts"
 import type { TowerLine } from "./tower-line.ts"
 import { pullQueue } from "./tower-pull.ts"
 import type { TowerAddress } from "./tower-uri.ts"
@@ -43,6 +45,8 @@ export interface DoorKeeperOptions {
   ) => Promise<NewQueue>
   /** A signed card that names the tower. */
   readonly card: () => Promise<string>
+  /** Where the card of a door is held now that its tower was left; `undefined` when nowhere, or withdrawn. */
+  readonly successor: (door: DoorRecord) => DoorPlace | undefined
   /** Told when a door came or went. */
   readonly onDoors: () => void
   /** On our disk when it resolves. */
@@ -200,10 +204,22 @@ export class DoorKeeper implements AsyncDisposable {
 
   async #end(door: DoorRecord, mailbox: Mailbox, call: MailCall): Promise<void> {
     this.#pulling.get(idOf(door))?.abort()
-    await mailbox.remove(door.receiveId, call).catch((error: unknown) => {
+    try {
+      await this.#leaveNote(door, mailbox, call)
+      await mailbox.remove(door.receiveId, call)
+    } catch (error) {
       if (!isAlliumError(error, "NO_QUEUE")) throw error
-    })
+    }
     await this.#forget(door)
+  }
+
+  /** Who comes with the card later hears where to ask. */
+  async #leaveNote(door: DoorRecord, mailbox: Mailbox, call: MailCall): Promise<void> {
+    const { successor, self, random } = this.#options
+    const next = successor(door)
+    if (next === undefined) return
+    const old = { key: self().key, sendId: door.sendId }
+    await mailbox.move(door.receiveId, sealDoorMove(old, next, random), call)
   }
 
   #pull(door: DoorRecord, mailbox: Mailbox, call: MailCall): void {

@@ -216,6 +216,21 @@ describe("DoorDesk", () => {
     expect(await ann.uri()).not.toBe(uri)
   }, 30_000)
 
+  it("leaves a note where it was: a card given away before leads to the next tower", async () => {
+    const { ann, bob, at } = story
+    const old = await ann.uri()
+    ann.towers = [{ ...TOWER, key: bob.key }]
+    ann.doors.changed()
+    await at.until(() => ann.disk.below("/doors/doors/").length === 2)
+    const now = await ann.uri()
+    expect(now).not.toBe(old)
+    await at.world.pass(7.1 * DAY_MS)
+    expect(ann.disk.below("/doors/doors/")).toHaveLength(1)
+    await bob.desk.request(bob.identity, old, words)
+    await at.until(story.askedAt)
+    expect(bob.doors.asking(ann.key)).toEqual({ state: "left" })
+  }, 120_000)
+
   it("forgets the door at a dead tower after a month", async () => {
     const { ann, at } = story
     await ann.uri()
