@@ -1,7 +1,7 @@
 /**
  * Blocks that came one after another, written as one: a write costs a hundred times what copying a block costs.
  *
- * Nothing waits for more to come: what one turn of the event loop brought is written at its end.
+ * A run is written when it is long, when another one begins, and when a turn of the event loop brought nothing more: at once, where blocks come slowly.
  *
  * @module
  */
@@ -29,6 +29,8 @@ export class Gather {
   readonly #runs = new Map<string, Run>()
   readonly #spare: Uint8Array[] = []
   #isScheduled = false
+  /** Something came since the last turn. */
+  #hasGrown = false
 
   /** @param write - Called soon; give the run back with {@linkcode Gather.done}. */
   constructor(write: (run: Run) => void) {
@@ -46,14 +48,23 @@ export class Gather {
     run.room.set(bytes, run.length)
     run.length += block.length
     run.blocks.push(block)
+    this.#hasGrown = true
     if (this.#isScheduled) return
     this.#isScheduled = true
-    setImmediate(() => this.flush())
+    setImmediate(() => this.#onTurn())
+  }
+
+  #onTurn(): void {
+    if (this.#hasGrown) setImmediate(() => this.#onTurn())
+    else {
+      this.#isScheduled = false
+      this.flush()
+    }
+    this.#hasGrown = false
   }
 
   /** Writes what was gathered. */
   flush(): void {
-    this.#isScheduled = false
     const runs = [...this.#runs.values()]
     this.#runs.clear()
     for (const run of runs) this.#write(run)
