@@ -26,6 +26,7 @@ import {
   towerLimitOffer,
 } from "./offers.ts"
 import { TransferOwners } from "./owners.ts"
+import { FileRates, limitOffer } from "./rates.ts"
 import { openWorld, worldOffers } from "./world/index.ts"
 
 /** What the plugin stands on. */
@@ -46,14 +47,17 @@ export function makeFiles(options: FilesOptions): Plugin {
     offers: [
       ...[sendOffer, listOffer, acceptOffer, cancelOffer, autoOffer],
       ...[refuseOffer, showOffer, pauseOffer, resumeOffer, towerLimitOffer],
-      ...worldOffers,
+      ...[limitOffer, ...worldOffers],
     ],
     async start(context) {
       await using scope = new Scope()
       const room = scope.use(openDiskRoom({ disk: options.disk }))
+      const rates = await FileRates.open(context.store, context.clock)
       const random = (byteCount: number) => new Uint8Array(randomBytes(byteCount))
-      const desk = scope.use(await ContactDesk.open(context, { ...options, room, random }))
-      const world = scope.use(await openWorld(context, { room, down: [], up: [] }))
+      const desk = scope.use(await ContactDesk.open(context, { ...options, room, rates, random }))
+      const world = scope.use(
+        await openWorld(context, { room, down: [rates.down], up: [rates.up] }),
+      )
       const owners = new TransferOwners([desk, world.owner])
       context.answer(sendOffer, (input, call) => desk.send(input, call))
       context.answer(listOffer, async (input) => owners.list(input))
@@ -76,6 +80,7 @@ export function makeFiles(options: FilesOptions): Plugin {
       })
       context.answer(refuseOffer, (input, call) => desk.refuse(input, call))
       context.answer(towerLimitOffer, (input) => desk.tower(input))
+      context.answer(limitOffer, (input) => rates.change(input))
       context.answer(autoOffer, (input) => desk.auto(input))
       const owned = scope.move()
       return { [Symbol.asyncDispose]: () => owned.close() }

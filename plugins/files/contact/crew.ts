@@ -7,6 +7,7 @@ import { join } from "node:path"
 import { type Change, type PluginContext, Slots, toAlliumError } from "allium/plugin"
 import type { DiskRoom } from "../disk/disk-room.ts"
 import { openPartFolder } from "../disk/part-folder.ts"
+import type { FileRates } from "../rates.ts"
 import type { TransferBook } from "./book.ts"
 import { Depositor } from "./depositor.ts"
 import { Fetcher, type FetcherOptions } from "./fetcher.ts"
@@ -29,6 +30,8 @@ export interface CrewOptions {
   readonly progress: ProgressBook
   readonly sources: Sources
   readonly room: DiskRoom
+  /** Limits of everything that travels. */
+  readonly rates: Pick<FileRates, "down" | "up">
   readonly random: RandomBytes
   /** Lanes of one transfer. */
   readonly lanesMax: number

@@ -27,6 +27,7 @@ import type {
   towerLimitOffer,
 } from "../offers.ts"
 import type { TransferOwner } from "../owners.ts"
+import type { FileRates } from "../rates.ts"
 import { FILE_BYTES_MAX } from "../size.ts"
 import { type Activity, TransferBook } from "./book.ts"
 import { Crew } from "./crew.ts"
@@ -58,6 +59,8 @@ type InputOf<O extends Offer> = z.output<O["input"]>
 /** What the desk needs. */
 export interface DeskOptions {
   readonly room: DiskRoom
+  /** Limits of everything that travels. */
+  readonly rates: Pick<FileRates, "down" | "up">
   readonly random: (byteCount: number) => Uint8Array
   /** Names this run of the machine: what was not synced in another one is not believed. */
   readonly boot: () => Promise<string>
@@ -92,13 +95,22 @@ export class ContactDesk implements TransferOwner, AsyncDisposable {
 
   private constructor(context: PluginContext, options: DeskOptions, progress: ProgressBook) {
     const { store, clock } = context
-    const { room, random, lanesMax = STREAMS_MAX } = options
+    const { room, rates, random, lanesMax = STREAMS_MAX } = options
     this.#context = context
     this.#o = options
     this.#book = new TransferBook(store, clock)
     this.#post = new Post(context)
     const sources = new Sources(store, room, progress)
-    const parts = { book: this.#book, post: this.#post, progress, sources, room, random, lanesMax }
+    const parts = {
+      book: this.#book,
+      post: this.#post,
+      progress,
+      sources,
+      room,
+      rates,
+      random,
+      lanesMax,
+    }
     const bytesMax = async () => (await this.#towerLimit.get("below"))?.below ?? TOWER_BELOW_BYTES
     const { towerAfterMs } = options
     const tower = { bytesMax, ...(towerAfterMs !== undefined && { afterMs: towerAfterMs }) }

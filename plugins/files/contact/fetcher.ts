@@ -17,6 +17,7 @@ import {
 import type { DiskRoom } from "../disk/disk-room.ts"
 import { openPartStore, type PartStore } from "../disk/part-store.ts"
 import { recheck } from "../disk/recheck.ts"
+import type { FileRates } from "../rates.ts"
 import { openSwarm } from "../swarm/swarm.ts"
 import type { Swarm, SwarmContent } from "../swarm/types.ts"
 import { Bitfield } from "../torrent/bitfield.ts"
@@ -47,6 +48,8 @@ export interface FetcherOptions {
   readonly book: TransferBook
   readonly progress: ProgressBook
   readonly room: DiskRoom
+  /** Limits of everything that travels. */
+  readonly rates: Pick<FileRates, "down" | "up">
   readonly post: Post
   readonly clock: Clock
   readonly log: Log
@@ -240,7 +243,7 @@ class Run {
   constructor(transfer: Transfer, options: RunOptions) {
     this.#transfer = transfer
     this.#o = options
-    const { clock, log, chance, metainfo, progress } = options
+    const { clock, log, chance, metainfo, progress, rates } = options
     const infohash = transfer.infohash!
     this.#swarm = openSwarm({
       infohash,
@@ -248,6 +251,7 @@ class Run {
       open: (found) => this.openStore(found),
       save: (now, isSynced) => progress.save(transfer.id, infohash, now, isSynced),
       ...{ clock, chance, log, lanes: STREAMS_MAX, peersMax: STREAMS_MAX + 1 },
+      ...{ down: [rates.down], up: [rates.up] },
       tells: { metadata: true, peers: false },
     })
     this.lanes = new LanePool({

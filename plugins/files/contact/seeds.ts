@@ -10,6 +10,7 @@ import { makeShare } from "../disk/make-share.ts"
 import { ShareStore } from "../disk/share-store.ts"
 import { suspectPieces } from "../disk/stamps.ts"
 import { surveyShare } from "../disk/survey.ts"
+import type { FileRates } from "../rates.ts"
 import { openSwarm } from "../swarm/swarm.ts"
 import type { PeerEnd, Swarm, SwarmContent, SwarmStore } from "../swarm/types.ts"
 import { Bitfield } from "../torrent/bitfield.ts"
@@ -36,6 +37,8 @@ export interface SeedsOptions {
   readonly progress: ProgressBook
   readonly sources: Sources
   readonly room: DiskRoom
+  /** Limits of everything that travels. */
+  readonly rates: Pick<FileRates, "down" | "up">
   readonly post: Post
   readonly clock: Clock
   readonly log: Log
@@ -186,7 +189,7 @@ class Seed implements AsyncDisposable {
     this.#transfer = transfer
     this.#o = options
     this.#store = store
-    const { clock, chance, log } = options
+    const { clock, chance, log, rates } = options
     const content: SwarmContent = {
       store,
       progress: { have: Bitfield.full(metainfo.geometry.pieceCount), partial: new Map() },
@@ -196,6 +199,7 @@ class Seed implements AsyncDisposable {
       open: async () => content,
       save: async () => {},
       ...{ lanes: STREAMS_MAX, slots: STREAMS_MAX + 1, peersMax: STREAMS_MAX + 1 },
+      ...{ down: [rates.down], up: [rates.up] },
       tells: { metadata: true, peers: false },
     })
     this.#swarm.on((event) => {
