@@ -13,13 +13,10 @@ import { type Addresses, PUBLIC } from "./addresses.ts"
 import type { getOffer } from "./offers.ts"
 import type { ShareRecord } from "./record.ts"
 import { newAddressName, type Shares } from "./shares.ts"
-import { goalFrom, type SharingTools } from "./sharing.ts"
+import { goalFrom, RECEIVED, type SharingTools } from "./sharing.ts"
 import { readTarget, readTorrentFile } from "./target.ts"
 import { fetchTorrent } from "./tracker-get.ts"
 import { unwantedFiles } from "./wanted-files.ts"
-
-/** Where received files go when nobody says where; inside the plugin's folder. */
-const RECEIVED = "received"
 
 type Input = z.output<typeof getOffer.input>
 type Tools = Pick<SharingTools, "context" | "shares"> & { readonly addresses: Addresses }

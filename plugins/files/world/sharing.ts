@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { open } from "node:fs/promises"
-import { dirname, isAbsolute } from "node:path"
+import { open, realpath } from "node:fs/promises"
+import { dirname, isAbsolute, join, sep } from "node:path"
 import { AlliumError, type OfferCall, type PluginContext, type z } from "allium/plugin"
 import type { DiskRoom } from "../disk/disk-room.ts"
 import { type MadeShare, makeShare } from "../disk/make-share.ts"
@@ -21,6 +21,9 @@ import type { OwnTracker } from "./own-tracker.ts"
 import type { KeptProgress, ShareRecord } from "./record.ts"
 import { requireTracker, type WorldSettings } from "./settings.ts"
 import { newAddressName, type Shares } from "./shares.ts"
+
+/** Where received files go when nobody says where; inside the plugin's folder. */
+export const RECEIVED = "received"
 
 /** What sharing needs. */
 export interface SharingTools {
@@ -64,7 +67,7 @@ async function sharePath(
   const { room, shares } = tools
   const tiers = await tiersFor(tools, input)
   const survey = await surveyShare(room.disk, path, call)
-  refuseSecrets(tools.context.folder, survey.files)
+  await refuseSecrets(tools.context.folder, survey.files)
   const made = await makeShare({
     ...{ room, survey, signal: call.signal },
     ...(input.private && { isPrivate: true }),
@@ -78,9 +81,15 @@ async function sharePath(
   return shares.add(record, made.metainfo, [shares.tables.putProgress(id, progress)])
 }
 
-/** What the plugin keeps is not for the world. */
-function refuseSecrets(folder: string, files: readonly { readonly path: string }[]): void {
-  if (files.some(({ path }) => path.startsWith(`${dirname(folder)}/`)))
+/** The router's home, with its keys and its store, is not for the world; files that were received are. */
+async function refuseSecrets(
+  folder: string,
+  files: readonly { readonly path: string }[],
+): Promise<void> {
+  const own = await realpath(folder)
+  const [home, received] = [join(own, "..", "..", sep), join(own, RECEIVED, sep)]
+  const isSecret = (path: string) => path.startsWith(home) && !path.startsWith(received)
+  if (files.some(({ path }) => isSecret(path)))
     throw new AlliumError("BAD_INPUT", "Cannot share files: they are the router's own data")
 }
 
