@@ -22,6 +22,7 @@ import { openSupervisedSession } from "../../src/sam/index.ts"
 import { httpProxy } from "../../tunnels/http-proxy/index.ts"
 import type { FakeNetwork } from "../support/fake-session.ts"
 import { openFakeTunnelContext } from "../support/fake-tunnel-context.ts"
+import { CHROMIUM_FLAGS, foreign, lacks } from "../support/foreign-programs.ts"
 
 const MIB = 2 ** 20
 /** Of the large download, in MiB; 1,024 for the whole promise. */
@@ -33,13 +34,6 @@ const [near, far] = [ports[0], ports.at(-1)]
 async function run(program: string, ...args: string[]): Promise<string> {
   const options = { encoding: "latin1", maxBuffer: 2 ** 28 } as const
   return (await promisify(execFile)(program, args, options)).stdout
-}
-
-async function isThere(program: string): Promise<boolean> {
-  return run(program, "--version").then(
-    () => true,
-    () => false,
-  )
 }
 
 function side(port: number): FakeNetwork {
@@ -129,10 +123,20 @@ async function sendBig({ headers }: IncomingMessage, response: ServerResponse): 
   for (let at = from; at < size && !response.destroyed; ) {
     const piece = BLOCK.subarray(at % MIB)
     at += piece.length
-    if (!response.write(piece))
-      await Promise.race([once(response, "drain"), once(response, "close")])
+    if (!response.write(piece)) await writable(response)
   }
   response.end()
+}
+
+/** Resolves when more can be written, or nothing ever again. */
+function writable(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      response.off("drain", done).off("close", done)
+      resolve()
+    }
+    response.once("drain", done).once("close", done)
+  })
 }
 
 /** Agrees, and says one word. */
@@ -230,8 +234,7 @@ else
       expect(await sumOfFile(path)).toBe(sumOf(BIG_MIB))
     })
 
-    it("A3: wget goes on where it was killed", async () => {
-      if (!(await isThere("wget"))) return console.log("wget is not there: not shown")
+    it.skipIf(lacks("wget"))("A3: wget goes on where it was killed", async () => {
       const path = join(folder, "wget")
       const env = { ...process.env, http_proxy: proxy }
       const args = [
@@ -242,17 +245,16 @@ else
         path,
         `http://${host}/big`,
       ]
-      const first = spawn("wget", args, { env })
+      const first = spawn(foreign("wget"), args, { env })
       const grown = async () => (await stat(path).catch(() => ({ size: 0 }))).size
       await expect.poll(grown, { timeout: 300_000 }).toBeGreaterThan(MIB)
       first.kill("SIGKILL")
       await once(first, "exit")
-      await promisify(execFile)("wget", args, { env })
+      await promisify(execFile)(foreign("wget"), args, { env })
       expect(await sumOfFile(path)).toBe(sumOf(BIG_MIB))
     })
 
-    it("A9: git clones over HTTP", async () => {
-      if (!(await isThere("git"))) return console.log("git is not there: not shown")
+    it.skipIf(lacks("git"))("A9: git clones over HTTP", async () => {
       const work = join(folder, "work")
       await run("git", "init", "--quiet", work)
       await writeFile(join(work, "file.bin"), BLOCK)
@@ -275,22 +277,25 @@ else
       expect((await readFile(join(copy, "file.bin"))).equals(BLOCK)).toBe(true)
     })
 
-    it("A5, A6, A12: Chromium loads a page, its parts, a WebSocket and events as they come", async () => {
-      if (!(await isThere("chromium"))) return console.log("chromium is not there: not shown")
-      site.result = undefined
-      const browser = spawn("chromium", [
-        ...["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--dump-dom"],
-        ...[`--user-data-dir=${join(folder, "chromium")}`, `--proxy-server=${proxy}`],
-        ...["--proxy-bypass-list=<-loopback>", "--disable-background-networking"],
-        `http://${host}/`,
-      ])
-      scope.defer(() => browser.kill("SIGKILL"))
-      await expect.poll(() => site.result, { timeout: 300_000 }).toBeDefined()
-      browser.kill("SIGTERM")
-      expect(site.result).toMatchObject({ data: { ok: true }, socket: "hello" })
-      expect(site.result!.events).toBeGreaterThan(600) // 1,000 ms when nothing is held back
-      expect([...site.userAgents]).toEqual(["MYOB/6.66 (AN/ON)"])
-    })
+    it.skipIf(lacks("chromium"))(
+      "A5, A6, A12: Chromium loads a page, its parts, a WebSocket and events as they come",
+      async () => {
+        site.result = undefined
+        const browser = spawn(foreign("chromium"), [
+          ...CHROMIUM_FLAGS,
+          "--dump-dom",
+          ...[`--user-data-dir=${join(folder, "chromium")}`, `--proxy-server=${proxy}`],
+          "--proxy-bypass-list=<-loopback>",
+          `http://${host}/`,
+        ])
+        scope.defer(() => browser.kill("SIGKILL"))
+        await expect.poll(() => site.result, { timeout: 300_000 }).toBeDefined()
+        browser.kill("SIGTERM")
+        expect(site.result).toMatchObject({ data: { ok: true }, socket: "hello" })
+        expect(site.result!.events).toBeGreaterThan(600) // 1,000 ms when nothing is held back
+        expect([...site.userAgents]).toEqual(["MYOB/6.66 (AN/ON)"])
+      },
+    )
 
     it("A13: 200 requests at once", async () => {
       const args = Array.from({ length: 200 }, (_, index) => `http://${host}/p${index}`)
