@@ -36,7 +36,7 @@ export interface FilesOptions {
   readonly boot: () => Promise<string>
   /** Lanes of one transfer; 8. */
   readonly lanesMax?: number
-  /** How long a contact who accepted is waited for before a tower is used; a minute. */
+  /** How long a contact is waited for before a tower is used (a minute), or asked (10 s). */
   readonly towerAfterMs?: number
 }
 

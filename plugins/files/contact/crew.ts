@@ -37,7 +37,7 @@ export interface CrewOptions {
   readonly lanesMax: number
   /** Most bytes of a transfer that is left at a tower. */
   readonly bytesMax: () => Promise<number>
-  /** See {@linkcode Depositor}. */
+  /** How long the other side is waited for before a tower is used, or asked; see there. */
   readonly afterMs?: number
 }
 

@@ -66,7 +66,7 @@ export interface DeskOptions {
   readonly boot: () => Promise<string>
   /** Lanes of one transfer; {@linkcode STREAMS_MAX}. */
   readonly lanesMax?: number
-  /** How long a contact who accepted is waited for before the tower is used. */
+  /** How long a contact is waited for before a tower is used, or asked. */
   readonly towerAfterMs?: number
 }
 

@@ -38,6 +38,10 @@ const RETRY = { firstMs: 1_000, mostMs: 300_000 }
 const DISK_RETRY_MS = 10_000
 /** Swarms in which the contact sent wrong bytes; what they offered is not what they have. */
 const LIES_MAX = 3
+/** It is not what was offered. */
+const WRONG: ReadonlySet<string> = new Set(["FILE_CORRUPT", "BAD_TORRENT"])
+/** A tower has not what it should have; the contact may. */
+const NOT_THERE: ReadonlySet<string> = new Set([...WRONG, "NOT_FOUND", "BAD_SEAL"])
 /** No stream to the contact for so long: a tower is asked, if there is one. */
 const AWAY_MS = 10_000
 /** How often progress is looked at. */
@@ -57,6 +61,8 @@ export interface FetcherOptions {
   /** Lanes of one transfer. */
   readonly lanesMax: number
   readonly blobs: PluginBlobs
+  /** How long without a stream before a tower is asked; 10 s. */
+  readonly afterMs?: number
   readonly commit: (changes: readonly Change[]) => Promise<void>
   /** Code of why nothing can come from this contact any more. */
   readonly hopeless: (transfer: Transfer) => string | undefined
@@ -99,6 +105,10 @@ export class Fetcher {
         if (signal.aborted) break
         const { code } = toAlliumError(error)
         this.#o.log.debug("fetch.again", { code })
+        if (WRONG.has(code)) {
+          await this.#end({ stage: "failed", reason: "FILE_CORRUPT" })
+          break
+        }
         this.#o.book.turned(this.#id, { busy: false, streams: 0, waitsFor: code })
       }
       const code = this.#o.book.activity(this.#id).waitsFor
@@ -161,6 +171,9 @@ export class Fetcher {
         signal: this.#stop.signal,
       })
       await this.#finish(transfer, run)
+    } catch (error) {
+      if (!NOT_THERE.has(toAlliumError(error).code)) throw error
+      await book.change(this.#id, () => ({ tower: undefined }))
     } finally {
       await run.close()
     }
@@ -326,7 +339,7 @@ class Run {
       })
       book.moved(this.#transfer.id, byteCount, bytesHere)
       awayMs = streams > 0 ? 0 : awayMs + LOOK_MS
-      if (awayMs >= AWAY_MS) away()
+      if (awayMs >= (this.#o.afterMs ?? AWAY_MS)) away()
     }
   }
 

@@ -31,6 +31,9 @@ const LOOK_MS = 1_000
 /** How often it is looked whether the files are as they were. */
 const CHANGED_EVERY_MS = 5_000
 
+/** Files that are not what they were, for good; after other faults of a disk they are opened anew when somebody asks. */
+const LOST: ReadonlySet<string> = new Set(["FILE_GONE", "FILE_CHANGED"])
+
 /** What seeds need of the rest. */
 export interface SeedsOptions {
   readonly book: TransferBook
@@ -78,7 +81,7 @@ export class Seeds {
       return await seed.join(line)
     } catch (error) {
       line.destroy()
-      await this.#failed(transfer.id, toAlliumError(error).code)
+      await this.#stopped(transfer.id, toAlliumError(error).code)
       return "not admitted"
     }
   }
@@ -145,7 +148,7 @@ export class Seeds {
     await store.requireUnchanged()
     const seed = new Seed(transfer, found.metainfo, store, {
       ...this.#o,
-      failed: (code) => void this.#failed(transfer.id, code),
+      failed: (code) => void this.#stopped(transfer.id, code),
       idle: () => void this.#close(transfer.id),
     })
     return seed
@@ -155,6 +158,13 @@ export class Seeds {
     const opening = this.#seeds.get(id)
     this.#seeds.delete(id)
     await opening?.then((seed) => seed[Symbol.asyncDispose]()).catch(() => {})
+  }
+
+  /** Nothing can be read just now, or never again. */
+  async #stopped(id: string, code: string): Promise<void> {
+    if (LOST.has(code)) return this.#failed(id, code)
+    this.#o.log.info("send.stopped", { code })
+    await this.#close(id)
   }
 
   /** The files are not what they were: nobody gets more of them. */

@@ -247,6 +247,21 @@ describe("files to a contact", { timeout: 60_000 }, () => {
     expect(story.pair.isUp).toBe(false)
   })
 
+  it("waits for the contact when a tower does not give what it was given", async () => {
+    await restartWithTower()
+    const path = story.file("big", MIB)
+    await story.welcome()
+    await story.send(path)
+    await story.eventually(async () => (await story.list(story.ann))[0]?.reason === "AT_TOWER")
+    for (const id of story.pair.held.keys()) story.pair.held.set(id, new Uint8Array(1_000))
+    const reasonOfBob = async () => (await story.list(story.bob))[0]?.reason
+    await story.eventually(async () => (await reasonOfBob()) === "AT_TOWER")
+    await story.eventually(async () => (await reasonOfBob()) !== "AT_TOWER")
+    story.pair.connect()
+    await story.until(story.ann, "done")
+    expect(sha256Of((await story.list(story.bob))[0]!.path!)).toBe(sha256Of(path))
+  })
+
   it("is not left at a tower when it is larger than said, or not accepted", async () => {
     await restartWithTower()
     expect(await story.ann.run(towerLimitOffer, {})).toEqual({ below: 64 * MIB })

@@ -1,7 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { z } from "zod"
 import { type PlainLetter, writeLetter } from "../../../../../plugins/files/contact/letters.ts"
 import { TRANSFER_PROTOCOL, writeOpening } from "../../../../../plugins/files/contact/line-keys.ts"
+import { forgetOldTransfers } from "../../../../../plugins/files/contact/old-transfers.ts"
 import { FakeFiles } from "../../../../support/fake-files.ts"
+import { FakeWorld } from "../../../../support/fake-world.ts"
+import { MemoryDisk, MemoryLife } from "../../../../support/memory-store.ts"
 
 const id = new Uint8Array(16).fill(5)
 const offer = {
@@ -12,6 +16,23 @@ const offer = {
   sha256: new Uint8Array(32).fill(3),
   key: new Uint8Array(32).fill(4),
 }
+
+describe("forgetOldTransfers()", () => {
+  it("forgets what earlier builds kept, and nothing else", async () => {
+    const store = new MemoryLife(new MemoryDisk(), new FakeWorld(), () => {}).room("/")
+    const table = (name: string) => store.table(name, z.unknown())
+    const names = ["transfers", "manifest", "auto"]
+    for (let row = 0; row < 300; row++)
+      await store.commit(names.map((name) => table(name).put(`${row}`, { row })))
+    await forgetOldTransfers(store)
+    const left = names.map(async (name) => {
+      let count = 0
+      for await (const _ of table(name).entries()) count++
+      return count
+    })
+    expect(await Promise.all(left)).toEqual([0, 0, 300])
+  })
+})
 
 describe("letters about files, read", () => {
   let story: FakeFiles
@@ -29,7 +50,9 @@ describe("letters about files, read", () => {
   it("make one transfer, however often they come, with names that do no harm", async () => {
     for (let time = 0; time < 3; time++) await read(offer)
     const all = await list()
-    expect(all).toMatchObject([{ state: "offered", name: "_.._exe.txt", size: 10, direction: "in" }])
+    expect(all).toMatchObject([
+      { state: "offered", name: "_.._exe.txt", size: 10, direction: "in" },
+    ])
     const text = JSON.stringify(story.bob.events)
     expect(text).not.toMatch(/\\u202e|\\u001b|\\u0007|\.\.\//i)
   })
