@@ -27,6 +27,8 @@ import { type StreamFacts, Vigil } from "./vigil.ts"
 const REQUESTS_FIRST_OWN = 64
 /** Pieces a peer tells of before we know what the pieces are. */
 const EARLY_MAX = 4_096
+/** Pieces told one by one to a peer that came before we knew what the pieces are. */
+const LATE_HAVE_MAX = 1_024
 
 /** What a session needs of its swarm. */
 export interface SessionHost extends ExtensionsHost {
@@ -372,8 +374,11 @@ export class PeerSession {
     const { download } = content
     if (!this.#hasToldPieces) {
       this.#hasToldPieces = true
+      // So many would be taken for a flood; the next stream begins with all of them.
+      if (download.have.count > LATE_HAVE_MAX) this.end("closed")
       for (const piece of download.have.indices()) this.say({ kind: "have", piece })
     }
+    if (this.isEnded) return
     if (!this.#isChokingUs) download.unchoked(this.id)
     const early = this.#early
     this.#early = undefined

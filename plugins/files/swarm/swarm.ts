@@ -73,7 +73,10 @@ class LiveSwarm implements Swarm, SessionHost, ContentHost {
   readonly #flows: { readonly down: Flow; readonly up: Flow }
   #isPaused = false
   #isClosed = false
-  #isOpening = false
+  /** While the place for the bytes is opened. */
+  #opening: Promise<void> | undefined
+  /** Streams that wait for that. */
+  #waiting = 0
   #code: string | undefined
   #tryAgainAt = Number.POSITIVE_INFINITY
   #overdueAt = 0
@@ -132,6 +135,8 @@ class LiveSwarm implements Swarm, SessionHost, ContentHost {
       stream.destroy()
       return Promise.resolve(refusal)
     }
+    // What we have is said once, at the beginning: so it must be known.
+    if (this.#opening !== undefined) return this.#joinLater(stream, peer)
     return new Promise((resolve) => {
       const session = new PeerSession(`${peer.name}#${++this.#lastId}`, stream, peer, this)
       this.#sessions.set(session.id, session)
@@ -298,9 +303,26 @@ class LiveSwarm implements Swarm, SessionHost, ContentHost {
 
   // Our own.
 
-  async #open(metainfo: Metainfo): Promise<void> {
+  async #joinLater(stream: Duplex, peer: SwarmPeer): Promise<PeerEnd> {
+    if (this.#waiting >= (this.options.peersMax ?? PEERS_MAX)) {
+      stream.destroy()
+      return "full"
+    }
+    this.#waiting++
+    await this.#opening
+    this.#waiting--
+    return this.join(stream, peer)
+  }
+
+  #open(metainfo: Metainfo): Promise<void> {
     this.metainfo = metainfo
-    this.#isOpening = true
+    this.#opening = this.#tryOpen(metainfo).finally(() => {
+      this.#opening = undefined
+    })
+    return this.#opening
+  }
+
+  async #tryOpen(metainfo: Metainfo): Promise<void> {
     try {
       const content = await this.options.open(metainfo)
       if (this.#isClosed) return
@@ -311,8 +333,6 @@ class LiveSwarm implements Swarm, SessionHost, ContentHost {
       this.#emit({ kind: "changed" })
     } catch (error) {
       this.failed(error)
-    } finally {
-      this.#isOpening = false
     }
   }
 
@@ -431,7 +451,7 @@ class LiveSwarm implements Swarm, SessionHost, ContentHost {
     if (this.#code === undefined) return
     this.#code = undefined
     if (this.content === undefined) {
-      if (this.metainfo !== undefined && !this.#isOpening) void this.#open(this.metainfo)
+      if (this.metainfo !== undefined && this.#opening === undefined) void this.#open(this.metainfo)
       return
     }
     this.content.retry()

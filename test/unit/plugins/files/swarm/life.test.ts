@@ -340,3 +340,12 @@ describe("rates", () => {
     expect(went.reduce((sum, one) => sum + one, 0)).toBeLessThanOrEqual(total + 100_000)
   })
 })
+
+describe("a stream that comes while the place for the bytes is opened", () => {
+  it("is told what is there once it is known, all at once", async () => {
+    await using seeder = openPerson(torrent, { isSeeder: true })
+    const raw = await openRaw(seeder)
+    await settled()
+    expect(raw.words.map(({ kind }) => kind)).toEqual(["handshake", "extended", "have all"])
+  })
+})
