@@ -7,6 +7,7 @@ import type { IncomingMessage, ServerResponse } from "node:http"
 import {
   AlliumError,
   answerWithPage,
+  requireLength,
   type StreamAnswers,
   toAlliumError,
   watchBody,
@@ -93,23 +94,35 @@ async function takeForm(request: IncomingMessage, options: ReceiveSiteOptions): 
   const reader = new MultipartReader(boundaryOf(request.headers["content-type"]))
   const visit = new Visit(options.room, options.now())
   const form = new Form(visit, options)
-  let fault: AlliumError | undefined
-  const stop = watchBody(request, options.formBytesMax, (error) => {
-    fault = error
-    request.destroy(error)
-  })
   try {
-    for await (const chunk of request)
-      for (const event of reader.read(chunk as Buffer)) await form.take(event)
+    for await (const chunk of bodyOf(request, options.formBytesMax))
+      for (const event of reader.read(chunk)) await form.take(event)
     reader.finish()
-  } catch (error) {
-    throw fault ?? error
   } finally {
-    stop()
     await form.end()
     await visit.leave()
   }
   return visit.names.length
+}
+
+/** The body; when it must not go on, its connection stays for the page that says so. */
+async function* bodyOf(request: IncomingMessage, bytesMax: number): AsyncGenerator<Buffer> {
+  requireLength(request, bytesMax)
+  let stop = () => {}
+  const faulty = new Promise<never>((_resolve, reject) => {
+    stop = watchBody(request, bytesMax, reject)
+  })
+  faulty.catch(() => {}) // told below, unless nobody reads any more
+  const chunks = request.iterator({ destroyOnReturn: false })[Symbol.asyncIterator]()
+  try {
+    for (;;) {
+      const next = await Promise.race([chunks.next(), faulty])
+      if (next.done === true) return
+      yield next.value as Buffer
+    }
+  } finally {
+    stop()
+  }
 }
 
 /** What a form brings, part by part. */

@@ -24,7 +24,7 @@ export {
   webAccessOptions,
   webServerOptions,
 } from "./options.ts"
-export { watchBody } from "./pace.ts"
+export { requireLength, watchBody } from "./pace.ts"
 export { identifiesSender, leadsAstray } from "./privacy.ts"
 export type { Visitor } from "./served-fields.ts"
 export {

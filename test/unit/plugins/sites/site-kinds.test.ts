@@ -340,6 +340,11 @@ describe("site receive", () => {
     const mebibytes = (count: number) => Buffer.alloc(count * 2 ** 20, "x")
     const large = await ask("/", await formOf([["files", mebibytes(2), "large"]]))
     expect(large.status).toBe(413)
+    const huge = await ask("/", await formOf([["files", mebibytes(8), "huge"]]))
+    expect(huge.status).toBe(413) // said before it is all there
+    const { body, ...form } = await formOf([["files", mebibytes(3), "chunked"]])
+    const chunked = { ...form, headers: { ...form.headers, "Transfer-Encoding": "chunked" } }
+    expect((await ask("/", { ...chunked, body })).status).toBe(413)
     const full = await visit((await run.run(siteList, {}))[0]!.address)(
       "/",
       await formOf([["files", mebibytes(1), "more"]]),
