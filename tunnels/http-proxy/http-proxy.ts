@@ -55,7 +55,7 @@ export async function openHttpProxy(
   server.on("upgrade", proxy.upgrade)
   server.on("connect", proxy.connect)
   server.on("drop", () => proxy.counters.add("refused"))
-  server.on("connection", letGoWhenOver)
+  server.on("connection", (connection) => letGoWhenOver(connection, proxy))
   Object.assign(server, { httpAllowHalfOpen: true }) // `printf … | nc` waits for its answer
   const listens = await listen(server, settings)
   const owned = scope.move()
@@ -72,11 +72,15 @@ export async function openHttpProxy(
   }
 }
 
-/** One that ends its side may wait for an answer, or may have closed: only writing to it would tell. */
-function letGoWhenOver(connection: Socket): void {
+/**
+ * One that ends its side may wait for an answer, or may have closed: only writing to it would tell. Opaque
+ * connections have a linger of their own.
+ */
+function letGoWhenOver(connection: Socket, proxy: HttpProxy): void {
   connection.once("end", () => {
     const { bytesWritten } = connection
-    const leave = () => connection.bytesWritten === bytesWritten && connection.destroy()
+    const isHeard = () => connection.bytesWritten > bytesWritten || proxy.isOpaque(connection)
+    const leave = () => isHeard() || connection.destroy()
     const timer = setTimeout(leave, HALF_OPEN_MS).unref()
     connection.once("close", () => clearTimeout(timer))
   })

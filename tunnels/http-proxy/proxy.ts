@@ -109,6 +109,11 @@ export class HttpProxy {
     for (const connection of this.#opaque) connection.destroy()
   }
 
+  /** The connection carries a CONNECT or an upgrade. */
+  isOpaque(connection: Duplex): boolean {
+    return this.#opaque.has(connection)
+  }
+
   /** Bytes that went over I2P. */
   count(bytesIn: number, bytesOut: number): void {
     this.counters.add("bytesIn", bytesIn)
