@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from "vitest"
 import { measureEmbedded } from "../../bench/embedded-stream.ts"
 import { measureEnvelopes } from "../../bench/envelopes.ts"
 import { alternate, type Figure, figure, holds, median, ratios } from "../../bench/figure.ts"
+import { measureFiles } from "../../bench/files.ts"
 import { measureLetters } from "../../bench/letters.ts"
 import { measurePosts } from "../../bench/posts.ts"
 import { compareStreams, bench as samStream } from "../../bench/sam-stream.ts"
@@ -49,6 +50,7 @@ describe("bench/embedded-stream.ts", () => {
 describe("bench/swarm.ts", () => {
   it("fetches a file over sockets, the embedded network, and a long way", async () => {
     expectMeasured(await measureSwarm({ rounds: 1, mebibytes: 2, farMebibytes: 1 }))
+    expectMeasured(await measureFiles({ mebibytes: 1, manyMebibytes: 1 }))
   })
 })
 
