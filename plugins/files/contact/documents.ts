@@ -64,7 +64,7 @@ export function untilDone(
       if (document.state === "done") end(() => resolve(document))
       else if (document.state === "failed" || document.state === "cancelled")
         end(() => reject(whyNot(document)))
-      else call.progress(toProgress(document))
+      else call.progress(toProgress(document, activity))
     }
     const abort = () => end(() => reject(call.signal.reason))
     const stop = book.watch(look)
@@ -105,15 +105,19 @@ function inTime(seconds: number): string {
 }
 
 /** What is going on, in the present. */
-function toProgress(document: TransferDocument): Progress {
+function toProgress(
+  document: TransferDocument,
+  { streams, pieces, pieceCount }: Activity,
+): Progress {
   const { done, size, state, contact, direction, reason, bytesPerSecond } = document
   const left = bytesPerSecond > 0 ? `, ${inTime((size - done) / bytesPerSecond)} left` : ""
   const rate = `${(bytesPerSecond / 1_000).toFixed(0)} kB/s${left}`
+  const way = `${rate}, ${streams} ${streams === 1 ? "stream" : "streams"}, ${pieces}/${pieceCount} pieces`
   const doing = {
     hashing: `hashing, ${rate}`,
     waiting: reason === undefined ? `waiting for ${contact}` : `waiting: ${reason}`,
     offered: direction === "out" ? `waiting for ${contact} to accept` : "waiting for your decision",
-    transferring: `${direction === "out" ? "sending" : "receiving"}, ${rate}`,
+    transferring: `${direction === "out" ? "sending" : "receiving"}, ${way}`,
     verifying: "verifying",
     ...{ metadata: "", seeding: "seeding", paused: "paused" },
     ...{ done: "", failed: "", cancelled: "" },
