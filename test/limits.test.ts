@@ -26,6 +26,7 @@ const SIZES_OF_FORMATS = new Set(
 const NO_LIMITS: Readonly<Record<string, string>> = {
   "plugins/files/contact/desk.ts HOUR_MS": "a unit",
   "plugins/files/swarm/uploads.ts HEAD_BYTES": "a format",
+  "plugins/files/until.ts MINUTE_MS": "a unit",
   "plugins/files/swarm/session.ts REQUEST_BYTES": "a format",
   "plugins/files/world/content.ts BOOT_SLACK_MS": "how far clocks are trusted",
   "plugins/files/world/record.ts PARTS_MAX": "METAINFO_BYTES_MAX in parts",

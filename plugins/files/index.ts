@@ -13,6 +13,7 @@ import { ContactDesk } from "./contact/desk.ts"
 import { bootOfMachine } from "./contact/progress-book.ts"
 import { type Disk, machineDisk } from "./disk/disk.ts"
 import { openDiskRoom } from "./disk/disk-room.ts"
+import { libraryOffers, openLibrary, WelcomeRules } from "./library/index.ts"
 import {
   acceptOffer,
   autoOffer,
@@ -47,14 +48,18 @@ export function makeFiles(options: FilesOptions): Plugin {
     offers: [
       ...[sendOffer, listOffer, acceptOffer, cancelOffer, autoOffer],
       ...[refuseOffer, showOffer, pauseOffer, resumeOffer, towerLimitOffer],
-      ...[limitOffer, ...worldOffers],
+      ...[limitOffer, ...worldOffers, ...libraryOffers],
     ],
     async start(context) {
       await using scope = new Scope()
       const room = scope.use(openDiskRoom({ disk: options.disk }))
       const rates = await FileRates.open(context.store, context.clock)
       const random = (byteCount: number) => new Uint8Array(randomBytes(byteCount))
-      const desk = scope.use(await ContactDesk.open(context, { ...options, room, rates, random }))
+      const rules = await WelcomeRules.load(context)
+      const { welcome } = rules
+      const tools = { ...options, room, rates, random, welcome }
+      const desk = scope.use(await ContactDesk.open(context, tools))
+      await openLibrary(context, { room, desk, rules })
       const world = scope.use(
         await openWorld(context, { room, down: [rates.down], up: [rates.up] }),
       )

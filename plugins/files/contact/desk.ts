@@ -38,13 +38,15 @@ import { TRANSFER_PROTOCOL } from "./line-keys.ts"
 import { forgetOldTransfers } from "./old-transfers.ts"
 import { Post } from "./post.ts"
 import { ProgressBook } from "./progress-book.ts"
-import { Reader } from "./reader.ts"
+import { Reader, type ReaderOptions, type Welcome } from "./reader.ts"
 import { answerLine } from "./sealed-line.ts"
 import { Sources } from "./sources.ts"
 import { isFinished, newId, newKey, type Transfer } from "./transfer.ts"
 
 /** Our transfers that are not finished. */
 const OUTGOING_MAX = 1_000
+/** What one contact asked for and did not get yet; beyond, they hear `BUSY`. */
+const GIVEN_MAX = 16
 /** Lines of one contact that are answered at once; beyond, new ones are reset. */
 const LINES_MAX = 64
 /** Transfers of one contact accepted without asking within an hour; beyond, we are asked. */
@@ -68,6 +70,8 @@ export interface DeskOptions {
   readonly lanesMax?: number
   /** How long a contact is waited for before a tower is used, or asked. */
   readonly towerAfterMs?: number
+  /** Asked of each offer before the rules about sizes. */
+  readonly welcome: ReaderOptions["welcome"]
 }
 
 /** See the module. */
@@ -120,23 +124,57 @@ export class ContactDesk implements TransferOwner, AsyncDisposable {
   }
 
   async send(input: InputOf<typeof sendOffer>, call: OfferCall): Promise<TransferDocument> {
-    const { identities, contacts, clock } = this.#context
+    const { identities, contacts } = this.#context
     const identity = identities.find(input.identity)
     const contact = contacts.find(identity, input.contact)
     requireTrading(contact)
-    this.#requireRoom()
-    const { name, isFolder, files } = await this.#survey(input.path, call)
-    const id = newId()
     const { note } = input
+    const id = await this.#begin({ identity, contact }, input.path, note ? { note } : {}, call)
+    return this.#answer(id, input.wait, call)
+  }
+
+  /**
+   * Offers a contact what they asked for, under an id of their choice; a second time nothing happens.
+   *
+   * @param what.transfer - The id, 32 hexadecimal digits.
+   * @returns What is offered.
+   * @throws {AlliumError} `FILE_LIMIT` when too much they asked for is not finished; what the disk says.
+   */
+  async give(
+    to: { readonly identity: Identity; readonly contact: Contact },
+    what: { readonly path: string; readonly transfer: string },
+    call: { signal: AbortSignal },
+  ): Promise<Pick<Transfer, "size" | "fileCount">> {
+    const parties = { identity: to.identity.key, contact: to.contact.key }
+    const wireId = what.transfer
+    const known = this.#book.between(parties, wireId)
+    if (known !== undefined) return known
+    const isOpen = (one: Transfer) => one.wireId !== undefined && !isFinished(one)
+    const asked = this.#book.list().filter((one) => one.direction === "out" && isOpen(one))
+    if (asked.filter(({ contact }) => contact === parties.contact).length >= GIVEN_MAX)
+      throw new AlliumError("FILE_LIMIT", `Cannot give file: ${GIVEN_MAX} are not finished`)
+    return this.#book.require(await this.#begin(to, what.path, { wireId }, call))
+  }
+
+  async #begin(
+    { identity, contact }: { readonly identity: Identity; readonly contact: Contact },
+    path: string,
+    more: Pick<Partial<Transfer>, "note" | "wireId">,
+    call: { signal: AbortSignal },
+  ): Promise<string> {
+    this.#requireRoom()
+    const { clock } = this.#context
+    const { name, isFolder, files } = await this.#survey(path, call)
+    const id = newId()
     await this.#book.add({
       ...{ id, direction: "out", identity: identity.key, contact: contact.key, key: newKey() },
-      ...{ contactName: contact.name, name, path: input.path, isFolder, isPaused: false },
+      ...{ contactName: contact.name, name, path, isFolder, isPaused: false },
       ...{ size: files.reduce((sum, file) => sum + file.size, 0), fileCount: files.length },
       files: files.slice(0, FILES_LISTED_MAX).map(toListed),
       ...{ stage: "hashing", createdAt: Math.floor(clock.now()) },
-      ...(note !== undefined && { note }),
+      ...more,
     })
-    return this.#answer(id, input.wait, call)
+    return id
   }
 
   list(input: InputOf<typeof listOffer>): TransferDocument[] {
@@ -158,7 +196,7 @@ export class ContactDesk implements TransferOwner, AsyncDisposable {
 
   async accept(input: InputOf<typeof acceptOffer>, call: OfferCall): Promise<TransferDocument> {
     const transfer = this.#find(input.id)
-    const folder = await this.#folder(input.to)
+    const folder = await this.folder(input.to)
     await this.#book.change(
       transfer.id,
       (now) => {
@@ -230,7 +268,8 @@ export class ContactDesk implements TransferOwner, AsyncDisposable {
     const reader = new Reader({
       ...{ book: this.#book, post: this.#post },
       now: () => Math.floor(this.#context.clock.now()),
-      welcome: (from, size) => this.#welcome(from, size),
+      welcome: async (from, offer) =>
+        (await this.#o.welcome(from, offer)) ?? (await this.#welcome(from, offer.size)),
     })
     mail.receive((letter) => reader.read(letter))
     mail.onReport((report) => reader.report(report))
@@ -258,7 +297,7 @@ export class ContactDesk implements TransferOwner, AsyncDisposable {
     return this.#document(this.#book.require(id), this.#book.activity(id))
   }
 
-  async #survey(path: string, call: OfferCall) {
+  async #survey(path: string, call: { signal: AbortSignal }) {
     if (!isAbsolute(path)) throw badPath("its path is relative, expected a whole one")
     const survey = await surveyShare(this.#o.room.disk, path, call)
     if (survey.files.length > FILES_OFFERED_MAX)
@@ -276,8 +315,8 @@ export class ContactDesk implements TransferOwner, AsyncDisposable {
     throw new AlliumError("FILE_LIMIT", `Cannot send file: ${found}`)
   }
 
-  /** The folder for what is received: the given one, which must be there, or our own. */
-  async #folder(to: string | undefined): Promise<string> {
+  /** The folder for what is received: the given one, which must be there, or our own. @throws {AlliumError} `BAD_INPUT`. */
+  async folder(to: string | undefined): Promise<string> {
     const { disk } = this.#o.room
     if (to === undefined) {
       const folder = join(this.#context.folder, "received")
@@ -292,7 +331,7 @@ export class ContactDesk implements TransferOwner, AsyncDisposable {
   async #welcome(
     from: { readonly identity: Identity; readonly contact: Contact },
     size: number,
-  ): Promise<string | undefined> {
+  ): Promise<Welcome | undefined> {
     const key = ruleKey(from.identity, from.contact)
     const rule = await this.#rules.get(key)
     if (rule === undefined || size >= rule.below) return undefined
@@ -300,7 +339,7 @@ export class ContactDesk implements TransferOwner, AsyncDisposable {
     const lately = (this.#welcomed.get(key) ?? []).filter((atMs) => atMs > nowMs - HOUR_MS)
     if (lately.length >= WELCOME_PER_HOUR_MAX) return undefined
     this.#welcomed.set(key, [...lately, nowMs])
-    return this.#folder(undefined)
+    return { folder: await this.folder(undefined) }
   }
 
   async #serve({ channel, identity, contact }: PeerChannel): Promise<void> {

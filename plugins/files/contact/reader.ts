@@ -5,8 +5,7 @@
  *
  * @module
  */
-
-import type { ArrivedLetter, Contact, Identity, LetterReport } from "allium/plugin"
+import type { ArrivedLetter, Change, Contact, Identity, LetterReport } from "allium/plugin"
 import { safeName } from "allium/plugin"
 import type { TransferBook } from "./book.ts"
 import { type FileLetter, type OfferLetter, readLetter } from "./letters.ts"
@@ -19,17 +18,28 @@ const UNDECIDED_MAX = 100
 const INCOMING_MAX = 1_000
 const NOTHING = { changes: [] }
 
+/** Why and where an offer is accepted without asking. */
+export interface Welcome {
+  /** Real path of the folder for it. */
+  readonly folder: string
+  /** Committed together with the acceptance. */
+  readonly also?: readonly Change[]
+  /** Called when it was accepted, and is on disk; or when it was not. */
+  readonly kept?: () => void
+  readonly lost?: () => void
+}
+
 /** What a reader needs of the rest. */
 export interface ReaderOptions {
   readonly book: TransferBook
   readonly post: Post
   /** Milliseconds since 1970. */
   readonly now: () => number
-  /** The folder for what is accepted without asking; `undefined` to ask. */
+  /** `undefined` to ask. */
   readonly welcome: (
     from: { readonly identity: Identity; readonly contact: Contact },
-    size: number,
-  ) => Promise<string | undefined>
+    offer: { readonly id: string; readonly size: number },
+  ) => Promise<Welcome | undefined>
 }
 
 /** See the module. */
@@ -74,9 +84,15 @@ export class Reader {
       const declined: Transfer = { ...transfer, stage: "cancelled", reason: "REFUSED" }
       return book.receive(declined, post.with(parties, "decline"))
     }
-    const folder = await welcome({ identity, contact }, letter.size)
-    if (folder === undefined) return book.receive(transfer)
-    await book.receive({ ...transfer, stage: "accepted", folder }, post.with(parties, "accept"))
+    const found = await welcome({ identity, contact }, { id, size: letter.size })
+    if (found === undefined) return book.receive(transfer)
+    const { folder, also, kept, lost } = found
+    const accepted: Transfer = { ...transfer, stage: "accepted", folder }
+    await book.receive(accepted, post.with(parties, "accept", also)).catch((error: unknown) => {
+      lost?.()
+      throw error
+    })
+    kept?.()
   }
 
   #transferOf({ identity, contact }: ArrivedLetter, letter: OfferLetter, id: string): Transfer {

@@ -81,8 +81,8 @@ async function sharePath(
   return shares.add(record, made.metainfo, [shares.tables.putProgress(id, progress)])
 }
 
-/** The router's home, with its keys and its store, is not for the world; files that were received are. */
-async function refuseSecrets(
+/** The router's home, with its keys and its store, is not for the world; files that were received are. @throws {AlliumError} `BAD_INPUT`. */
+export async function refuseSecrets(
   folder: string,
   files: readonly { readonly path: string }[],
 ): Promise<void> {

@@ -1,0 +1,168 @@
+/** One story on the embedded network: contacts look into a library, ask for things, and drop files into a folder. */
+import { randomBytes } from "node:crypto"
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { type EmbeddedBridge, openEmbeddedBridge } from "../../src/bridge/index.ts"
+import { AlliumProcess } from "../support/allium-process.ts"
+import { eventually, hashOf } from "../support/story.ts"
+
+const PATIENCE_MS = 60_000
+
+interface Found {
+  readonly contact: string
+  readonly path?: string
+  readonly size?: number
+  readonly reason?: string
+}
+interface Transfer {
+  readonly id: string
+  readonly state: string
+  readonly path: string
+  readonly done: number
+  readonly direction: string
+}
+
+describe("ann's library on the embedded network", () => {
+  let bridge: EmbeddedBridge
+  let folder: string
+  let [ann, bob, carl]: AlliumProcess[] = []
+
+  beforeAll(async () => {
+    bridge = await openEmbeddedBridge()
+    folder = await mkdtemp(join(tmpdir(), "allium-library-"))
+    const network = ["--network", "embedded", "--sam", `127.0.0.1:${bridge.address.port}`]
+    const people = ["ann", "bob", "carl"].map(
+      (name) => new AlliumProcess(join(folder, name), network),
+    )
+    ;[ann, bob, carl] = people
+    await Promise.all(people.map((one) => one.start()))
+    await ann!.call("identity create", { name: "ann" })
+    await bob!.call("identity create", { name: "bob" })
+    await carl!.call("identity create", { name: "carl" })
+    await meet(bob!, "bob")
+    await meet(carl!, "carl")
+    const holidays = join(folder, "Holidays")
+    await mkdir(join(holidays, "Lake"), { recursive: true })
+    await writeFile(join(holidays, "Lake", "one.jpg"), randomBytes(300_000))
+    await writeFile(join(holidays, "two.txt"), randomBytes(70_001))
+    await writeFile(join(holidays, ".hidden"), "not for anybody")
+    await writeFile(join(folder, "song.ogg"), randomBytes(50_000))
+  })
+  afterAll(async () => {
+    await Promise.all([ann?.stop(), bob?.stop(), carl?.stop()])
+    await bridge?.[Symbol.asyncDispose]()
+    await rm(folder, { recursive: true, force: true })
+  })
+
+  /** They become a contact of ann's under their name, and ann one of theirs. */
+  async function meet(other: AlliumProcess, name: string): Promise<void> {
+    const { uri } = await ann!.call<{ uri: string }>("contact card")
+    await other.call("contact add", { uri, name: "ann" })
+    const [asking] = await eventually(
+      () => ann!.call<{ name: string; state: string }[]>("contact list"),
+      (list) => list.some(({ state }) => state === "asking"),
+      PATIENCE_MS,
+    ).then((list) => list.filter(({ state }) => state === "asking"))
+    await ann!.call("contact accept", { contact: asking!.name })
+    if (asking!.name !== name) await ann!.call("contact rename", { contact: asking!.name, name })
+    await eventually(
+      () => other.call<{ state: string }[]>("contact list"),
+      ([contact]) => contact?.state === "accepted",
+      PATIENCE_MS,
+    )
+  }
+
+  const browse = (who: AlliumProcess, path?: string) =>
+    who.call<Found[]>("file browse", { contact: "ann", ...(path !== undefined && { path }) })
+  const pathsOf = (found: readonly Found[]) => found.map(({ path }) => path).sort()
+  const until = async (who: AlliumProcess, id: string, state: string): Promise<Transfer> => {
+    const list = await eventually(
+      () => who.call<Transfer[]>("file list"),
+      (all) => all.some((one) => one.id === id && one.state === state),
+      PATIENCE_MS,
+    )
+    return list.find((one) => one.id === id)!
+  }
+
+  it("shows nothing that she did not choose to show, and to nobody else", async () => {
+    await ann!.call("file library add", { path: join(folder, "Holidays") })
+    expect(await browse(bob!)).toEqual([])
+    await ann!.call("file library add", { path: join(folder, "Holidays"), for: "bob" })
+    await ann!.call("file library add", { path: join(folder, "song.ogg"), for: "all" })
+    expect(pathsOf(await browse(bob!))).toEqual(["Holidays", "song.ogg"])
+    expect(pathsOf(await browse(carl!))).toEqual(["song.ogg"])
+    expect(pathsOf(await browse(bob!, "Holidays"))).toEqual(["Holidays/Lake", "Holidays/two.txt"])
+    await expect(browse(carl!, "Holidays")).rejects.toThrow("NOT_FOUND")
+    await expect(browse(bob!, "Holidays/.hidden")).rejects.toThrow("BAD_INPUT")
+  })
+
+  it("is searched by those who see it, and says who could not be asked", async () => {
+    const search = (who: AlliumProcess, ...words: string[]) =>
+      who.call<Found[]>("file search", { words })
+    expect(pathsOf(await search(bob!, "LAKE"))).toEqual(["Holidays/Lake"])
+    expect(await search(carl!, "lake")).toEqual([])
+    expect(await search(carl!, "song")).toMatchObject([{ contact: "ann", path: "song.ogg" }])
+  })
+
+  it("gives what is asked for, as a transfer accepted already", async () => {
+    const into = join(folder, "into")
+    await mkdir(into)
+    const path = "Holidays/Lake/one.jpg"
+    const asked = await bob!.call<Transfer>("file ask", { contact: "ann", path, to: into })
+    const done = await until(bob!, asked.id, "done")
+    expect(done.path).toBe(join(into, "one.jpg"))
+    expect(await hashOf(done.path)).toBe(await hashOf(join(folder, path)))
+    const whole = await bob!.call<Transfer>("file ask", {
+      contact: "ann",
+      path: "Holidays",
+      to: into,
+    })
+    await until(bob!, whole.id, "done")
+    expect((await readdir(join(into, "Holidays"))).sort()).toEqual(["Lake", "two.txt"])
+    await expect(carl!.call("file ask", { contact: "ann", path })).rejects.toThrow("NOT_FOUND")
+  })
+
+  it("leaves evidence of who said it", async () => {
+    const evidence = join(folder, "evidence")
+    await bob!.call("file search", { words: ["song"], evidence })
+    const bytes = await readFile(evidence)
+    expect(bytes.includes("signature")).toBe(true)
+    expect(bytes.includes("song.ogg")).toBe(true)
+    await expect(bob!.call("file search", { words: ["song"], evidence })).rejects.toThrow(
+      "ALREADY_EXISTS",
+    )
+  })
+
+  it("shows no more what she takes out", async () => {
+    await ann!.call("file library remove", { name: "Holidays" })
+    expect(pathsOf(await browse(bob!))).toEqual(["song.ogg"])
+  })
+
+  it("bob's drop box takes two files of ann's, and no third", async () => {
+    const box = join(folder, "box")
+    await mkdir(box)
+    await bob!.call("file receive", { folder: box, from: "ann", files: 2 })
+    const send = () =>
+      ann!.call<Transfer>("file send", { contact: "bob", path: join(folder, "song.ogg") })
+    const [first, second] = [await send(), await send()]
+    await until(bob!, first.id, "done")
+    await until(bob!, second.id, "done")
+    expect((await readdir(box)).sort()).toEqual(["song (1).ogg", "song.ogg"])
+    const third = await send()
+    await until(bob!, third.id, "offered")
+    const [left] = await bob!.call<{ state: string; count: number }[]>("file receive")
+    expect(left).toMatchObject({ state: "full", count: 2, taken: 100_000 })
+  })
+
+  it("a drop box that was stopped takes nothing", async () => {
+    const box = join(folder, "box")
+    await bob!.call("file receive", { folder: box, quota: "1MiB" })
+    await bob!.call("file receive", { folder: box, stop: true })
+    const path = join(folder, "song.ogg")
+    const { id } = await ann!.call<Transfer>("file send", { contact: "bob", path })
+    await until(bob!, id, "offered")
+    expect(await bob!.call("file receive")).toEqual([])
+  })
+})
