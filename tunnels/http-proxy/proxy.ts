@@ -11,15 +11,12 @@ import {
   answerWithPage,
   Counters,
   type ExchangeLimits,
-  type ExchangeTarget,
   endWithPage,
   exchange,
   type FaultPage,
   type Field,
   isAlliumError,
   leadsAstray,
-  readFields,
-  requestFault,
   type SpoolPlace,
   spoolRelay,
   type TunnelContext,
@@ -29,21 +26,12 @@ import {
 } from "allium/tunnel"
 import { AddressHelper, readHelperLink } from "./address-helper.ts"
 import { InTurn } from "./in-turn.ts"
-import { type Isolation, isolationKey, loadingHost } from "./isolation.ts"
 import { jumpLinks } from "./jump.ts"
-import { ANY_OUTPROXY, connectThrough, type Outproxy } from "./outproxy.ts"
+import { ANY_OUTPROXY, connectThrough } from "./outproxy.ts"
 import { type Extra, proxyPage } from "./pages.ts"
-import { fieldsForSite } from "./request-fields.ts"
+import { type PlanSettings, Plans, type Visit } from "./plans.ts"
 import { SiteNames } from "./site-names.ts"
-import {
-  formatAuthority,
-  hostAgrees,
-  type ProxyTarget,
-  parseConnectTarget,
-  parseProxyUrl,
-  type TargetRules,
-} from "./target.ts"
-import type { Users } from "./users.ts"
+import { type ProxyTarget, parseConnectTarget, parseProxyUrl } from "./target.ts"
 import type { Way, Ways } from "./ways.ts"
 
 /** After a program's last word, an opaque connection waits so long for the rest. */
@@ -52,22 +40,13 @@ const LINGER_MS = 60_000
 const NEVER_SWITCHED = /^(?:h2c?|http\/|tls\/)/i
 
 /** How a proxy behaves. */
-export interface ProxySettings {
+export interface ProxySettings extends PlanSettings {
   readonly limits: ExchangeLimits
-  readonly isolation: Isolation
-  readonly users: Users
   /** Ports CONNECT does not go to. */
   readonly refusedPorts: readonly number[]
   readonly jumps: readonly string[]
-  readonly outproxies: readonly Outproxy[]
   /** An opaque connection on which nothing moves. */
   readonly opaqueIdleMs: number
-}
-
-/** A request that may pass: where to, as whom, on which way. */
-interface Plan {
-  readonly way: Way
-  readonly target: ExchangeTarget
 }
 
 /** Answers requests. */
@@ -82,10 +61,10 @@ export class HttpProxy {
   ])
   readonly #context: TunnelContext
   readonly #settings: ProxySettings
-  readonly #rules: TargetRules
   readonly #ways: Ways
   readonly #place: SpoolPlace
   readonly #names: SiteNames
+  readonly #plans: Plans
   readonly #helper: AddressHelper
   readonly #turns = new InTurn()
   /** Connections the server has let go of: CONNECT and upgrades. */
@@ -98,10 +77,10 @@ export class HttpProxy {
   ) {
     this.#context = context
     this.#settings = settings
-    this.#rules = { allowOutside: settings.outproxies.length > 0 }
     this.#ways = ways
     this.#place = place
     this.#names = new SiteNames(context)
+    this.#plans = new Plans(this.#names, ways, settings)
     this.#helper = new AddressHelper(this.#names, () => context.clock.monotonicMs())
   }
 
@@ -148,8 +127,8 @@ export class HttpProxy {
   }
 
   async #exchange(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const user = this.#admit(request)
-    const wanted = this.#wanted(request)
+    const user = this.#plans.admit(request)
+    const wanted = this.#plans.wanted(request)
     const link = readHelperLink(wanted.path)
     if (link === undefined) return this.#passOn(request, response, { user, wanted })
     const outcome = await this.#helper.judge(link, wanted, { request, user })
@@ -163,17 +142,17 @@ export class HttpProxy {
   }
 
   async #passOn(request: IncomingMessage, response: ServerResponse, visit: Visit): Promise<void> {
-    const { way, target } = await this.#plan(request, visit)
+    const { way, target } = await this.#plans.plan(request, visit)
     const { limits } = this.#settings
     const { answerFields } = this
     await exchange({ request, response, target, limits, answerFields }).finally(way.release)
   }
 
   async #connect(request: IncomingMessage, connection: Duplex, head: Buffer): Promise<void> {
-    const user = this.#admit(request)
-    const wanted = parseConnectTarget(request.url ?? "", this.#rules)
+    const user = this.#plans.admit(request)
+    const wanted = parseConnectTarget(request.url ?? "", this.#plans.rules)
     if (this.#settings.refusedPorts.includes(wanted.port)) throw portRefused(wanted.port)
-    const way = this.#ways.take(await this.#keyFor(request, { user, wanted }))
+    const way = this.#ways.take(await this.#plans.keyFor(request, { user, wanted }))
     try {
       const stream = await this.#reach(way, wanted, connection)
       connection.write("HTTP/1.1 200 Connection established\r\n\r\n")
@@ -200,11 +179,11 @@ export class HttpProxy {
   }
 
   async #upgrade(request: IncomingMessage, connection: Duplex, head: Buffer): Promise<void> {
-    const user = this.#admit(request)
-    const wanted = this.#wanted(request)
+    const user = this.#plans.admit(request)
+    const wanted = this.#plans.wanted(request)
     const { limits } = this.#settings
     const { answerFields } = this
-    const { way, target } = await this.#plan(request, { user, wanted })
+    const { way, target } = await this.#plans.plan(request, { user, wanted })
     try {
       if (NEVER_SWITCHED.test(request.headers.upgrade ?? "")) {
         const response = responseOn(connection, request)
@@ -260,61 +239,11 @@ export class HttpProxy {
     const { jumps } = this.#settings
     if (!isAlliumError(error, "NAME_NOT_FOUND") || jumps.length === 0) return undefined
     const parse = method === "CONNECT" ? parseConnectTarget : parseProxyUrl
-    const { host } = parse(url, this.#rules)
+    const { host } = parse(url, this.#plans.rules)
     return jumpLinks(jumps, host)
   }
 
-  /** Who asks, when the request is sound and they may. */
-  #admit(request: IncomingMessage): string | undefined {
-    const fault = requestFault(request) ?? methodFault(request)
-    if (fault !== undefined) throw fault
-    return this.#settings.users.admit(request.headers["proxy-authorization"])
-  }
-
-  #wanted(request: IncomingMessage): ProxyTarget {
-    const wanted = parseProxyUrl(request.url ?? "", this.#rules)
-    if (hostAgrees(request.headers.host, wanted)) return wanted
-    throw new AlliumError("BAD_REQUEST", "Cannot open page: URL and Host field name two sites")
-  }
-
-  async #plan(request: IncomingMessage, visit: Visit): Promise<Plan> {
-    const { wanted } = visit
-    const { typedHost, port, path, isOutside } = wanted
-    const site = isOutside ? undefined : await this.#names.find(wanted.host)
-    const saidHost = site === undefined || site.isPublic ? wanted.host : site.b32
-    const raw = readFields(request.rawHeaders)
-    const fields = fieldsForSite(raw, { typedHost, port, saidHost, isOutside })
-    const way = this.#ways.take(await this.#keyFor(request, visit))
-    const { agent } = way
-    if (site !== undefined)
-      return { way, target: { agent, host: site.address, port, path, fields } }
-    const url = `http://${formatAuthority(typedHost, port)}${path}`
-    return { way, target: { agent, host: ANY_OUTPROXY, port, path: url, fields } }
-  }
-
-  /** Requests of one site, or user, share a way; several names of one site are one. */
-  async #keyFor(request: IncomingMessage, { user, wanted }: Visit): Promise<string> {
-    const { isolation } = this.#settings
-    if (isolation !== "site") return isolationKey(isolation, { user, site: "" })
-    const host = loadingHost(request.headers) ?? wanted.host
-    const known = host.endsWith(".i2p")
-      ? await this.#names.known(host).catch(() => undefined)
-      : undefined
-    return isolationKey(isolation, { user, site: known?.b32 ?? host })
-  }
-
   readonly answerFields = (fields: Field[]): Field[] => withoutFields(fields, leadsAstray)
-}
-
-/** Who asks for what. */
-interface Visit {
-  readonly user: string | undefined
-  readonly wanted: ProxyTarget
-}
-
-function methodFault({ method }: IncomingMessage): AlliumError | undefined {
-  if (method !== "TRACE") return undefined
-  return new AlliumError("METHOD_NOT_ALLOWED", "Cannot trace: it would show what the proxy hides")
 }
 
 function portRefused(port: number): AlliumError {
