@@ -4,58 +4,30 @@
  * @module
  */
 import type { Clock } from "../base/clock.ts"
-import { AlliumError, isAlliumError } from "../base/errors.ts"
+import { AlliumError } from "../base/errors.ts"
 import type { Log } from "../base/log.ts"
 import type { Chance, RandomBytes } from "../base/random.ts"
 import { Scope } from "../base/scope.ts"
-import { type Card, readCard } from "../identity/card.ts"
 import { parseContactUri, type TowerAddress } from "../identity/contact-uri.ts"
-import {
-  type Contact,
-  type ContactBook,
-  type HeldIntroduction,
-  presentKeyOf,
-} from "../identity/contacts.ts"
+import type { Contact } from "../identity/contacts.ts"
 import type { Identity, IdentityBook } from "../identity/identity.ts"
-import { type Rotation, readRotations } from "../identity/rotation.ts"
-import type { Channel } from "../link/link.ts"
-import type { Reception } from "../mail/post/post.ts"
 import type { StoreRoom, Table } from "../store/store.ts"
-import {
-  answerShape,
-  CONTACT_PROTOCOL,
-  type ContactAnswer,
-  type ContactNotice,
-  noticeShape,
-  packRecord,
-  readRecord,
-} from "./contact-wire.ts"
-import { readAnswer } from "./door-answers.ts"
+import { ContactLetters } from "./contact-letters.ts"
+import { ContactNotices, exchangeNotice } from "./contact-notices.ts"
+import { type ContactChanged, type Peer, placeOf, present } from "./contact-people.ts"
+import { CONTACT_PROTOCOL } from "./contact-wire.ts"
 import type { Deed, DoorArrival, DoorDesk } from "./door-desk.ts"
 import type { DoorPlace } from "./given.ts"
 import {
   doorPlaceShape,
   type IntroductionTools,
   introduce,
-  judgeIntroduction,
-  readIntroductionLetter,
   ticketOf,
 } from "./introduction-letters.ts"
 import type { Links } from "./links.ts"
 import { NoticePost, type PendingNotice } from "./notice-post.ts"
-import type { ArrivedLetter, PluginMail } from "./plugin.ts"
+import type { PluginMail } from "./plugin.ts"
 import { RotationDesk, type RotationDeskOptions } from "./rotation-desk.ts"
-
-/** One notice and its answer, once the link stands. */
-const EXCHANGE_MS = 60_000
-
-/** Somebody at the other end of a link. */
-interface Peer {
-  /** Identity key, base64url. */
-  readonly key: string
-  /** `.b32.i2p` name. */
-  readonly address: string
-}
 
 /** What goes with a request. */
 export interface ContactWords {
@@ -121,6 +93,8 @@ class Desk implements ContactDesk {
   readonly #options: ContactDeskOptions
   readonly #post: NoticePost
   readonly #rotations: RotationDesk
+  readonly #notices: ContactNotices
+  readonly #letters: ContactLetters
   readonly #scope = new Scope()
   /** By our identity and who was introduced to us: where they can be asked. */
   readonly #leads: Table<DoorPlace>
@@ -128,22 +102,27 @@ class Desk implements ContactDesk {
   constructor(options: ContactDeskOptions) {
     this.#options = options
     this.#leads = options.store.table("leads", doorPlaceShape)
-    const deliver = (notice: PendingNotice, signal: AbortSignal) => this.#deliver(notice, signal)
-    this.#post = this.#scope.use(new NoticePost({ ...options, deliver }))
-    const exchange: RotationDeskOptions["exchange"] = (...call) => this.#exchange(...call)
-    const changed: RotationDeskOptions["changed"] = (...news) => this.#changed(...news)
+    const changed: ContactChanged = (...news) => this.#changed(...news)
+    const exchange: RotationDeskOptions["exchange"] = (identity, peer, ...what) =>
+      exchangeNotice(options.links, { identity, peer }, ...what)
     this.#rotations = this.#scope.use(new RotationDesk({ ...options, exchange, changed }))
+    const shared = { ...options, rotations: this.#rotations, leads: this.#leads, changed }
+    this.#notices = new ContactNotices(shared)
+    this.#letters = new ContactLetters(shared)
+    const deliver = (notice: PendingNotice, signal: AbortSignal) =>
+      this.#notices.deliver(notice, signal)
+    this.#post = this.#scope.use(new NoticePost({ ...options, deliver }))
   }
 
   async open(): Promise<void> {
     this.#scope.defer(
       this.#options.links.serveAnyone(CONTACT_PROTOCOL, (arrival) => {
         const { identity, peerKey: key, peerAddress: address, channel } = arrival
-        return this.#receive(identity, { key, address }, channel)
+        return this.#notices.receive(identity, { key, address }, channel)
       }),
     )
-    this.#options.letters.receive((letter) => this.#receiveLetter(letter))
-    this.#options.doors.onRequest((arrival) => this.#receiveAtDoor(arrival))
+    this.#options.letters.receive((letter) => this.#letters.receiveLetter(letter))
+    this.#options.doors.onRequest((arrival) => this.#letters.receiveAtDoor(arrival))
     await this.#rotations.open()
     await this.#post.resume()
   }
@@ -320,235 +299,6 @@ class Desk implements ContactDesk {
     return contact
   }
 
-  async #deliver(notice: PendingNotice, signal: AbortSignal): Promise<void> {
-    const { identities } = this.#options
-    const identity = identities.list().find(({ key }) => key === notice.identityKey)
-    if (identity === undefined) return
-    const { version } = identity.present
-    const peer = { key: notice.contactKey, address: notice.address }
-    const answer = await this.#exchange(
-      identity,
-      peer,
-      await this.#notice(identity, notice),
-      signal,
-    )
-    if (signal.aborted) return
-    await this.#applyAnswer(identity, peer, answer)
-    await this.#rotations.knows(identity, peer.key, version)
-  }
-
-  async #exchange(
-    identity: Identity,
-    peer: Peer,
-    notice: ContactNotice,
-    signal: AbortSignal,
-  ): Promise<ContactAnswer> {
-    const { links } = this.#options
-    const channel = await links.openToAnyone(identity, peer, CONTACT_PROTOCOL, { signal })
-    return exchange(channel, notice, signal)
-  }
-
-  async #notice(identity: Identity, pending: PendingNotice): Promise<ContactNotice> {
-    const { kind, greeting, ownName, door, introduction } = pending
-    const name = ownName === undefined ? {} : { name: ownName }
-    const card = kind === "refuse" ? "" : await this.#options.identities.card(identity, name)
-    return { kind, card, greeting, ...present({ door, introduction }), ...cameFrom(identity) }
-  }
-
-  async #applyAnswer(identity: Identity, peer: Peer, answer: ContactAnswer): Promise<void> {
-    const book = this.#options.identities.contacts(identity)
-    const before = book.byAnyKey(peer.key)
-    if (answer.kind === "noted" || before === undefined) return
-    const after = await (answer.kind === "accepted"
-      ? this.#entered(identity, peer, answer)
-      : book.receiveRefusal(peer.key))
-    if (after !== undefined && after.state !== before.state) this.#changed(identity, after)
-  }
-
-  async #receive(identity: Identity, peer: Peer, channel: Channel): Promise<void> {
-    const notice = await readRecord(channel, noticeShape)
-    const kind = await this.#applyNotice(identity, peer, notice)
-    const card = kind === "accepted" ? await this.#options.identities.card(identity) : ""
-    const came = kind === "accepted" ? cameFrom(identity) : {}
-    channel.end(packRecord({ kind, card, ...came }))
-    await channel.delivered
-  }
-
-  /** Changes the book as the notice asks, and says what to answer. */
-  async #applyNotice(
-    identity: Identity,
-    peer: Peer,
-    notice: ContactNotice,
-  ): Promise<ContactAnswer["kind"]> {
-    if (notice.kind === "rotate") return this.#rotated(identity, peer, notice)
-    if (identity.device !== 0) return "noted"
-    const book = this.#options.identities.contacts(identity)
-    const before = book.byAnyKey(peer.key)?.state
-    const after = await this.#enter(identity, peer, notice)
-    if (after === "ignored") return "noted"
-    if (after !== undefined && after.state !== before) this.#changed(identity, after)
-    if (after?.state === "accepted") return "accepted"
-    return after?.state === "asking" || notice.kind === "refuse" ? "noted" : "refused"
-  }
-
-  /** Signed by both keys, so it does not matter whose link it came by; but it must be about them. */
-  async #rotated(identity: Identity, peer: Peer, notice: ContactNotice) {
-    const steps = stepsIn(notice)
-    if (!steps.some(({ oldKey, newKey }) => oldKey === peer.key || newKey === peer.key))
-      throw new AlliumError("BAD_RECORD", "Cannot take key rotation: it is not about who tells it")
-    const known = await this.#rotations.take(identity, steps)
-    return known === undefined ? ("refused" as const) : ("noted" as const)
-  }
-
-  async #enter(
-    identity: Identity,
-    peer: Peer,
-    notice: ContactNotice,
-  ): Promise<Contact | "ignored" | undefined> {
-    const { kind, card, greeting, door: doorId, introduction: shown } = notice
-    const book = this.#options.identities.contacts(identity)
-    if (kind === "accept") return this.#entered(identity, peer, notice)
-    const rotations = await this.#cameBy(identity, peer, notice)
-    if (kind === "refuse") return book.receiveRefusal(peer.key)
-    const { name, nextKeyHash } = await this.#requireCard(identity, card, peer)
-    const door = this.#options.identities.doors(identity).byId(doorId)
-    const introduction = shown && this.#judge(identity, peer, shown)
-    // A card that was withdrawn leads to somebody who never answers; whom we know needs no card.
-    if (door === undefined && introduction === undefined && isStranger(book.byAnyKey(peer.key)))
-      return "ignored"
-    const label = door?.id === undefined ? undefined : door.label
-    return book.receiveRequest({
-      ...peer,
-      greeting,
-      ...present({ name, nextKeyHash, card: label, introduction, rotations }),
-    })
-  }
-
-  async #entered(
-    identity: Identity,
-    peer: Peer,
-    said: Pick<ContactNotice, "card" | "rotations">,
-  ): Promise<Contact | undefined> {
-    const book = this.#options.identities.contacts(identity)
-    const rotations = await this.#cameBy(identity, peer, said)
-    const { nextKeyHash } = await this.#requireCard(identity, said.card, peer)
-    return book.receiveAccept({ ...peer, nextKeyHash, ...present({ rotations }) })
-  }
-
-  /** How they came to the key they speak with; who is known by an older one has the newer from now on. */
-  async #cameBy(
-    identity: Identity,
-    peer: Peer,
-    said: Pick<ContactNotice, "rotations">,
-  ): Promise<readonly Rotation[] | undefined> {
-    if (said.rotations === undefined) return undefined
-    const steps = stepsIn(said)
-    const known = await this.#rotations.take(identity, steps)
-    const proven = known === undefined ? peer.key : presentKeyOf(known)
-    if (steps.at(-1)?.newKey === proven) return steps
-    throw new AlliumError("BAD_RECORD", "Cannot take key rotation: it leads to another key")
-  }
-
-  #judge(identity: Identity, peer: Peer, bytes: Uint8Array): HeldIntroduction | undefined {
-    const byAnyKey = (key: string) => this.#options.identities.contacts(identity).byAnyKey(key)
-    return judgeIntroduction(bytes, { identity, byAnyKey }, peer, this.#options.clock.now())
-  }
-
-  /** Who asks at a door of ours; what they are then, or `undefined` for somebody who is ignored. */
-  async #receiveAtDoor(arrival: DoorArrival): Promise<string | undefined> {
-    const { identity, key, card, door, greeting, also, told } = arrival
-    const book = this.#options.identities.contacts(identity)
-    const before = book.byAnyKey(key)
-    if (before?.state === "blocked" || identity.keysOf(key) !== undefined) return undefined
-    // An older key proves nothing any more.
-    if (before !== undefined && presentKeyOf(before) !== key) return undefined
-    const { name, nextKeyHash, destination: address } = card
-    const label = door.id === undefined ? undefined : door.label
-    const words = { greeting, nextKeyHash, told, ...present({ name, card: label }) }
-    const after = await book.receiveRequest({ key, address, ...words }, also).catch(droppedWhenFull)
-    if (after === undefined) this.#options.log.warn("contact.request-dropped", {})
-    else if (after.state !== before?.state) this.#changed(identity, after)
-    return after?.state
-  }
-
-  /** What somebody says whom we asked at their door. */
-  async #receiveAnswer(
-    { identity, contact }: ArrivedLetter,
-    answer: NonNullable<ReturnType<typeof readAnswer>>,
-  ): Promise<void> {
-    const { identities, doors, clock } = this.#options
-    const { key } = contact
-    const nowMs = clock.now()
-    const book = identities.contacts(identity)
-    const before = book.byKey(key)?.state
-    const ask = doors.of(identity).drop(key, { keepAsked: true })
-    const after = await (answer.kind === "refused"
-      ? book.receiveRefusal(key, ask.changes)
-      : this.#acceptedBy(
-          book,
-          await readCard(answer.card, { key: presentKeyOf(contact), nowMs }).catch(badAnswer),
-          ask,
-        ))
-    ask.done()
-    if (after !== undefined && after.state !== before) this.#changed(identity, after)
-  }
-
-  #acceptedBy(book: ContactBook, card: Card, { changes }: Deed): Promise<Contact | undefined> {
-    const { key, destination: address, nextKeyHash } = card
-    return book.receiveAccept({ key, address, nextKeyHash }, changes)
-  }
-
-  /** Committed before the receipt; taking the same letter twice changes nothing. */
-  async #receiveLetter(letter: ArrivedLetter): Promise<Reception> {
-    const { identity } = letter
-    const answer = letter.from === "contact" ? readAnswer(letter.content) : undefined
-    if (answer !== undefined) {
-      await this.#receiveAnswer(letter, answer)
-      return { changes: [] }
-    }
-    const steps = this.#rotations.readLetter(letter.content)
-    if (steps !== undefined) return this.#receiveRotations(letter, steps)
-    const about = readIntroductionLetter(letter, this.#options.clock.now())
-    if (about === undefined || letter.from !== "contact") return { changes: [] }
-    const book = this.#options.identities.contacts(identity)
-    const before = book.byAnyKey(about.key)
-    const { door, ...person } = about
-    const expected = this.#options.doors.of(identity).expect(ticketOf(about.introduction.bytes))
-    const isNew = before === undefined
-    const lead = door && isNew ? [this.#leads.put(placeOf(identity, about), door)] : []
-    const also = isNew ? [...expected.changes, ...lead] : []
-    const after = await book.receiveIntroduction(person, also).catch(droppedWhenFull)
-    if (isNew && after !== undefined) expected.done()
-    if (after === undefined) this.#options.log.warn("contact.introduction-dropped", {})
-    else if (before?.introducer !== after.introducer) this.#changed(identity, after)
-    return { changes: [] }
-  }
-
-  async #receiveRotations(
-    { identity, contact, from }: ArrivedLetter,
-    steps: readonly Rotation[],
-  ): Promise<Reception> {
-    const isTheirs = steps.some(({ oldKey, newKey }) =>
-      [oldKey, newKey].includes(presentKeyOf(contact)),
-    )
-    if (from !== "contact" || !isTheirs)
-      throw new AlliumError("BAD_RECORD", "Cannot take key rotation: it is not by them")
-    await this.#rotations.take(identity, steps)
-    return { changes: [] }
-  }
-
-  /** The card must be theirs, valid now, and name the destination they speak from. */
-  async #requireCard(identity: Identity, jws: string, peer: Peer): Promise<Card> {
-    const known = this.#options.identities.contacts(identity).byAnyKey(peer.key)
-    const card = await readCard(jws, {
-      key: known === undefined ? peer.key : presentKeyOf(known),
-      nowMs: this.#options.clock.now(),
-    })
-    if (card.destination !== peer.address)
-      throw new AlliumError("BAD_CARD", "Cannot take card: it names another destination")
-    return card
-  }
-
   #changed(identity: Identity, contact: Contact): void {
     const { identities, links, emit } = this.#options
     links.contactChanged(identity, contact.key)
@@ -561,46 +311,6 @@ class Desk implements ContactDesk {
   }
 }
 
-/** Where what is kept of somebody stands. */
-function placeOf(identity: Identity, { key }: Pick<Peer, "key">): string {
-  return `${identity.key}/${key}`
-}
-
-/** Nobody we ever decided about. */
-function isStranger(contact: Contact | undefined): boolean {
-  return contact === undefined || contact.state === "asking"
-}
-
-/** Too many wait for the user already: the introducer can do it again. */
-function droppedWhenFull(error: unknown): undefined {
-  if (isAlliumError(error, "TOO_MANY_CONTACTS")) return undefined
-  throw error
-}
-
-/** It would come again and again. */
-function badAnswer(cause: unknown): never {
-  throw new AlliumError("BAD_RECORD", "Cannot take answer: its card does not hold", { cause })
-}
-
-/** @throws {AlliumError} `BAD_RECORD`. */
-function stepsIn({ rotations }: Pick<ContactNotice, "rotations">): readonly Rotation[] {
-  return readRotations(rotations ?? new Uint8Array())
-}
-
-/** How we came to our key; nothing before the first rotation. */
-function cameFrom(identity: Identity): Pick<ContactNotice, "rotations"> {
-  const rotations = identity.rotations()
-  return rotations.length === 0 ? {} : { rotations }
-}
-
-/** The members that are there. */
-function present<T extends Record<string, unknown>>(members: T): Present<T> {
-  const there = Object.entries(members).filter(([, value]) => value !== undefined)
-  return Object.fromEntries(there) as Present<T>
-}
-
-type Present<T> = { [K in keyof T]?: Exclude<T[K], undefined> }
-
 function noticeFor(
   identity: Identity,
   { key, address }: Peer,
@@ -612,23 +322,4 @@ function noticeFor(
   const { greeting, ownName, door, introduction } = words
   const notice = { identityKey: identity.key, contactKey: key, address, kind, greeting }
   return { ...notice, ...present({ ownName, door, introduction }) }
-}
-
-/** Sends a notice and reads the answer; the channel is closed in any case. */
-async function exchange(
-  channel: Channel,
-  notice: ContactNotice,
-  signal: AbortSignal,
-): Promise<ContactAnswer> {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(EXCHANGE_MS)])
-  const give = () => channel.destroy()
-  limit.addEventListener("abort", give, { once: true })
-  channel.on("error", () => {})
-  try {
-    channel.end(packRecord(notice))
-    return await readRecord(channel, answerShape)
-  } finally {
-    limit.removeEventListener("abort", give)
-    if (!channel.readableEnded) channel.destroy()
-  }
 }
