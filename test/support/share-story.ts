@@ -92,7 +92,7 @@ export function tellShareStory(name: string, open: () => Promise<ShareWorld>): v
       const link = shared.magnet.replace(/&x\.pe=[^&]*/, "")
       const got = await b.call<Transfer>("file get", { target: link })
       const whole = await until(b, got.id, "seeding")
-      await expectSame(album, join(whole.path, "album"))
+      await expectSame(album, whole.path)
       const { details = [] } = await show(a, shared.id)
       expect(details.join("\n")).toContain("answered")
     })
@@ -108,7 +108,7 @@ export function tellShareStory(name: string, open: () => Promise<ShareWorld>): v
       const { magnet } = await show(b, first.id)
       const second = await c.call<Transfer>("file get", { target: magnet })
       const whole = await until(c, second.id, "seeding")
-      await expectSame(album, join(whole.path, "quiet"))
+      await expectSame(album, whole.path)
       await eventually(
         () => show(c, second.id),
         ({ details = [] }) => details.some((line) => / [2-9] known/.test(line)),

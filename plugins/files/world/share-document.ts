@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { join, relative, sep } from "node:path"
 import { decodeBase32 } from "allium/plugin"
 import type { TransferDocument } from "../offers.ts"
 import type { SwarmState } from "../swarm/index.ts"
@@ -24,7 +25,7 @@ export function toShareDocument(share: {
   const { record, live, address } = share
   const state = live?.state()
   const reason = record.reason ?? state?.code
-  const { id, name, kind, paths, folder } = record
+  const { id, name, kind } = record
   const size = state?.size || record.size || 0
   return {
     ...{ id, name, size, direction: kind === "share" ? "out" : "in" },
@@ -32,12 +33,18 @@ export function toShareDocument(share: {
     ...(reason !== undefined && { reason }),
     done: live?.looking?.done ?? state?.bytesHere ?? (record.isDone ? size : 0),
     bytesPerSecond: Math.round((record.isDone ? state?.upRate : state?.downRate) ?? 0),
-    path: paths.length === 1 ? paths[0]! : folder,
+    path: placeOf(record),
     uploaded: state?.upBytes ?? record.uploaded,
     peers: state?.peers.length ?? 0,
     ...{ magnet: magnetOf(record, address) },
     ...(share.inDetail && live && state && { details: details(live, state, address) }),
   }
+}
+
+/** The file, or the folder that holds them all; where they are to be, before they are known. */
+function placeOf({ paths: [first], folder }: ShareRecord): string {
+  const [top = ""] = first === undefined ? [] : relative(folder, first).split(sep)
+  return top === ".." ? folder : join(folder, top)
 }
 
 function stateOf(
