@@ -1,22 +1,26 @@
 /**
- * Tunnels: kinds are code, instances are the user's. Each instance has a session of its own.
+ * Tunnels: kinds are code, instances are the user's. Each instance has a session of its own, and what is
+ * done to one leaves the others alone.
  *
  * @module
  */
 import { rm } from "node:fs/promises"
 import { join } from "node:path"
 import { z } from "zod"
-import type { Clock } from "../base/clock.ts"
-import { AlliumError, toAlliumError } from "../base/errors.ts"
-import type { Log } from "../base/log.ts"
-import type { Chance } from "../base/random.ts"
-import { Scope } from "../base/scope.ts"
+import { AlliumError } from "../base/errors.ts"
+import { Turns } from "../base/turns.ts"
 import type { StoreRoom, Table } from "../store/store.ts"
-import { dial } from "./dial.ts"
-import { makePrivateFolder } from "./home.ts"
-import type { Sessions } from "./sessions.ts"
-import type { OpenTunnel, TunnelContext, TunnelKind } from "./tunnel.ts"
-import { openSessionBudget, openTunnelSessions, type SessionBudget } from "./tunnel-sessions.ts"
+import { editOptions, type TunnelEdit } from "./tunnel-edit.ts"
+import {
+  type Instance,
+  type InstanceTools,
+  openInstance,
+  readOptions,
+  requireKind,
+  type TunnelRecord,
+  tunnelRecordShape,
+} from "./tunnel-instance.ts"
+import { openSessionBudget } from "./tunnel-sessions.ts"
 
 /** More tunnels than this are refused: each keeps several I2P tunnels of the router busy. */
 const TUNNELS_MAX = 32
@@ -28,14 +32,11 @@ export const tunnelNameShape = z
   .string()
   .regex(/^[a-z0-9][a-z0-9-]{0,31}$/, "expected up to 32 of a-z, 0-9 and dashes")
 
-const recordShape = z.object({ kind: z.string(), options: z.record(z.string(), z.unknown()) })
-type TunnelRecord = z.output<typeof recordShape>
-
 /** What the user sees of a tunnel. */
 export interface TunnelReport {
   readonly name: string
   readonly kind: string
-  readonly state: "open" | "failed"
+  readonly state: "open" | "stopped" | "failed"
   readonly reason?: string
   readonly listens?: string
   readonly address?: string
@@ -43,7 +44,7 @@ export interface TunnelReport {
   readonly counters: Readonly<Record<string, number>>
 }
 
-/** The tunnels of a router. */
+/** The tunnels of a router. Deeds on one tunnel run one after another; nothing waits for another tunnel's. */
 export interface TunnelHost extends AsyncDisposable {
   /** @throws {AlliumError} `ALREADY_EXISTS`, `LIMIT_REACHED`, or what opening it failed with. */
   add(
@@ -51,6 +52,18 @@ export interface TunnelHost extends AsyncDisposable {
     name: string | undefined,
     options: Record<string, unknown>,
   ): Promise<TunnelReport>
+  /**
+   * Gives a tunnel other options and opens it anew, with its own keys. When that fails nothing is kept,
+   * and the tunnel is opened again as it was.
+   * @throws {AlliumError} `NO_TUNNEL`, `BAD_INPUT`, or what opening it failed with.
+   */
+  edit(name: string, edit: TunnelEdit): Promise<TunnelReport>
+  /** Ends a tunnel until {@linkcode TunnelHost.start}; it stays so over restarts. @throws {AlliumError} `NO_TUNNEL`. */
+  stop(name: string): Promise<TunnelReport>
+  /** Opens a tunnel that was stopped or failed; one that is open stays as it is. @throws {AlliumError} `NO_TUNNEL`. */
+  start(name: string): Promise<TunnelReport>
+  /** Ends a tunnel and opens it anew. @throws {AlliumError} `NO_TUNNEL`, or what opening it failed with. */
+  restart(name: string): Promise<TunnelReport>
   /** Ends a tunnel and forgets it and its keys. @throws {AlliumError} `NO_TUNNEL`. */
   remove(name: string): Promise<void>
   list(): readonly TunnelReport[]
@@ -59,139 +72,182 @@ export interface TunnelHost extends AsyncDisposable {
 }
 
 /** What tunnels stand on. */
-export interface TunnelHostOptions {
-  readonly kinds: readonly TunnelKind[]
+export interface TunnelHostOptions extends Omit<InstanceTools, "budget"> {
   readonly store: StoreRoom
-  readonly folder: string
-  readonly sessions: Sessions
-  readonly lookup: TunnelContext["lookup"]
-  readonly pin: TunnelContext["pin"]
-  readonly clock: Clock
-  readonly chance: Chance
-  readonly log: Log
-}
-
-/** The host's options and what its tunnels share. */
-interface Host extends TunnelHostOptions {
-  readonly budget: SessionBudget
-}
-
-interface Instance {
-  readonly record: TunnelRecord
-  readonly scope: Scope
-  readonly opened: OpenTunnel | AlliumError
 }
 
 /** Opens every tunnel of the store again; one that fails is reported and the rest run. */
-export async function openTunnelHost(given: TunnelHostOptions): Promise<TunnelHost> {
-  const options: Host = { ...given, budget: openSessionBudget(TUNNEL_SESSIONS_MAX) }
-  const table: Table<TunnelRecord> = options.store.table("tunnels", recordShape)
-  const instances = new Map<string, Instance>()
+export async function openTunnelHost(options: TunnelHostOptions): Promise<TunnelHost> {
+  const host = new Host(options)
+  await host.openAll()
+  return host
+}
 
-  const openInstance = async (name: string, record: TunnelRecord): Promise<Instance> => {
-    const scope = new Scope()
+class Host implements TunnelHost {
+  readonly #options: TunnelHostOptions
+  readonly #tools: InstanceTools
+  readonly #table: Table<TunnelRecord>
+  readonly #instances = new Map<string, Instance>()
+  readonly #turns = new Map<string, Turns>()
+  /** Names of tunnels that are being added. */
+  readonly #coming = new Set<string>()
+  #isOver = false
+
+  constructor(options: TunnelHostOptions) {
+    this.#options = options
+    this.#tools = { ...options, budget: openSessionBudget(TUNNEL_SESSIONS_MAX) }
+    this.#table = options.store.table("tunnels", tunnelRecordShape)
+  }
+
+  async openAll(): Promise<void> {
+    for await (const [name, record] of this.#table.entries()) await this.#open(name, record)
+  }
+
+  async add(
+    kind: string,
+    wanted: string | undefined,
+    options: Record<string, unknown>,
+  ): Promise<TunnelReport> {
+    const name = this.#reserve(kind, wanted)
     try {
-      return { record, scope, opened: scope.use(await openTunnel(name, record, options, scope)) }
-    } catch (thrown) {
-      await scope.close().catch(() => {})
-      return { record, scope, opened: toAlliumError(thrown) }
+      const record = { kind, options }
+      const instance = await openInstance(name, record, this.#tools)
+      if (instance.opened instanceof AlliumError) throw instance.opened
+      await this.#keep(name, instance)
+      return report(name, instance)
+    } finally {
+      this.#coming.delete(name)
     }
   }
 
-  for await (const [name, record] of table.entries()) {
-    const instance = await openInstance(name, record)
-    if (instance.opened instanceof AlliumError)
-      options.log.error("tunnel.failed", { kind: record.kind, code: instance.opened.code })
-    instances.set(name, instance)
+  edit(name: string, edit: TunnelEdit): Promise<TunnelReport> {
+    return this.#inTurn(name, async ({ record }) => {
+      const kind = requireKind(this.#options.kinds, record.kind)
+      const options = readOptions(kind, editOptions(kind, record.options, edit))
+      return this.#replace(name, { ...record, options })
+    })
   }
 
-  const require = (name: string): Instance => {
-    const instance = instances.get(name)
+  stop(name: string): Promise<TunnelReport> {
+    return this.#inTurn(name, ({ record }) => this.#replace(name, { ...record, stopped: true }))
+  }
+
+  start(name: string): Promise<TunnelReport> {
+    return this.#inTurn(name, async (instance) => {
+      const { opened, record } = instance
+      if (opened !== "stopped" && !(opened instanceof AlliumError)) return report(name, instance)
+      return this.#replace(name, { ...record, stopped: false })
+    })
+  }
+
+  restart(name: string): Promise<TunnelReport> {
+    return this.#inTurn(name, ({ record }) => this.#replace(name, { ...record, stopped: false }))
+  }
+
+  remove(name: string): Promise<void> {
+    return this.#inTurn(name, async (instance) => {
+      this.#instances.delete(name)
+      this.#coming.add(name) // its folder and keys are still being taken away
+      try {
+        await this.#options.store.commit([this.#table.remove(name)])
+        await instance.scope.close()
+        await this.#options.sessions.forget({ kind: "tunnel", name })
+        await rm(join(this.#options.folder, name), { recursive: true, force: true })
+      } finally {
+        this.#coming.delete(name)
+        this.#turns.delete(name)
+      }
+    })
+  }
+
+  list(): readonly TunnelReport[] {
+    return [...this.#instances].map(([name, instance]) => report(name, instance))
+  }
+
+  find(name: string): TunnelReport {
+    return report(name, this.#require(name))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isOver = true
+    await Promise.all([...this.#instances.values()].map(({ scope }) => scope.close()))
+  }
+
+  /** Ends the instance and opens what the record says; what cannot be opened becomes again what it was. */
+  async #replace(name: string, record: TunnelRecord): Promise<TunnelReport> {
+    const before = this.#require(name)
+    await before.scope.close()
+    const instance = await openInstance(name, record, this.#tools)
+    if (instance.opened instanceof AlliumError) {
+      await this.#open(name, before.record)
+      throw instance.opened
+    }
+    await this.#keep(name, instance)
+    return report(name, instance)
+  }
+
+  /** Into the store, then into the book; an instance that cannot be kept ends. */
+  async #keep(name: string, instance: Instance): Promise<void> {
+    try {
+      if (this.#isOver) throw new AlliumError("ABORTED", "Cannot finish: the router is stopping")
+      this.#instances.set(name, instance)
+      await this.#options.store.commit([this.#table.put(name, instance.record)])
+    } catch (error) {
+      await instance.scope.close()
+      throw error
+    }
+  }
+
+  async #open(name: string, record: TunnelRecord): Promise<void> {
+    const instance = await openInstance(name, record, this.#tools)
+    if (instance.opened instanceof AlliumError)
+      this.#options.log.error("tunnel.failed", { kind: record.kind, code: instance.opened.code })
+    this.#instances.set(name, instance)
+    if (this.#isOver) await instance.scope.close()
+  }
+
+  #inTurn<T>(name: string, deed: (instance: Instance) => Promise<T>): Promise<T> {
+    this.#require(name)
+    const turns = this.#turns.get(name) ?? new Turns()
+    this.#turns.set(name, turns)
+    return turns.take(() => deed(this.#require(name)))
+  }
+
+  #require(name: string): Instance {
+    const instance = this.#instances.get(name)
     if (instance === undefined)
       throw new AlliumError("NO_TUNNEL", "Cannot find tunnel: none has that name")
     return instance
   }
 
-  return {
-    async add(kind, wanted, given) {
-      if (instances.size >= TUNNELS_MAX)
-        throw new AlliumError(
-          "LIMIT_REACHED",
-          `Cannot add tunnel: there are ${TUNNELS_MAX} already`,
-        )
-      const name = wanted ?? freeName(kind, instances)
-      if (instances.has(name))
-        throw new AlliumError("ALREADY_EXISTS", "Cannot add tunnel: one has that name")
-      const record = { kind, options: given }
-      const instance = await openInstance(name, record)
-      if (instance.opened instanceof AlliumError) throw instance.opened
-      instances.set(name, instance)
-      await options.store.commit([table.put(name, record)])
-      return report(name, instance)
-    },
-    async remove(name) {
-      const instance = require(name)
-      instances.delete(name)
-      await options.store.commit([table.remove(name)])
-      await instance.scope.close()
-      await options.sessions.forget({ kind: "tunnel", name })
-      await rm(join(options.folder, name), { recursive: true, force: true })
-    },
-    list: () => [...instances].map(([name, instance]) => report(name, instance)),
-    find: (name) => report(name, require(name)),
-    async [Symbol.asyncDispose]() {
-      await Promise.all([...instances.values()].map(({ scope }) => scope.close()))
-    },
+  #reserve(kind: string, wanted: string | undefined): string {
+    if (this.#instances.size + this.#coming.size >= TUNNELS_MAX) throw tooMany()
+    const isTaken = (name: string) => this.#instances.has(name) || this.#coming.has(name)
+    const name = wanted ?? freeName(kind, isTaken)
+    if (isTaken(name))
+      throw new AlliumError("ALREADY_EXISTS", "Cannot add tunnel: one has that name")
+    this.#coming.add(name)
+    return name
   }
 }
 
-async function openTunnel(
-  name: string,
-  record: TunnelRecord,
-  host: Host,
-  scope: Scope,
-): Promise<OpenTunnel> {
-  const kind = host.kinds.find((known) => known.kind === record.kind)
-  if (kind === undefined)
-    throw new AlliumError("NO_TUNNEL", `Cannot open tunnel: kind "${record.kind}" is not known`)
-  const options = kind.options.safeParse(record.options)
-  if (!options.success)
-    throw new AlliumError("BAD_INPUT", `Cannot open tunnel: ${z.prettifyError(options.error)}`)
-  return kind.open(await makeContext(name, host, scope), options.data)
+function tooMany(): AlliumError {
+  const message = `Cannot add tunnel: there are ${TUNNELS_MAX} already`
+  return new AlliumError("LIMIT_REACHED", message)
 }
 
-async function makeContext(name: string, host: Host, scope: Scope): Promise<TunnelContext> {
-  const folder = join(host.folder, name)
-  await rm(folder, { recursive: true, force: true })
-  await makePrivateFolder(folder)
-  const { session, closeSession } = scope.use(openTunnelSessions({ kind: "tunnel", name }, host))
-  return {
-    signal: scope.signal,
-    log: host.log.child("tunnel"),
-    clock: host.clock,
-    folder,
-    session,
-    closeSession,
-    lookup: host.lookup,
-    pin: host.pin,
-    resolve: async (target, call) => (await host.lookup(target, call)).address,
-    async dial(own, target, call) {
-      return dial(own, (await host.lookup(target, call)).address, call, host)
-    },
-  }
-}
-
-function freeName(kind: string, taken: ReadonlyMap<string, unknown>): string {
+function freeName(kind: string, isTaken: (name: string) => boolean): string {
   for (let number = 1; ; number++) {
     const name = number === 1 ? kind : `${kind}-${number}`
-    if (!taken.has(name)) return name
+    if (!isTaken(name)) return name
   }
 }
 
 function report(name: string, { record, opened }: Instance): TunnelReport {
-  const base = { name, kind: record.kind, options: record.options }
+  const base = { name, kind: record.kind, options: record.options, counters: {} }
+  if (opened === "stopped") return { ...base, state: "stopped" }
   if (opened instanceof AlliumError)
-    return { ...base, state: "failed", reason: `${opened.message} (${opened.code})`, counters: {} }
+    return { ...base, state: "failed", reason: `${opened.message} (${opened.code})` }
   const { listens, address } = opened
   return {
     ...base,

@@ -7,19 +7,22 @@ import { z } from "zod"
 import { type Offer, offer } from "../offer.ts"
 import type { OfferBook } from "../offers.ts"
 import type { TunnelKind } from "../tunnel.ts"
+import { editFields } from "../tunnel-edit.ts"
 import { type TunnelHost, tunnelNameShape } from "../tunnel-host.ts"
 import { doneShape } from "./fields.ts"
 
 const reportShape = z.object({
   name: z.string(),
   kind: z.string(),
-  state: z.enum(["open", "failed"]),
+  state: z.enum(["open", "stopped", "failed"]),
   reason: z.string().optional(),
   listens: z.string().optional(),
   address: z.string().optional(),
   options: z.record(z.string(), z.unknown()),
   counters: z.record(z.string(), z.number()),
 })
+
+const STANDS = "Tunnel {name} is {state}.\nListens at {listens}\nAddress {address}"
 
 const list = offer({
   verb: "tunnel list",
@@ -39,6 +42,35 @@ const show = offer({
   output: reportShape,
   positional: ["name"],
   examples: ["tunnel show http-proxy"],
+})
+
+const named = z.object({ name: tunnelNameShape })
+
+const stop = offer({
+  verb: "tunnel stop",
+  summary: "End a tunnel for now; it keeps its options and its address",
+  input: named,
+  output: reportShape,
+  positional: ["name"],
+  display: { line: "Tunnel {name} is stopped, also after a restart of the router." },
+})
+
+const start = offer({
+  verb: "tunnel start",
+  summary: "Open a tunnel that was stopped or failed",
+  input: named,
+  output: reportShape,
+  positional: ["name"],
+  display: { line: STANDS },
+})
+
+const restart = offer({
+  verb: "tunnel restart",
+  summary: "End a tunnel and open it anew; the others do not notice",
+  input: named,
+  output: reportShape,
+  positional: ["name"],
+  display: { line: STANDS },
 })
 
 const remove = offer({
@@ -68,9 +100,34 @@ export function tunnelAddOffers(kinds: readonly TunnelKind[]): Offer[] {
   )
 }
 
+/** `tunnel edit`, with the options of all kinds; the tunnel's own kind decides which are right. */
+function tunnelEditOffer(kinds: readonly TunnelKind[]) {
+  const unset = z.array(z.string().max(64)).max(64).default([])
+  return offer({
+    verb: "tunnel edit",
+    summary: "Change options of one tunnel and open it anew; the others do not notice",
+    input: z.object({
+      name: tunnelNameShape,
+      ...editFields(kinds),
+      unset: unset.meta({ description: "Options that get their default back, by name" }),
+    }),
+    output: reportShape,
+    positional: ["name"],
+    examples: [
+      "tunnel edit http-proxy --listen 8118 --close-minutes 5",
+      "tunnel edit web --unset post-rate",
+    ],
+    display: { line: STANDS },
+  })
+}
+
 /** Every offer of this file, for these kinds. */
 export function tunnelOffers(kinds: readonly TunnelKind[]): readonly Offer[] {
-  return [...tunnelAddOffers(kinds), list, show, remove]
+  return [
+    ...tunnelAddOffers(kinds),
+    tunnelEditOffer(kinds) as unknown as Offer,
+    ...[list, show, stop, start, restart, remove],
+  ]
 }
 
 /** Gives the offers their runners. */
@@ -87,6 +144,12 @@ export function answerTunnelOffers(
   }
   book.register(list, async () => host.list().map(mutable))
   book.register(show, async ({ name }) => mutable(host.find(name)))
+  book.register(tunnelEditOffer(kinds), async ({ name, unset, ...set }) =>
+    mutable(await host.edit(name, { set, unset })),
+  )
+  book.register(stop, async ({ name }) => mutable(await host.stop(name)))
+  book.register(start, async ({ name }) => mutable(await host.start(name)))
+  book.register(restart, async ({ name }) => mutable(await host.restart(name)))
   book.register(remove, async ({ name }) => {
     await host.remove(name)
     return { name }
