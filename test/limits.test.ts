@@ -25,6 +25,7 @@ const SIZES_OF_FORMATS = new Set(
 /** What looks like a limit and is none, and why. */
 const NO_LIMITS: Readonly<Record<string, string>> = {
   "plugins/files/contact/desk.ts HOUR_MS": "a unit",
+  "plugins/files/play/server.ts TOKEN_BYTES": "how long a token is",
   "plugins/files/swarm/uploads.ts HEAD_BYTES": "a format",
   "plugins/files/until.ts MINUTE_MS": "a unit",
   "plugins/files/swarm/session.ts REQUEST_BYTES": "a format",

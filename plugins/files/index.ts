@@ -27,6 +27,7 @@ import {
   towerLimitOffer,
 } from "./offers.ts"
 import { TransferOwners } from "./owners.ts"
+import { Plays, playOffer } from "./play/index.ts"
 import { FileRates, limitOffer } from "./rates.ts"
 import { openWorld, worldOffers } from "./world/index.ts"
 
@@ -48,7 +49,7 @@ export function makeFiles(options: FilesOptions): Plugin {
     offers: [
       ...[sendOffer, listOffer, acceptOffer, cancelOffer, autoOffer],
       ...[refuseOffer, showOffer, pauseOffer, resumeOffer, towerLimitOffer],
-      ...[limitOffer, ...worldOffers, ...libraryOffers],
+      ...[limitOffer, ...worldOffers, ...libraryOffers, playOffer],
     ],
     async start(context) {
       await using scope = new Scope()
@@ -64,6 +65,7 @@ export function makeFiles(options: FilesOptions): Plugin {
         await openWorld(context, { room, down: [rates.down], up: [rates.up] }),
       )
       const owners = new TransferOwners([desk, world.owner])
+      scope.use(new Plays(context, owners))
       context.answer(sendOffer, (input, call) => desk.send(input, call))
       context.answer(listOffer, async (input) => owners.list(input))
       context.answer(acceptOffer, (input, call) => desk.accept(input, call))

@@ -5,6 +5,7 @@
  */
 import { AlliumError, type OfferCall } from "allium/plugin"
 import type { TransferDocument } from "./offers.ts"
+import type { PlayState } from "./play/playable.ts"
 
 /** A room that has transfers. Every id is whole, and one of its own. */
 export interface TransferOwner {
@@ -20,6 +21,8 @@ export interface TransferOwner {
   resume(id: string): Promise<TransferDocument>
   /** Ends it for good. @throws {AlliumError} `FILE_STATE`. */
   cancel(input: { readonly id: string }, call: OfferCall): Promise<TransferDocument>
+  /** How it stands for who looks at it while it comes. */
+  play(id: string): Promise<PlayState>
 }
 
 /** All of them. */

@@ -156,6 +156,42 @@ describe("ann's library on the embedded network", () => {
     expect(left).toMatchObject({ state: "full", count: 2, taken: 100_000 })
   })
 
+  it("bob plays the beginning and the end of a film while it comes, and then all of it", async () => {
+    const path = join(folder, "film.mkv")
+    const film = randomBytes(24 * 2 ** 20)
+    await writeFile(path, film)
+    await ann!.call("file limit", { up: "1MiB" })
+    const { id } = await ann!.call<Transfer>("file send", { contact: "bob", path })
+    await until(bob!, id, "offered")
+    await bob!.call("file accept", { id })
+    const [played] = await eventually(
+      () => bob!.call<{ url: string; type: string }[]>("file play", { id }).catch(() => []),
+      (list) => list.length === 1,
+      PATIENCE_MS,
+    )
+    expect(played!.type).toBe("video/x-matroska")
+    const part = async (range: string) => {
+      const answer = await fetch(played!.url, { headers: { Range: range } })
+      expect(answer.status).toBe(206)
+      return Buffer.from(await answer.arrayBuffer())
+    }
+    const [head, tail] = [await part("bytes=0-199999"), await part("bytes=-300000")]
+    const { done } = await until(bob!, id, "transferring")
+    expect(done).toBeLessThan(film.length)
+    expect(head.equals(film.subarray(0, 200_000))).toBe(true)
+    expect(tail.equals(film.subarray(-300_000))).toBe(true)
+    // Over the moment when it gets its name.
+    const whole = fetch(played!.url).then((answer) => answer.arrayBuffer())
+    await ann!.call("file limit", { up: "none" })
+    expect(Buffer.from(await whole).equals(film)).toBe(true)
+    await until(bob!, id, "done")
+    expect((await part("bytes=5000000-5000099")).equals(film.subarray(5_000_000, 5_000_100))).toBe(
+      true,
+    )
+    await bob!.call("file play", { id, stop: true })
+    expect((await fetch(played!.url)).status).toBe(404)
+  })
+
   it("a drop box that was stopped takes nothing", async () => {
     const box = join(folder, "box")
     await bob!.call("file receive", { folder: box, quota: "1MiB" })

@@ -7,6 +7,7 @@ import { join } from "node:path"
 import { type Change, type PluginContext, Slots, toAlliumError } from "allium/plugin"
 import type { DiskRoom } from "../disk/disk-room.ts"
 import { openPartFolder } from "../disk/part-folder.ts"
+import type { Playable } from "../play/playable.ts"
 import type { FileRates } from "../rates.ts"
 import type { TransferBook } from "./book.ts"
 import { Depositor } from "./depositor.ts"
@@ -82,6 +83,11 @@ export class Crew {
       const transfer = this.#o.book.get(id)
       if (transfer?.identity === identity && transfer.contact === contact) fetcher.wake()
     }
+  }
+
+  /** What is coming in now; `undefined` when nothing of it can be read. */
+  playable(id: string): Playable | undefined {
+    return this.#fetchers.get(id)?.fetcher.playable
   }
 
   /** Gives what is asked for on a line, until it ends. */

@@ -27,6 +27,7 @@ import type {
   towerLimitOffer,
 } from "../offers.ts"
 import type { TransferOwner } from "../owners.ts"
+import type { PlayState } from "../play/playable.ts"
 import type { FileRates } from "../rates.ts"
 import { FILE_BYTES_MAX } from "../size.ts"
 import { type Activity, TransferBook } from "./book.ts"
@@ -236,6 +237,14 @@ export class ContactDesk implements TransferOwner, AsyncDisposable {
 
   resume(id: string): Promise<TransferDocument> {
     return this.#rest(id, false)
+  }
+
+  async play(id: string): Promise<PlayState> {
+    const { direction, stage, path } = this.#book.require(id)
+    if (direction === "out" || stage === "failed" || stage === "cancelled") return { kind: "never" }
+    if (stage === "done") return path === undefined ? { kind: "never" } : { kind: "whole", path }
+    const playable = this.#crew.playable(id)
+    return playable ? { kind: "now", playable } : { kind: "later" }
   }
 
   async auto(input: InputOf<typeof autoOffer>): Promise<{ contact: string; below: number }> {

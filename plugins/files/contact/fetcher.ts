@@ -17,6 +17,7 @@ import {
 import type { DiskRoom } from "../disk/disk-room.ts"
 import { openPartStore, type PartStore } from "../disk/part-store.ts"
 import { recheck } from "../disk/recheck.ts"
+import type { Playable } from "../play/playable.ts"
 import type { FileRates } from "../rates.ts"
 import { openSwarm } from "../swarm/swarm.ts"
 import type { Swarm, SwarmContent } from "../swarm/types.ts"
@@ -81,6 +82,7 @@ export class Fetcher {
   readonly #stop = new AbortController()
   readonly #alarm = new Alarm()
   #lanes: LanePool | undefined
+  #run: Run | undefined
   #lies = 0
 
   constructor(id: string, options: FetcherOptions) {
@@ -91,6 +93,11 @@ export class Fetcher {
   /** Aborts when {@linkcode stop} is called. */
   get signal(): AbortSignal {
     return this.#stop.signal
+  }
+
+  /** What is here by now; `undefined` when nothing can be read. */
+  get playable(): Playable | undefined {
+    return this.#run?.playable
   }
 
   /** Resolves when the transfer has ended or rests, or {@linkcode stop} was called. */
@@ -143,6 +150,7 @@ export class Fetcher {
     const known = await progress.info(this.#id, transfer.infohash!)
     const run = new Run(transfer, { ...this.#o, metainfo: known, signal: this.#stop.signal })
     this.#lanes = run.lanes
+    this.#run = run
     try {
       const outcome = await run.untilWhole(
         () => this.#o.book.get(this.#id)?.tower?.isStored === true,
@@ -152,6 +160,7 @@ export class Fetcher {
       await this.#finish(transfer, run)
     } finally {
       this.#lanes = undefined
+      this.#run = undefined
       await run.close()
     }
   }
@@ -162,6 +171,7 @@ export class Fetcher {
     await before.close()
     const transfer = book.require(this.#id)
     const run = new Run(transfer, { ...this.#o, metainfo: undefined, signal: this.#stop.signal })
+    this.#run = run
     try {
       await collect(transfer, {
         blobs,
@@ -252,6 +262,7 @@ class Run {
   readonly #o: RunOptions
   readonly #swarm: Swarm
   #opened: { store: PartStore; metainfo: Metainfo } | undefined
+  #playable: Playable | undefined
 
   constructor(transfer: Transfer, options: RunOptions) {
     this.#transfer = transfer
@@ -277,6 +288,19 @@ class Run {
         this.#swarm.join(line, { name: transfer.contact, outgoing: true, isOwn: true }),
       waits: (code) => options.book.turned(transfer.id, { busy: false, waitsFor: code }),
     })
+  }
+
+  /** The same one for as long as it can be read. */
+  get playable(): Playable | undefined {
+    const { store, metainfo } = this.#opened ?? {}
+    if (store === undefined || metainfo === undefined) return undefined
+    this.#playable ??= {
+      ...{ metainfo, have: store.have },
+      read: (block, into) => store.read(block, into),
+      setWindow: (from, to) => this.#swarm.setWindow(from, to),
+      endWindow: () => this.#swarm.setWindow(0, 0),
+    }
+    return this.#playable
   }
 
   get opened(): { readonly store: PartStore; readonly metainfo: Metainfo } {

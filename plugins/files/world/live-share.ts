@@ -14,6 +14,7 @@ import {
   toAlliumError,
 } from "allium/plugin"
 import type { DiskRoom } from "../disk/disk-room.ts"
+import type { Playable } from "../play/playable.ts"
 import {
   openSwarm,
   type Swarm,
@@ -82,6 +83,8 @@ export interface LiveShare extends AsyncDisposable {
   peers(): { known: number; dialling: number }
   /** Bytes hashed, of how many, while files are looked at again. */
   readonly looking: { done: number; size: number } | undefined
+  /** The same one while it is open; `undefined` while nothing can be read. */
+  readonly playable: Playable | undefined
   /** Removes part files at closing. */
   discard(): void
 }
@@ -100,6 +103,7 @@ class Live implements LiveShare {
   readonly #hunt: PeerHunt
   #announcer: Announcer | undefined
   #content: OpenContent | undefined
+  #playable: Playable | undefined
   #isGivenUp = false
   #keptPeers: readonly string[] = []
   #keptPeersMs = Number.NEGATIVE_INFINITY
@@ -133,6 +137,19 @@ class Live implements LiveShare {
 
   peers(): { known: number; dialling: number } {
     return this.#hunt.report()
+  }
+
+  get playable(): Playable | undefined {
+    const { metainfo, have } = this.swarm
+    const store = this.#content?.store
+    if (metainfo === undefined || have === undefined || store === undefined) return undefined
+    this.#playable ??= {
+      ...{ metainfo, have },
+      read: (block, into) => store.read(block, into),
+      setWindow: (from, to) => this.swarm.setWindow(from, to),
+      endWindow: () => this.#setOrder(metainfo),
+    }
+    return this.#playable
   }
 
   discard(): void {
@@ -298,7 +315,12 @@ class Live implements LiveShare {
     const unwanted = unwantedFiles(metainfo.files, record.only)
     if (unwanted === undefined) ended("NOT_FOUND")
     for (const file of unwanted ?? []) this.swarm.setPriority(file, "skip")
-    if (record.isSequential) this.swarm.setWindow(0, metainfo.geometry.size)
+    if (record.isSequential) this.#setOrder(metainfo)
+  }
+
+  /** From the beginning to the end, or in any order. */
+  #setOrder({ geometry }: Metainfo): void {
+    this.swarm.setWindow(0, this.#options.record.isSequential ? geometry.size : 0)
   }
 
   #then(deed: () => Promise<void>): void {

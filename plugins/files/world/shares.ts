@@ -8,6 +8,7 @@ import { AlliumError, type PluginContext, Slots, Turns, toAlliumError } from "al
 import type { DiskRoom } from "../disk/disk-room.ts"
 import type { TransferDocument } from "../offers.ts"
 import type { TransferOwner } from "../owners.ts"
+import type { PlayState } from "../play/playable.ts"
 import type { Throttle } from "../swarm/index.ts"
 import type { Metainfo } from "../torrent/metainfo.ts"
 import { type Address, type Addresses, PUBLIC } from "./addresses.ts"
@@ -161,6 +162,14 @@ export class Shares implements TransferOwner, AsyncDisposable {
     if (address !== PUBLIC) await this.#options.context.forgetSession(address)
     this.#told(entry.record, document)
     return document
+  }
+
+  /** What is not running can be read again when it is resumed. */
+  async play(id: string): Promise<PlayState> {
+    const { live, record } = this.#find(id)
+    if (record.reason !== undefined) return { kind: "never" }
+    const playable = live?.playable
+    return playable ? { kind: "now", playable } : { kind: "later" }
   }
 
   /** Hashes everything again; resolves when it runs again. */
