@@ -63,14 +63,14 @@ export function openBackupMail(options: BackupMailOptions): BackupMail {
     async keep(identity) {
       const peers = correspondents(identities.contacts(identity))
       const towers = post.towers(identity).keep()
-      const towerDoors = post.doors(identity).keep()
+      const towerDoors = post.doors(identity).own.keep()
       const reach = post.reach(identity)
       return { ...(await known(post, identity, peers)), towers, towerDoors, reach }
     },
     async bring(identity, { correspondents, towers, towerDoors, reach }) {
       const office = post.post(identity)
       // First, or others would be made.
-      if (towerDoors !== undefined) await post.doors(identity).bring(towerDoors)
+      if (towerDoors !== undefined) await post.doors(identity).own.bring(towerDoors)
       await post.towers(identity).bring(towers)
       if (reach !== post.reach(identity)) await options.bringReach(identity, reach)
       for (const { peer, introduction } of correspondents)

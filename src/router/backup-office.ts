@@ -64,7 +64,7 @@ export async function openBackupOffice(options: BackupOfficeOptions): Promise<Ba
   const towers = (identity: Identity) => mail.towers(identity)
   const door = (identity: Identity) => {
     const card = options.identities.doors(identity).byId(undefined)
-    return card && post.doors(identity).placeOf(card)?.tower
+    return card && post.doors(identity).own.placeOf(card)?.tower
   }
   const keepsakes = opening.use(openKeepsakeDesk({ ...options, letters, towers, door }))
   const restores = opening.use(await openRestoreDesk({ ...options, mail, backups, keepsakes }))

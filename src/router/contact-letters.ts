@@ -99,7 +99,7 @@ export class ContactLetters {
     const book = this.#options.identities.contacts(identity)
     const before = book.byAnyKey(about.key)
     const { door, ...person } = about
-    const expected = this.#options.doors.of(identity).expect(ticketOf(about.introduction.bytes))
+    const expected = this.#options.doors.of(identity).own.expect(ticketOf(about.introduction.bytes))
     const isNew = before === undefined
     const lead = door && isNew ? [this.#options.leads.put(placeOf(identity, about), door)] : []
     const also = isNew ? [...expected.changes, ...lead] : []

@@ -175,8 +175,8 @@ export class DoorPerson {
   /** The address of a card, when it can be given away. */
   async uri(label = "plain"): Promise<string> {
     const door = this.cards.find(label)
-    await this.#at.until(() => this.doors.placeOf(door) !== undefined)
-    return formatContactUri(this.doors.placeOf(door)!)
+    await this.#at.until(() => this.doors.own.placeOf(door) !== undefined)
+    return formatContactUri(this.doors.own.placeOf(door)!)
   }
 
   standing(other: DoorPerson): Contact["state"] | undefined {

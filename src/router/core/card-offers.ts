@@ -12,6 +12,7 @@ import { linkedDevice } from "../../identity/unlocked.ts"
 import type { DoorDesk } from "../door-desk.ts"
 import { type Offer, offer } from "../offer.ts"
 import type { OfferBook } from "../offers.ts"
+import type { OwnDoors } from "../own-doors.ts"
 import { identityField } from "./fields.ts"
 
 /** Until the first tunnels to a tower stand; then the command says so, and it goes on. */
@@ -85,7 +86,7 @@ export function answerCardOffers(
     const limit = AbortSignal.any([signal, AbortSignal.timeout(HOLD_MS)])
     const at = await parts
       .doors(identity)
-      .hold(door, { signal: limit })
+      .own.hold(door, { signal: limit })
       .catch((error: unknown) => {
         if (!limit.aborted || signal.aborted) throw error
         throw new AlliumError("TIMED_OUT", "Cannot show card: it is not at its tower yet")
@@ -108,33 +109,33 @@ export function answerCardOffers(
     }
     const made = wish.new === undefined ? doors.find(label) : await doors.make(wish.new)
     if (wish.new !== undefined) onCards(identity)
-    const isHeld = tower || parts.doors(identity).isAlways
+    const isHeld = tower || parts.doors(identity).own.isAlways
     const line = isHeld ? await held(identity, made, call) : shown(identity, made)
     const good = { ...line, state: "good" as const }
     return qr ? { ...good, qr: contactQr(good.uri) } : good
   })
   book.register(cards, async ({ identity: name }) => {
     const identity = identities.find(name)
-    const desk = parts.doors(identity)
+    const own = parts.doors(identity).own
     const created = (door: Door) => (door.created === undefined ? {} : { created: door.created })
     return identities
       .doors(identity)
       .list()
       .flatMap((door) => [
-        ...(desk.isAlways
+        ...(own.isAlways
           ? []
           : [{ ...shown(identity, door), state: "good" as const, ...created(door) }]),
-        ...(desk.isHeld(door) ? [{ ...heldNow(identity, desk, door), ...created(door) }] : []),
+        ...(own.isHeld(door) ? [{ ...heldNow(identity, own, door), ...created(door) }] : []),
       ])
   })
 }
 
 /** A card at a tower, as it stands. */
-function heldNow(identity: Identity, desk: DoorDesk, door: Door) {
+function heldNow(identity: Identity, own: OwnDoors, door: Door) {
   const line = { identity: identity.name, card: door.label }
-  const at = desk.placeOf(door)
+  const at = own.placeOf(door)
   if (at !== undefined)
     return { ...line, uri: formatContactUri(at), tower: at.tower.address, state: "good" as const }
-  const { fault } = desk
+  const { fault } = own
   return { ...line, uri: "", state: "opening" as const, ...(fault && { reason: fault }) }
 }

@@ -70,7 +70,7 @@ describe("DoorDesk", () => {
   }
   const askWithTicket = async (ticket: Uint8Array<ArrayBuffer>) => {
     const { ann, bob } = story
-    const { tower } = ann.doors.placeOf(ann.cards.find("plain"))!
+    const { tower } = ann.doors.own.placeOf(ann.cards.find("plain"))!
     await bob.contacts.request({ key: ann.key, address: tower.address, name: "ann" })
     const ask = await bob.doors.ask({ key: ann.key, tower, greeting: "", ticket })
     await bob.life.room("/").commit([...ask.changes])
@@ -81,7 +81,7 @@ describe("DoorDesk", () => {
     const { ann, at } = story
     await ann.uri()
     const ticket = new Uint8Array(32).fill(9)
-    const deed = ann.doors.expect(ticket)
+    const deed = ann.doors.own.expect(ticket)
     await ann.life.room("/").commit([...deed.changes])
     deed.done()
     await at.until(() => ann.disk.below("/doors/tickets/").length === 0)
@@ -184,10 +184,10 @@ describe("DoorDesk", () => {
     await ann.stop()
     await story.bob.desk.request(bob.identity, uri, words)
     await at.until(() => at.tower.report().envelopes === 1)
-    const kept = ann.doors.keep()
+    const kept = ann.doors.own.keep()
     const again = new DoorPerson(at, 1)
     await again.start()
-    await again.doors.bring(kept)
+    await again.doors.own.bring(kept)
     expect(await again.uri()).toBe(uri)
     await at.until(() => at.tower.report().envelopes === 0)
     expect(again.contacts.list()).toEqual([]) // sealed for prekeys that are lost
@@ -203,7 +203,7 @@ describe("DoorDesk", () => {
     ann.doors.changed()
     await story.bob.desk.request(story.bob.identity, uri, words)
     await at.until(story.askedAt)
-    await expect(ann.doors.hold(ann.cards.find("plain"), call)).rejects.toMatchObject({
+    await expect(ann.doors.own.hold(ann.cards.find("plain"), call)).rejects.toMatchObject({
       code: "NO_TOWER",
     })
     const doors = () => ann.disk.below("/doors/doors/").length
