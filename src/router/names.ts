@@ -1,97 +1,137 @@
 /**
- * Names: what the user calls a destination comes first, then contacts, then the router's own lookup.
- * Nothing is overwritten silently.
+ * Names the user gave or confirmed, each a table of its own. Nothing is overwritten.
  *
  * @module
  */
 import { z } from "zod"
 import { AlliumError } from "../base/errors.ts"
-import { parseAddress, parseDestination } from "../sam/index.ts"
-import type { StoreRoom, Table } from "../store/store.ts"
+import type { Change, StoreRoom, Table } from "../store/store.ts"
+import { readAddress, requireAddress } from "./names/address.ts"
+import { canonicalName, type NameWarning, requireHostName } from "./names/host-name.ts"
 
-/** Longest name, in characters; DNS allows 253, i2pd's address book 67. */
-const NAME_CHARACTERS_MAX = 67
+/** Names in one table: as many as all of I2P has, several times over. */
+const NAMES_MAX = 50_000
 
-/** A name a user or the network may use: labels of letters, digits and dashes, joined by dots. */
-export const hostNameShape = z
-  .string()
-  .max(NAME_CHARACTERS_MAX)
-  .transform((name) => name.toLowerCase())
-  .pipe(
-    z.string().regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/, {
-      message: "expected letters, digits and dashes, in labels joined by dots",
-    }),
-  )
+/** Who says where a name leads, in order of who is believed. */
+export const NAME_SOURCES = ["address", "petname", "contact", "pinned", "feed", "router"] as const
 
 /** Where a name leads, and who says so. */
 export interface NameRecord {
   readonly name: string
   /** Destination in I2P base64, or a `.b32.i2p` name. */
   readonly address: string
-  readonly source: "petname" | "contact" | "router" | "address"
+  readonly source: (typeof NAME_SOURCES)[number]
+  /** URL of the feed, with source `feed`. */
+  readonly feed?: string
+  /** The destination itself has signed that the name is its own, for all to see. */
+  readonly signed?: true
+  readonly warning?: NameWarning
 }
 
 const entryShape = z.object({ address: z.string().max(1_000), since: z.number() })
+type Entry = z.output<typeof entryShape>
 
-/** The user's own names. */
-export interface Petnames {
+/** Names of one kind. */
+export interface OwnNames {
   list(): AsyncIterable<NameRecord>
+  /** @param name - In any spelling. */
   find(name: string): Promise<NameRecord | undefined>
-  /** @throws {AlliumError} `ALREADY_EXISTS`, `BAD_NAME`, `BAD_DESTINATION`. */
+  /** @throws {AlliumError} `ALREADY_EXISTS`, `BAD_NAME`, `BAD_DESTINATION`, `LIMIT_REACHED`. */
   add(name: string, address: string): Promise<NameRecord>
+  /** Adds what is not there yet, all or nothing; names and addresses were checked. @throws {AlliumError} `LIMIT_REACHED`. */
+  addAll(found: ReadonlyMap<string, string>): Promise<void>
+  /** Puts `address` in place of what was there: a deed of the user. @throws {AlliumError} As {@linkcode OwnNames.add}. */
+  replace(name: string, address: string): Promise<NameRecord>
   /** @throws {AlliumError} `NAME_NOT_FOUND`. */
   remove(name: string): Promise<void>
 }
 
-/** Opens the petnames kept in `store`. */
-export function openPetnames(store: StoreRoom, now: () => number): Petnames {
-  const table: Table<z.output<typeof entryShape>> = store.table("petnames", entryShape)
-  const find = async (name: string): Promise<NameRecord | undefined> => {
-    if (name.length > NAME_CHARACTERS_MAX) return undefined
-    const entry = await table.get(name.toLowerCase())
-    return entry && { name: name.toLowerCase(), address: entry.address, source: "petname" }
+/** Opens the names of one kind kept in `store`. */
+export async function openOwnNames(
+  store: StoreRoom,
+  kind: "petname" | "pinned",
+  now: () => number,
+): Promise<OwnNames> {
+  const table: Table<Entry> = store.table(kind === "petname" ? "petnames" : kind, entryShape)
+  const known = new Set<string>()
+  for await (const [name] of table.entries()) known.add(name)
+  return new NameTable({ store, kind, now, table, known })
+}
+
+interface TableParts {
+  readonly store: StoreRoom
+  readonly kind: "petname" | "pinned"
+  readonly now: () => number
+  readonly table: Table<Entry>
+  /** Every name of the table. */
+  readonly known: Set<string>
+}
+
+class NameTable implements OwnNames {
+  readonly #parts: TableParts
+
+  constructor(parts: TableParts) {
+    this.#parts = parts
   }
-  return {
-    find,
-    async *list() {
-      for await (const [name, { address }] of table.entries())
-        yield { name, address, source: "petname" }
-    },
-    async add(text, address) {
-      const name = requireHostName(text)
-      if (await find(name))
-        throw new AlliumError("ALREADY_EXISTS", "Cannot add name: it is taken, remove it first")
-      requireAddress(address)
-      await store.commit([table.put(name, { address, since: now() })])
-      return { name, address, source: "petname" }
-    },
-    async remove(name) {
-      if (!(await find(name)))
-        throw new AlliumError("NAME_NOT_FOUND", "Cannot remove name: it is not among the petnames")
-      await store.commit([table.remove(name.toLowerCase())])
-    },
+
+  async *list(): AsyncIterable<NameRecord> {
+    for await (const [name, { address }] of this.#parts.table.entries())
+      yield { name, address, source: this.#parts.kind }
+  }
+
+  async find(text: string): Promise<NameRecord | undefined> {
+    const { kind, known, table } = this.#parts
+    const name = canonicalName(text)
+    if (name === undefined || !known.has(name)) return undefined
+    const entry = await table.get(name)
+    return entry && { name, address: entry.address, source: kind }
+  }
+
+  async add(text: string, address: string): Promise<NameRecord> {
+    if (this.#parts.known.has(requireHostName(text)))
+      throw new AlliumError("ALREADY_EXISTS", "Cannot add name: it is taken, remove it first")
+    return this.replace(text, address)
+  }
+
+  async replace(text: string, given: string): Promise<NameRecord> {
+    const name = requireHostName(text)
+    const address = requireAddress(given)
+    await this.#put(new Map([[name, address]]))
+    return { name, address, source: this.#parts.kind }
+  }
+
+  async addAll(found: ReadonlyMap<string, string>): Promise<void> {
+    const fresh = [...found].filter(([name]) => !this.#parts.known.has(name))
+    if (fresh.length > 0) await this.#put(new Map(fresh))
+  }
+
+  async remove(text: string): Promise<void> {
+    const { known, store, table } = this.#parts
+    const name = canonicalName(text)
+    if (name === undefined || !known.has(name))
+      throw new AlliumError("NAME_NOT_FOUND", "Cannot remove name: you gave none like it")
+    await store.commit([table.remove(name)])
+    known.delete(name)
+  }
+
+  async #put(found: ReadonlyMap<string, string>): Promise<void> {
+    const { known, store, table, now } = this.#parts
+    const fresh = [...found.keys()].filter((name) => !known.has(name))
+    if (known.size + fresh.length > NAMES_MAX)
+      throw new AlliumError("LIMIT_REACHED", `Cannot add name: there are ${NAMES_MAX} already`)
+    const since = now()
+    const put = ([name, address]: [string, string]): Change => table.put(name, { address, since })
+    for (const name of fresh) known.add(name)
+    try {
+      await store.commit([...found].map(put))
+    } catch (error) {
+      for (const name of fresh) known.delete(name)
+      throw error
+    }
   }
 }
 
 /** True for what a session can connect to without asking anybody for a name. */
 export function isAddress(text: string): boolean {
-  try {
-    requireAddress(text)
-    return true
-  } catch {
-    return false
-  }
-}
-
-function requireAddress(text: string): void {
-  if (text.endsWith(".b32.i2p")) parseAddress(text)
-  else parseDestination(text)
-}
-
-function requireHostName(text: string): string {
-  const parsed = hostNameShape.safeParse(text)
-  if (parsed.data?.endsWith(".b32.i2p"))
-    throw new AlliumError("BAD_NAME", "Cannot use name: it is an address, expected a name for one")
-  if (parsed.success) return parsed.data
-  throw new AlliumError("BAD_NAME", `Cannot use name: ${parsed.error.issues[0]?.message}`)
+  return readAddress(text) !== undefined
 }

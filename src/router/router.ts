@@ -37,7 +37,9 @@ import { type Home, openHome } from "./home.ts"
 import { CONTACTS_TOPIC } from "./introduction-letters.ts"
 import { openKeyMemory } from "./key-memory.ts"
 import { type Links, openLinks } from "./links.ts"
-import { openPetnames } from "./names.ts"
+import { openConflicts } from "./names/conflicts.ts"
+import { NameDesk } from "./names/name-desk.ts"
+import { openOwnNames } from "./names.ts"
 import { type Network, type NetworkOptions, openNetwork } from "./network.ts"
 import { OfferBook } from "./offers.ts"
 import type { Plugin } from "./plugin.ts"
@@ -45,7 +47,7 @@ import { openPluginHost, type PluginHost } from "./plugin-host.ts"
 import { openPluginShelf } from "./plugin-shelf.ts"
 import { openPostOffice, type PostOffice } from "./post-office.ts"
 import { openRecentPeers } from "./recent-peers.ts"
-import { openResolver, type Resolver } from "./resolver.ts"
+import { contactNames, openResolver, type Resolver } from "./resolver.ts"
 import { openSessions, type Sessions } from "./sessions.ts"
 import { makeStatus } from "./status.ts"
 import type { TunnelKind } from "./tunnel.ts"
@@ -217,6 +219,20 @@ interface Upper {
   readonly resolver: Resolver
 }
 
+/** Everything that knows names, in order of who is believed. */
+async function openNames({ clock }: Tools, { store, identities, network }: Parts, scope: Scope) {
+  const room = store.room("names")
+  const petnames = await openOwnNames(room, "petname", clock.now)
+  const pinned = await openOwnNames(room, "pinned", clock.now)
+  const lists = [petnames, contactNames(identities), pinned]
+  const { signal } = scope
+  const bridge = () => network.bridge()
+  const resolver = openResolver({ layers: lists, bridge, clock, signal })
+  const conflicts = await openConflicts(room)
+  const parts = { petnames, pinned, conflicts, resolver, lists, now: clock.now }
+  return { petnames, resolver, desk: new NameDesk(parts) }
+}
+
 async function openUpper(
   options: RouterOptions,
   home: Home,
@@ -224,10 +240,10 @@ async function openUpper(
   parts: Parts,
   scope: Scope,
 ): Promise<Upper> {
-  const { identities, own, links, sessions, offers, events, store, network } = parts
+  const { identities, own, links, sessions, offers, events, store } = parts
   const emit = (event: string, data: Readonly<Record<string, unknown>>) => events.emit(event, data)
-  const petnames = openPetnames(store.room("names"), tools.clock.now)
-  const resolver = openResolver({ petnames, identities, bridge: () => network.bridge() })
+  const names = await openNames(tools, parts, scope)
+  const { resolver } = names
   let safety: BackupOffice | undefined
   let devices: DeviceDesk | undefined
   const deviceDesk = () => {
@@ -321,14 +337,17 @@ async function openUpper(
       store: store.room("tunnels"),
       folder: home.tunnels,
       sessions,
-      lookup: async (host, call) => ({ ...(await resolver.lookup(host, call)), isPublic: false }),
-      pin: async (name, address) => void (await petnames.add(name, address)),
+      lookup: async (host, call) => {
+        const { address, source, signed } = await resolver.lookup(host, call)
+        return { address, source, isPublic: signed === true }
+      },
+      pin: (name, address) => names.desk.pin(name, address),
     }),
   )
   // Last, so that every protocol has its answerer before the first peer arrives.
   await post.start()
   for (const identity of identities.list()) await onNew(identity)
-  answerNameOffers(offers, petnames, resolver)
+  answerNameOffers(offers, names)
   const setReach = reachBy(post.setReach)
   return { desk, devices, post, backups, plugins, tunnels, resolver, onNew, setReach }
 }
