@@ -17,8 +17,11 @@ import { provideTools, toolPath } from "./tools.mjs"
 const root = fileURLToPath(new URL("..", import.meta.url))
 const VITEST = join(root, "node_modules/vitest/vitest.mjs")
 const TESTNET = ["--conditions=source", "--import", "tsx", "test/support/testnet/main.ts"]
-/** Live tests that take longer than all others together. */
-const STORIES = ["test/live/mail.test.ts", "test/live/two-routers.test.ts"]
+/** Live tests that take long, by the private network they share; everything else has one of its own. */
+const LONG_ONES = [
+  ["test/live/mail.test.ts", "test/live/files.test.ts"],
+  ["test/live/two-routers.test.ts", "test/live/shares.test.ts"],
+]
 const SUITES = { fast: runPlain, scenario: runPlain, live: runLive }
 
 process.exitCode = await main(process.argv.slice(2))
@@ -65,12 +68,12 @@ async function runPlain(suite, words, folder) {
   return tallyOf(suite, report, code)
 }
 
-/** The long stories on one private network, everything else on another: both wait more than they work. */
+/** On several private networks side by side: stories wait more than they work. */
 async function runLive(suite, words, folder) {
   const problem = provideTools() ?? (await whyNoNamespace())
   if (problem !== undefined) return skippedLive(problem)
-  const exclude = STORIES.flatMap((file) => ["--exclude", file])
-  const networks = words.length > 0 ? [words] : [STORIES, exclude]
+  const others = LONG_ONES.flat().flatMap((file) => ["--exclude", file])
+  const networks = words.length > 0 ? [words] : [...LONG_ONES, others]
   return addUp(
     await Promise.all(
       networks.map((chosen, n) => runOnNetwork(suite, chosen, join(folder, `live${n}`))),
