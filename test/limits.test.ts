@@ -30,6 +30,7 @@ const NO_LIMITS: Readonly<Record<string, string>> = {
   "plugins/files/until.ts MINUTE_MS": "a unit",
   "plugins/files/swarm/session.ts REQUEST_BYTES": "a format",
   "plugins/files/world/content.ts BOOT_SLACK_MS": "how far clocks are trusted",
+  "plugins/files/world/secret-link.ts SECRET_BYTES": "a format",
   "plugins/files/world/record.ts PARTS_MAX": "METAINFO_BYTES_MAX in parts",
   "plugins/files/world/record.ts PART_BYTES": "how a torrent is cut for the store",
   "plugins/messages/groups/entry.ts AT_MAX_MS": "the last minute of the calendar, in docs/protocol",

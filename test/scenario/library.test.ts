@@ -192,6 +192,31 @@ describe("ann's library on the embedded network", () => {
     expect((await fetch(played!.url)).status).toBe(404)
   })
 
+  it("carl gets a secret share by its link alone, once", async () => {
+    const path = join(folder, "song.ogg")
+    const wish = { paths: [path], secret: true, once: true, until: "7d" }
+    const [shared] = await bob!.call<(Transfer & { magnet: string })[]>("file share", wish)
+    const { id, magnet } = shared!
+    expect(magnet).toMatch(
+      /^allium-file:\?xt=urn:btih:[0-9a-f]{40}&dn=song.ogg&x.pe=.*&x.key=[\w-]{43}$/,
+    )
+    await expect(
+      bob!.call("file share", { paths: [path], secret: true, tracker: ["own"] }),
+    ).rejects.toThrow("BAD_INPUT")
+    // Who knows where it is and what it is called, and not the key, hears nothing.
+    const wrong = magnet.replace(/x\.key=../, "x.key=AA")
+    await ann!.call("file get", { target: wrong })
+    const into = join(folder, "secret")
+    await mkdir(into)
+    const got = await carl!.call<Transfer>("file get", { target: magnet, to: into })
+    expect(got.id).toBe(id)
+    await until(carl!, id, "seeding")
+    expect(await hashOf(join(into, "song.ogg"))).toBe(await hashOf(path))
+    await until(bob!, id, "done")
+    const [stranger] = (await ann!.call<Transfer[]>("file list")).filter((one) => one.id === id)
+    expect(stranger).toMatchObject({ state: "metadata", done: 0 })
+  })
+
   it("a drop box that was stopped takes nothing", async () => {
     const box = join(folder, "box")
     await bob!.call("file receive", { folder: box, quota: "1MiB" })

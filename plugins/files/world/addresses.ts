@@ -15,6 +15,7 @@ import {
   toAlliumError,
 } from "allium/plugin"
 import { SwarmRegistry } from "../swarm/index.ts"
+import { sealAnswered } from "./secret-lines.ts"
 
 /** The address of everything that was not given one of its own. */
 export const PUBLIC = "public"
@@ -41,9 +42,14 @@ export class Addresses implements AsyncDisposable {
     this.#context = context
   }
 
-  /** The session may still be opening. Give it back with {@linkcode leave}. */
-  async take(name: string): Promise<Address> {
-    const known = this.#open.get(name) ?? { users: 0, opened: openAddress(name, this.#context) }
+  /**
+   * The session may still be opening. Give it back with {@linkcode leave}.
+   *
+   * @param secret - Only who knows it is answered there; of an address of its own, always the same.
+   */
+  async take(name: string, secret?: Uint8Array): Promise<Address> {
+    const opened = () => openAddress(name, this.#context, secret)
+    const known = this.#open.get(name) ?? { users: 0, opened: opened() }
     this.#open.set(name, known)
     known.users++
     try {
@@ -85,17 +91,22 @@ interface OpenAddress extends Address {
 async function openAddress(
   name: string,
   { session: open, clock, log }: Pick<PluginContext, "session" | "clock" | "log">,
+  secret: Uint8Array | undefined,
 ): Promise<OpenAddress> {
   const scope = new Scope()
   const session = scope.use(await open({ name, keys: "persistent" }))
   const registry = new SwarmRegistry(clock)
-  void admitAll(session, registry).catch((error) => {
+  void admitAll(session, registry, secret).catch((error) => {
     log.error("shares.deaf", { code: toAlliumError(error).code })
   })
   return { name, session, registry, dials: new Slots(DIALS_MAX), scope }
 }
 
-async function admitAll(session: Session, registry: SwarmRegistry): Promise<void> {
+async function admitAll(
+  session: Session,
+  registry: SwarmRegistry,
+  secret: Uint8Array | undefined,
+): Promise<void> {
   let count = 0
   for await (const stream of session.incoming) {
     if (count >= INCOMING_MAX) {
@@ -104,12 +115,19 @@ async function admitAll(session: Session, registry: SwarmRegistry): Promise<void
       continue
     }
     count++
-    void admit(stream, registry).finally(() => count--)
+    void admit(stream, registry, secret)
+      .catch(() => {}) // they do not know the key: closed without a word
+      .finally(() => count--)
   }
 }
 
-async function admit(stream: SamStream, registry: SwarmRegistry): Promise<void> {
+async function admit(
+  stream: SamStream,
+  registry: SwarmRegistry,
+  secret: Uint8Array | undefined,
+): Promise<void> {
   const name = stream.peer.b32
   const hash = decodeBase32(name.slice(0, 52))
-  await registry.admit(stream, { name, ...(hash && { hash }) })
+  const sealed = secret === undefined ? stream : await sealAnswered(stream, secret)
+  await registry.admit(sealed, { name, ...(hash && { hash }) })
 }

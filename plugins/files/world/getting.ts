@@ -35,6 +35,10 @@ export async function getTarget(
   const folder = await folderFor(tools, input.to)
   const add = async () => {
     if (target.kind === "magnet") return addMagnet(tools, target.magnet, input, folder)
+    if (target.kind === "secret") {
+      const { magnet, secret } = target.link
+      return addMagnet(tools, magnet, { ...input, ownAddress: true }, folder, secret)
+    }
     const torrent =
       target.kind === "file"
         ? await readTorrentFile(target.path)
@@ -67,6 +71,7 @@ function addMagnet(
   { infohash, name, trackers, peers = [] }: Magnet,
   input: Input,
   folder: string,
+  secret?: Uint8Array,
 ): Promise<TransferDocument> {
   const id = Buffer.from(infohash).toString("hex")
   if (shares.get(id) !== undefined) return shares.show(id)
@@ -75,6 +80,7 @@ function addMagnet(
     {
       ...record,
       name: name === undefined ? id : safeName(name),
+      ...(secret && { secret }),
       tiers: trackers.map((url) => [url]),
       peers: peers.map((hash) => `${encodeBase32(hash)}.b32.i2p`),
     },

@@ -65,7 +65,18 @@ function openWatches(all: All): Watches {
     get: async (path, to) =>
       addTorrent(all, await readTorrentFile(path), usual, await folderFor(all, to)),
     share: (path) =>
-      sharePaths(all, { paths: [path], ownAddress: false, tracker: [], private: false }, call),
+      sharePaths(
+        all,
+        {
+          paths: [path],
+          ownAddress: false,
+          tracker: [],
+          private: false,
+          secret: false,
+          once: false,
+        },
+        call,
+      ),
   })
 }
 

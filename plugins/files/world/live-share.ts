@@ -4,12 +4,12 @@
  * @module
  */
 import { randomBytes } from "node:crypto"
+import type { Duplex } from "node:stream"
 import {
   AlliumError,
   type Clock,
   decodeBase32,
   type Log,
-  type SamStream,
   Scope,
   toAlliumError,
 } from "allium/plugin"
@@ -35,6 +35,7 @@ import {
 import { type OpenContent, openContent } from "./content.ts"
 import { openPeerHunt, type PeerHunt } from "./peer-hunt.ts"
 import type { ShareRecord, ShareTables } from "./record.ts"
+import { sealOpened } from "./secret-lines.ts"
 import { askTracker } from "./tracker-get.ts"
 import { unwantedFiles } from "./wanted-files.ts"
 
@@ -105,6 +106,7 @@ class Live implements LiveShare {
   #content: OpenContent | undefined
   #playable: Playable | undefined
   #isGivenUp = false
+  #isOver = false
   #keptPeers: readonly string[] = []
   #keptPeersMs = Number.NEGATIVE_INFINITY
   #closing: Promise<void> | undefined
@@ -182,6 +184,8 @@ class Live implements LiveShare {
       open: (known) => this.#open(known),
       save: async (progress, isSynced) => this.#content?.save(progress, isSynced),
       goal: goalOf(record),
+      // Who knows the key may know what it is; others of them are nobody's business.
+      ...(record.secret !== undefined && { tells: { metadata: true, peers: false } }),
       before: {
         upBytes: record.uploaded,
         downBytes: record.downloaded,
@@ -221,11 +225,15 @@ class Live implements LiveShare {
   }
 
   #openHunt(): PeerHunt {
-    const { address, clock, chance, log } = this.#options
+    const { address, clock, chance, log, record } = this.#options
     const { session, dials } = address
+    const { secret } = record
     return openPeerHunt({
       own: session.destination.b32,
-      connect: (target, call): Promise<SamStream> => session.connect(target, call),
+      connect: async (target, call): Promise<Duplex> => {
+        const stream = await session.connect(target, call)
+        return secret === undefined ? stream : sealOpened(stream, secret, call.signal)
+      },
       join: (stream, peer) => this.swarm.join(stream, peer),
       admits: (name) => this.swarm.admits(name) && !this.#isHere(name),
       wanted: () => this.#wanted(),
@@ -247,7 +255,8 @@ class Live implements LiveShare {
 
   #openAnnouncer(): Announcer {
     const { record, metainfo, openTrackers, clock, chance, log } = this.#options
-    const others = metainfo?.isPrivate === true ? [] : openTrackers.map((url) => [url])
+    const isAlone = metainfo?.isPrivate === true || record.secret !== undefined
+    const others = isAlone ? [] : openTrackers.map((url) => [url])
     const tiers = record.tiers.length > 0 ? record.tiers : others
     return openAnnouncer({
       tiers,
@@ -283,13 +292,24 @@ class Live implements LiveShare {
   #hear(event: SwarmEvent): void {
     const { changed, ended } = this.#options
     if (event.kind === "piece") return
-    if (event.kind === "changed") this.#look()
+    if (event.kind === "changed") {
+      this.#lookAtTime()
+      this.#look()
+    }
     if (event.kind === "peers wanted") this.#hunt.wake()
     if (event.kind === "peers") this.#hunt.found(event.hashes.map((hash) => ({ hash })))
     if (event.kind === "metadata") this.#wish(event.metainfo)
     if (event.kind === "finished") this.#then(() => this.#finish())
     if (event.kind === "goal") ended("SATED")
     if (NEWS.includes(event.kind)) changed(true)
+  }
+
+  /** When the time it is shared for is over, it ends; said once. */
+  #lookAtTime(): void {
+    const { record, clock, ended } = this.#options
+    if (this.#isOver || clock.now() < (record.goal.until ?? Number.POSITIVE_INFINITY)) return
+    this.#isOver = true
+    ended("SATED")
   }
 
   /** Who is there is kept, so that a restarted side can dial first. */

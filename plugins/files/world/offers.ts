@@ -5,6 +5,7 @@
  */
 import { offer, z } from "allium/plugin"
 import { transferDocumentShape } from "../offers.ts"
+import { untilShape } from "../until.ts"
 import { PATTERN_CHARACTERS_MAX, PATTERNS_MAX } from "./wanted-files.ts"
 
 /** Paths of one command. */
@@ -51,6 +52,7 @@ export const shareOffer = offer({
     "file share film.mkv --ratio 2 --own-address",
     "file share ./album --torrent album.torrent",
     "file share ./notes --tracker own",
+    "file share ./letter.pdf --secret --once --until 7d",
   ],
   input: z.object({
     paths: z
@@ -63,6 +65,12 @@ export const shareOffer = offer({
       description: "Announce to this URL; `own` is our own tracker, `none` none at all",
     }),
     private: z.boolean().default(false).meta({ description: "Peers come from the trackers alone" }),
+    secret: z
+      .boolean()
+      .default(false)
+      .meta({ description: "Only for who has the link: it carries a key, and no tracker is told" }),
+    once: z.boolean().default(false).meta({ description: "Stop when one other has all of it" }),
+    until: untilShape.optional().meta({ description: "Stop then: 12h, 7d, 2027-01-31" }),
     torrent: z
       .string()
       .min(1)
@@ -85,7 +93,7 @@ export const getOffer = offer({
   ],
   input: z.object({
     target: z.string().min(1).max(16_384).meta({
-      description: "Magnet link, infohash, torrent file, or address of one inside I2P",
+      description: "Link, infohash, torrent file, or address of one inside I2P",
     }),
     to: z
       .string()

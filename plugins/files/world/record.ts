@@ -14,6 +14,8 @@ const goalShape = z.object({
   ratio: z.number().optional(),
   seconds: z.number().optional(),
   downloads: z.number().optional(),
+  /** Milliseconds since 1970. */
+  until: z.number().optional(),
 })
 
 /** See the module. */
@@ -26,6 +28,8 @@ export const shareShape = z.object({
   name: z.string(),
   /** Names the session; `public`, or one of its own. */
   address: z.string(),
+  /** Of a secret share: the key in its link, 32 bytes. */
+  secret: z.custom<Uint8Array>((value) => value instanceof Uint8Array).optional(),
   tiers: z.array(z.array(z.string())),
   /** Told of in a magnet link: names in `.b32.i2p`. */
   peers: z.array(z.string()),

@@ -13,6 +13,7 @@ import type { TrackerReport } from "./announcer.ts"
 import { trackerName } from "./known-trackers.ts"
 import type { LiveShare } from "./live-share.ts"
 import type { ShareRecord } from "./record.ts"
+import { formatSecretLink } from "./secret-link.ts"
 
 /** Writes a torrent up. */
 export function toShareDocument(share: {
@@ -36,7 +37,7 @@ export function toShareDocument(share: {
     path: placeOf(record),
     uploaded: state?.upBytes ?? record.uploaded,
     peers: state?.peers.length ?? 0,
-    ...{ magnet: magnetOf(record, address) },
+    ...{ magnet: linkOf(record, address) },
     ...(share.inDetail && live && state && { details: details(live, state, address) }),
   }
 }
@@ -64,14 +65,15 @@ function stateOf(
 }
 
 /** With who has it: us. Others may come that way without any tracker. */
-function magnetOf({ id, name, tiers }: ShareRecord, address: Address | undefined): string {
+function linkOf({ id, name, tiers, secret }: ShareRecord, address: Address | undefined): string {
   const own = address && decodeBase32(address.session.destination.b32.slice(0, 52))
-  return formatMagnet({
+  const magnet = {
     infohash: Buffer.from(id, "hex"),
     ...(name !== "" && { name }),
     trackers: tiers.flat().slice(0, 8),
     ...(own && { peers: [own] }),
-  })
+  }
+  return secret === undefined ? formatMagnet(magnet) : formatSecretLink({ magnet, secret })
 }
 
 function details(live: LiveShare, state: SwarmState, address: Address | undefined): string[] {

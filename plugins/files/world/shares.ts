@@ -215,8 +215,10 @@ export class Shares implements TransferOwner, AsyncDisposable {
     return entry.turns.take(async () => {
       const { record } = entry
       if (entry.live !== undefined || this.#isClosed || !isToRun(record)) return
+      if (this.#options.context.clock.now() >= (record.goal.until ?? Number.POSITIVE_INFINITY))
+        return await this.#keep(entry, { isSated: true })
       const metainfo = await this.tables.metainfo(record.id)
-      entry.address = await this.#options.addresses.take(record.address)
+      entry.address = await this.#options.addresses.take(record.address, record.secret)
       entry.live = this.#openLive(entry, entry.address, metainfo)
     })
   }

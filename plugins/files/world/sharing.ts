@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { randomBytes } from "node:crypto"
 import { open, realpath } from "node:fs/promises"
 import { dirname, isAbsolute, join, sep } from "node:path"
 import { AlliumError, type OfferCall, type PluginContext, type z } from "allium/plugin"
@@ -14,11 +15,13 @@ import type { TransferDocument } from "../offers.ts"
 import { Bitfield } from "../torrent/bitfield.ts"
 import { writeTorrent } from "../torrent/metainfo-write.ts"
 import { encodeProgress } from "../torrent/resume.ts"
+import { untilMs } from "../until.ts"
 import { PUBLIC } from "./addresses.ts"
 import { bootedAt, spotAt } from "./content.ts"
 import type { shareOffer } from "./offers.ts"
 import type { OwnTracker } from "./own-tracker.ts"
 import type { KeptProgress, ShareRecord } from "./record.ts"
+import { SECRET_BYTES } from "./secret-link.ts"
 import { requireTracker, type WorldSettings } from "./settings.ts"
 import { newAddressName, type Shares } from "./shares.ts"
 
@@ -51,6 +54,10 @@ export async function sharePaths(
       "BAD_INPUT",
       "Cannot share files: a path is relative, expected whole ones",
     )
+  if (input.secret && (input.torrent !== undefined || input.tracker.some((one) => one !== "none")))
+    throw new AlliumError("BAD_INPUT", "Cannot share secretly: nobody else is to be told of it")
+  if (input.once && input.copies !== undefined)
+    throw new AlliumError("BAD_INPUT", "Cannot share: --once and --copies say the same")
   if (input.torrent !== undefined && input.paths.length > 1)
     throw new AlliumError("BAD_INPUT", "Cannot write torrent file: expected one path")
   const documents: TransferDocument[] = []
@@ -65,17 +72,20 @@ async function sharePath(
   call: OfferCall,
 ): Promise<TransferDocument> {
   const { room, shares } = tools
-  const tiers = await tiersFor(tools, input)
+  const tiers = input.secret ? [] : await tiersFor(tools, input)
   const survey = await surveyShare(room.disk, path, call)
   await refuseSecrets(tools.context.folder, survey.files)
   const made = await makeShare({
     ...{ room, survey, signal: call.signal },
-    ...(input.private && { isPrivate: true }),
+    ...((input.private || input.secret) && { isPrivate: true }),
     tell: (done, total) => call.progress({ done, total, unit: "bytes", doing: "hashing" }),
   })
   const id = Buffer.from(made.metainfo.infohash).toString("hex")
   if (input.torrent !== undefined) await writeNew(input.torrent, torrentOf(made, tiers))
-  if (shares.get(id) !== undefined) return shares.show(id)
+  const known = shares.get(id)
+  if (known !== undefined && (known.secret !== undefined) !== (input.secret ?? false))
+    throw new AlliumError("ALREADY_EXISTS", "Cannot share files: they are shared in another way")
+  if (known !== undefined) return shares.show(id)
   const record = newRecord(tools, id, made, { ...input, tiers, folder: dirname(path) })
   const progress = await wholeProgress(tools, made)
   return shares.add(record, made.metainfo, [shares.tables.putProgress(id, progress)])
@@ -117,10 +127,12 @@ function newRecord(
 ): ShareRecord {
   return {
     ...{ id, kind: "share", name: metainfo.name, size: metainfo.geometry.size },
-    address: wish.ownAddress ? newAddressName() : PUBLIC,
+    address: wish.ownAddress || wish.secret ? newAddressName() : PUBLIC,
+    ...(wish.secret && { secret: new Uint8Array(randomBytes(SECRET_BYTES)) }),
     ...{ tiers: wish.tiers, peers: [], folder: wish.folder, paths: [...paths] },
     ...{ isPaused: false, isDone: true, isSated: false, isSequential: false, only: [] },
-    ...{ goal: goalFrom(wish), createdAt: Math.floor(context.clock.now()) },
+    goal: { ...goalFrom(wish), ...endFrom(wish, context.clock.now()) },
+    createdAt: Math.floor(context.clock.now()),
     ...{ uploaded: 0, downloaded: 0, seedingMs: 0 },
   }
 }
@@ -133,6 +145,11 @@ export function goalFrom(wish: Pick<Input, "ratio" | "hours" | "copies">): Share
     ...(hours !== undefined && { seconds: hours * 3_600 }),
     ...(copies !== undefined && { downloads: copies }),
   }
+}
+
+function endFrom({ once, until }: Input, nowMs: number): ShareRecord["goal"] {
+  const at = until === undefined ? undefined : untilMs(until, nowMs)
+  return { ...(once && { downloads: 1 }), ...(at !== undefined && { until: at }) }
 }
 
 /** Everything was hashed just now. */

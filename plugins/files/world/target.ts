@@ -8,9 +8,11 @@ import { AlliumError } from "allium/plugin"
 import { type Magnet, parseMagnet } from "../torrent/magnet.ts"
 import { METAINFO_BYTES_MAX, readTorrent, type Torrent } from "../torrent/metainfo.ts"
 import { parseTrackerUrl } from "../torrent/tracker-url.ts"
+import { isSecretLink, parseSecretLink, type SecretLink } from "./secret-link.ts"
 
 /** What was meant. */
 export type Target =
+  | { readonly kind: "secret"; readonly link: SecretLink }
   | { readonly kind: "magnet"; readonly magnet: Magnet }
   /** A path on this machine. */
   | { readonly kind: "file"; readonly path: string }
@@ -28,6 +30,7 @@ export function readTarget(text: string): Target {
     /^(?:maggot:\/\/)?([0-9a-f]{40}|[a-z2-7]{32})(?::[0-9a-f]{40})?$/i.exec(target) ?? []
   if (hash !== undefined)
     return { kind: "magnet", magnet: parseMagnet(`magnet:?xt=urn:btih:${hash}`) }
+  if (isSecretLink(target)) return { kind: "secret", link: parseSecretLink(target) }
   if (/^magnet:/i.test(target)) return { kind: "magnet", magnet: parseMagnet(target) }
   if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(target)) return { kind: "file", path: target }
   const url = parseTrackerUrl(target)

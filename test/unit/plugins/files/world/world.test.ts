@@ -121,6 +121,38 @@ describe("files and the world", () => {
     expect(existsSync(got.path!)).toBe(true)
   })
 
+  it("ends a share when its time is over, also when that was while the router was off", async () => {
+    const ann = await new Router("ann", openFakeNetwork()).start()
+    const soon = new Date(Date.now() + 3_000).toISOString().replace(/\.\d+Z/, "Z")
+    const { shared } = await share(ann, { until: soon })
+    await ann.until(shared.id, "seeding")
+    await ann.until(shared.id, "done")
+    await ann.world!.owner.resume(shared.id)
+    await ann.until(shared.id, "seeding")
+    await ann.world!.owner.cancel({ id: shared.id }, {} as never)
+    const later = await share(ann, { until: "2020-01-01" })
+    expect(later.shared.state).toBe("done")
+    await ann.stop()
+    await ann.start()
+    await ann.until(later.shared.id, "done")
+  })
+
+  it("seals a share for who has its link, and shares nothing in two ways", async () => {
+    const network = openFakeNetwork()
+    const ann = await new Router("ann", network).start()
+    const bob = await new Router("bob", network).start()
+    const { path, shared } = await share(ann, { secret: true, tracker: [] })
+    await ann.until(shared.id, "seeding")
+    const { magnet: target } = await ann.world!.owner.show(shared.id)
+    const got = await bob.call("file get", { target, wait: true })
+    expect(await readFile(got.path!)).toEqual(await readFile(path))
+    const again = { paths: [path], tracker: ["http://tracker.example.i2p/a"], private: true }
+    await expect(ann.call("file share", again)).rejects.toMatchObject({ code: "ALREADY_EXISTS" })
+    await ann.stop()
+    await ann.start()
+    expect((await ann.until(shared.id, "seeding")).magnet).toBe(target)
+  })
+
   it("leaves nothing of a download that is cancelled before it is whole", async () => {
     const network = openFakeNetwork()
     const ann = await new Router("ann", network).start()
