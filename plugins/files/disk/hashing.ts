@@ -17,6 +17,8 @@ const BATCH_JOBS_MAX = 64
 const BATCHES_AT_ONCE = 2
 /** A worker's own heap; it holds one batch. */
 const HEAP_BYTES_MAX = 32 * 1_048_576
+/** A thread that has nothing to do for so long ends: it takes 10 to 16 MiB. */
+const IDLE_MS = 5_000
 
 interface Asked {
   readonly job: HashJob
@@ -32,9 +34,16 @@ export class Hashing implements AsyncDisposable {
   #rows = 0
   #isClosed = false
 
-  constructor(options: { threads?: number } = {}) {
-    const count = Math.min(THREADS_MAX, options.threads ?? THREADS_MAX)
-    this.#lanes = Array.from({ length: count }, () => new Lane(this.#queue, count))
+  constructor(options: { threads?: number; idleMs?: number } = {}) {
+    const { threads = THREADS_MAX, idleMs = IDLE_MS } = options
+    const laneCount = Math.min(THREADS_MAX, threads)
+    const lane = { common: this.#queue, laneCount, idleMs }
+    this.#lanes = Array.from({ length: laneCount }, () => new Lane(lane))
+  }
+
+  /** Threads that are there now. */
+  get threads(): number {
+    return this.#lanes.filter(({ hasWorker }) => hasWorker).length
   }
 
   /** Hashes a few spans as one. Their descriptors stay open until this resolves. */
@@ -46,12 +55,19 @@ export class Hashing implements AsyncDisposable {
   openRow(algorithm: HashJob["algorithm"], blockBytes = 0): HashRow {
     const lane = this.#lanes[this.#rows % this.#lanes.length]!
     const head = { row: ++this.#rows, algorithm, blockBytes }
+    lane.rows++
     const ask = (spans: readonly HashSpan[], end: HashJob["end"]) =>
       this.#ask({ ...head, spans, end }, lane.queue)
+    let isOpen = true
+    const last = (spans: readonly HashSpan[], end: HashJob["end"]) => {
+      if (isOpen) lane.rows--
+      isOpen = false
+      return ask(spans, end)
+    }
     return {
       add: (spans) => ask(spans, "no"),
-      end: (spans) => ask(spans, "digest"),
-      drop: async () => void (this.#isClosed || (await ask([], "drop"))),
+      end: (spans) => last(spans, "digest"),
+      drop: async () => void (this.#isClosed || (await last([], "drop"))),
     }
   }
 
@@ -80,19 +96,31 @@ export interface HashRow {
   drop(): Promise<void>
 }
 
+interface LaneOptions {
+  /** What waits for any worker. */
+  readonly common: Asked[]
+  readonly laneCount: number
+  readonly idleMs: number
+}
+
 /** One worker, and what waits for it alone. */
 class Lane {
   /** Parts of rows that this worker began. */
   readonly queue: Asked[] = []
-  readonly #common: Asked[]
-  readonly #laneCount: number
+  /** Rows that have not ended: the worker has what they have come to. */
+  rows = 0
+  readonly #o: LaneOptions
   readonly #underWay: Asked[][] = []
   #worker: Worker | undefined
   #isAwake = false
+  #idle: NodeJS.Timeout | undefined
 
-  constructor(common: Asked[], laneCount: number) {
-    this.#common = common
-    this.#laneCount = laneCount
+  constructor(options: LaneOptions) {
+    this.#o = options
+  }
+
+  get hasWorker(): boolean {
+    return this.#worker !== undefined
   }
 
   /** Goes on after everything that is asked at this moment, so that it goes in one message. */
@@ -106,17 +134,20 @@ class Lane {
   }
 
   async close(): Promise<void> {
+    clearTimeout(this.#idle)
     await this.#worker?.terminate()
     this.#fail(closed())
   }
 
   #send(): boolean {
-    const share = Math.ceil(this.#common.length / this.#laneCount)
-    const batch = [...take(this.queue, BATCH_JOBS_MAX), ...take(this.#common, share)]
+    const { common, laneCount } = this.#o
+    const share = Math.ceil(common.length / laneCount)
+    const batch = [...take(this.queue, BATCH_JOBS_MAX), ...take(common, share)]
     if (batch.length === 0) return false
     this.#underWay.push(batch)
     this.#worker ??= this.#start()
     this.#worker.ref()
+    clearTimeout(this.#idle)
     this.#worker.postMessage(batch.map(({ job }) => job))
     return true
   }
@@ -126,12 +157,22 @@ class Lane {
     worker.on("message", (answers: HashAnswer[]) => {
       for (const [index, asked] of (this.#underWay.shift() ?? []).entries())
         asked.resolve(answers[index] ?? "EIO")
-      if (this.#underWay.length === 0) worker.unref()
+      if (this.#underWay.length === 0) this.#rest(worker)
       this.wake()
     })
     worker.on("error", (error) => this.#lose(worker, error))
     worker.on("exit", () => this.#lose(worker, undefined))
     return worker
+  }
+
+  /** Nothing is under way. */
+  #rest(worker: Worker): void {
+    worker.unref()
+    this.#idle = setTimeout(() => {
+      if (this.rows > 0 || this.#underWay.length > 0 || this.#worker !== worker) return
+      this.#worker = undefined
+      void worker.terminate()
+    }, this.#o.idleMs).unref()
   }
 
   /** The next one to ask gets another worker. */

@@ -103,8 +103,8 @@ export class Content {
     this.#unwrittenBytes += block.length
     this.#writing.set(block.piece, (this.#writing.get(block.piece) ?? 0) + 1)
     this.#gather.add(peer, block, bytes)
-    // What can be hashed is not kept waiting.
-    if (taken.filled !== undefined) this.#gather.flush()
+    // What can be hashed is not kept waiting, nor are streams that are not read.
+    if (taken.filled !== undefined || this.isFull) this.#gather.flush()
     return true
   }
 

@@ -1,7 +1,7 @@
 /**
  * Blocks that came one after another, written as one: a write costs a hundred times what copying a block costs.
  *
- * A run is written when it is long, when another one begins, and when a turn of the event loop brought nothing more: at once, where blocks come slowly.
+ * A run is written when it is long, when another one begins, when its piece is whole, and when nothing more came for some milliseconds.
  *
  * @module
  */
@@ -9,6 +9,8 @@ import type { Block } from "../torrent/geometry.ts"
 
 /** Bytes written at once. */
 const WRITE_BYTES_MAX = 256 * 1_024
+/** Nothing more came for so long: the next block may be far. */
+const QUIET_MS = 5
 /** Buffers of that length kept for the next time. */
 const SPARE_MAX = 8
 
@@ -29,7 +31,7 @@ export class Gather {
   readonly #runs = new Map<string, Run>()
   readonly #spare: Uint8Array[] = []
   #isScheduled = false
-  /** Something came since the last turn. */
+  /** Something came since it was looked at last. */
   #hasGrown = false
 
   /** @param write - Called soon; give the run back with {@linkcode Gather.done}. */
@@ -51,11 +53,15 @@ export class Gather {
     this.#hasGrown = true
     if (this.#isScheduled) return
     this.#isScheduled = true
-    setImmediate(() => this.#onTurn())
+    this.#lookLater()
   }
 
-  #onTurn(): void {
-    if (this.#hasGrown) setImmediate(() => this.#onTurn())
+  #lookLater(): void {
+    setTimeout(() => this.#look(), QUIET_MS)
+  }
+
+  #look(): void {
+    if (this.#hasGrown) this.#lookLater()
     else {
       this.#isScheduled = false
       this.flush()
