@@ -18,6 +18,7 @@ const benches: Record<string, () => Promise<{ bench: Bench }>> = {
   messages: () => import("./messages.ts"),
   letters: () => import("./letters.ts"),
   files: () => import("./files.ts"),
+  "files-memory": () => import("./files-memory.ts"),
   posts: () => import("./posts.ts"),
   swarm: () => import("./swarm.ts"),
   "hash-folder": () => import("./hash-folder.ts"),
