@@ -13,6 +13,7 @@ export { formatHostPort, type HostPort, isLoopback, parseHostPort } from "./base
 export * from "./base/http/index.ts"
 export { listen } from "./base/listen.ts"
 export type { Log } from "./base/log.ts"
+export { Meter } from "./base/meter.ts"
 export { Queue } from "./base/queue.ts"
 export { relay } from "./base/relay.ts"
 export { Scope } from "./base/scope.ts"

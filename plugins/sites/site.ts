@@ -70,7 +70,7 @@ export async function openSite(
       session.watch(({ name }) => context.emit("state", { site: record.name, state: name })),
     )
     const report = () => {
-      const { streams = 0, requests = 0 } = server.counters()
+      const { connections: streams = 0, requests = 0 } = server.counters()
       return { ...describe(record, session), streams, requests }
     }
     return { report, [Symbol.asyncDispose]: () => scope.close() }

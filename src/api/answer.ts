@@ -37,6 +37,13 @@ export function sendJson(response: ServerResponse, status: number, document: unk
   response.end(body)
 }
 
+/** Sends a text of the given media type and ends the answer. */
+export function sendText(response: ServerResponse, type: string, text: string): void {
+  const body = Buffer.from(text)
+  response.writeHead(200, { "content-type": type, "content-length": body.length })
+  response.end(body)
+}
+
 /** Sends a failure with its code's status and ends the answer. */
 export function sendFailure(response: ServerResponse, error: AlliumError): void {
   if (error.code === "METHOD_NOT_ALLOWED") response.setHeader("allow", "GET, POST")

@@ -1,5 +1,5 @@
 /**
- * The routes: `GET /v1`, `GET /v1/events`, `POST /v1/<words of a verb>`.
+ * The routes: `GET /v1`, `GET /v1/events`, `GET /metrics`, `POST /v1/<words of a verb>`.
  *
  * @module
  */
@@ -9,7 +9,8 @@ import { AlliumError, toAlliumError } from "../base/errors.ts"
 import type { EventBus } from "../router/events.ts"
 import type { Progress } from "../router/offer.ts"
 import type { OfferBook } from "../router/offers.ts"
-import { EventStream, failureOf, sendJson } from "./answer.ts"
+import { type MeteredTunnel, writePrometheus } from "../router/tunnel-metrics.ts"
+import { EventStream, failureOf, sendJson, sendText } from "./answer.ts"
 import { readJson } from "./body.ts"
 import type { Listing } from "./protocol.ts"
 
@@ -46,9 +47,13 @@ export async function answer(exchange: Exchange, rooms: Rooms): Promise<void> {
   const [path = "", query = ""] = url.split("?", 2)
   if (method === "GET" && path === "/v1") return sendListing(exchange, rooms)
   if (method === "GET" && path === "/v1/events") return sendEvents(exchange, rooms, query)
+  if (method === "GET" && path === "/metrics") return sendMetrics(exchange, rooms)
   const verb = /^\/v1\/([a-z0-9/-]+)$/.exec(path)?.[1]?.replaceAll("/", " ")
   if (method === "POST" && verb !== undefined) return runOffer(exchange, rooms, verb)
-  if (path === "/v1" || path === "/v1/events" || (verb !== undefined && rooms.offers.has(verb)))
+  if (
+    ["/v1", "/v1/events", "/metrics"].includes(path) ||
+    (verb !== undefined && rooms.offers.has(verb))
+  )
     throw new AlliumError("METHOD_NOT_ALLOWED", `Cannot answer: ${method} is not for this path`)
   throw new AlliumError("NOT_FOUND", "Cannot answer: there is nothing at this path")
 }
@@ -61,6 +66,13 @@ function sendListing({ response }: Exchange, { offers, banner }: Rooms): void {
     offers: offers.list(),
   }
   sendJson(response, 200, listing)
+}
+
+/** Numbers of every tunnel, for Prometheus. */
+async function sendMetrics({ response, signal }: Exchange, { offers }: Rooms): Promise<void> {
+  const made = await offers.run("tunnel list", {}, { signal, progress: () => {} })
+  const tunnels = "document" in made ? (made.document as MeteredTunnel[]) : []
+  sendText(response, "text/plain; version=0.0.4; charset=utf-8", writePrometheus(tunnels))
 }
 
 async function sendEvents(exchange: Exchange, rooms: Rooms, query: string): Promise<void> {

@@ -342,6 +342,7 @@ async function openUpper(
         return { address, source, isPublic: signed === true }
       },
       pin: (name, address) => names.desk.pin(name, address),
+      emit,
     }),
   )
   // Last, so that every protocol has its answerer before the first peer arrives.

@@ -20,6 +20,8 @@ import {
   type TunnelRecord,
   tunnelRecordShape,
 } from "./tunnel-instance.ts"
+import { type FirstByteTimes, readMeter } from "./tunnel-metrics.ts"
+import { type Emit, tellNumbers, tellState } from "./tunnel-news.ts"
 import { openSessionBudget } from "./tunnel-sessions.ts"
 
 /** More tunnels than this are refused: each keeps several I2P tunnels of the router busy. */
@@ -41,7 +43,11 @@ export interface TunnelReport {
   readonly listens?: string
   readonly address?: string
   readonly options: Readonly<Record<string, unknown>>
+  /** Sessions that stand. */
+  readonly sessions: number
+  /** Totals since it was opened, by name; failures as `failed.CODE`. */
   readonly counters: Readonly<Record<string, number>>
+  readonly firstByte: FirstByteTimes
 }
 
 /** The tunnels of a router. Deeds on one tunnel run one after another; nothing waits for another tunnel's. */
@@ -74,6 +80,8 @@ export interface TunnelHost extends AsyncDisposable {
 /** What tunnels stand on. */
 export interface TunnelHostOptions extends Omit<InstanceTools, "budget"> {
   readonly store: StoreRoom
+  /** `tunnel.state` and `tunnel.numbers`. */
+  readonly emit: Emit
 }
 
 /** Opens every tunnel of the store again; one that fails is reported and the rest run. */
@@ -91,7 +99,7 @@ class Host implements TunnelHost {
   readonly #turns = new Map<string, Turns>()
   /** Names of tunnels that are being added. */
   readonly #coming = new Set<string>()
-  #isOver = false
+  readonly #over = new AbortController()
 
   constructor(options: TunnelHostOptions) {
     this.#options = options
@@ -101,6 +109,8 @@ class Host implements TunnelHost {
 
   async openAll(): Promise<void> {
     for await (const [name, record] of this.#table.entries()) await this.#open(name, record)
+    const { clock, emit } = this.#options
+    void tellNumbers(() => this.list(), emit, { clock, signal: this.#over.signal })
   }
 
   async add(
@@ -113,8 +123,7 @@ class Host implements TunnelHost {
       const record = { kind, options }
       const instance = await openInstance(name, record, this.#tools)
       if (instance.opened instanceof AlliumError) throw instance.opened
-      await this.#keep(name, instance)
-      return report(name, instance)
+      return await this.#keep(name, instance)
     } finally {
       this.#coming.delete(name)
     }
@@ -169,7 +178,7 @@ class Host implements TunnelHost {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#isOver = true
+    this.#over.abort()
     await Promise.all([...this.#instances.values()].map(({ scope }) => scope.close()))
   }
 
@@ -182,16 +191,18 @@ class Host implements TunnelHost {
       await this.#open(name, before.record)
       throw instance.opened
     }
-    await this.#keep(name, instance)
-    return report(name, instance)
+    return this.#keep(name, instance)
   }
 
   /** Into the store, then into the book; an instance that cannot be kept ends. */
-  async #keep(name: string, instance: Instance): Promise<void> {
+  async #keep(name: string, instance: Instance): Promise<TunnelReport> {
     try {
-      if (this.#isOver) throw new AlliumError("ABORTED", "Cannot finish: the router is stopping")
+      if (this.#over.signal.aborted)
+        throw new AlliumError("ABORTED", "Cannot finish: the router is stopping")
       this.#instances.set(name, instance)
       await this.#options.store.commit([this.#table.put(name, instance.record)])
+      tellState(this.#options.emit, report(name, instance))
+      return report(name, instance)
     } catch (error) {
       await instance.scope.close()
       throw error
@@ -203,7 +214,7 @@ class Host implements TunnelHost {
     if (instance.opened instanceof AlliumError)
       this.#options.log.error("tunnel.failed", { kind: record.kind, code: instance.opened.code })
     this.#instances.set(name, instance)
-    if (this.#isOver) await instance.scope.close()
+    if (this.#over.signal.aborted) await instance.scope.close()
   }
 
   #inTurn<T>(name: string, deed: (instance: Instance) => Promise<T>): Promise<T> {
@@ -243,8 +254,9 @@ function freeName(kind: string, isTaken: (name: string) => boolean): string {
   }
 }
 
-function report(name: string, { record, opened }: Instance): TunnelReport {
-  const base = { name, kind: record.kind, options: record.options, counters: {} }
+function report(name: string, { record, opened, sessions }: Instance): TunnelReport {
+  const { kind, options } = record
+  const base = { name, kind, options, sessions: 0, ...readMeter({}) }
   if (opened === "stopped") return { ...base, state: "stopped" }
   if (opened instanceof AlliumError)
     return { ...base, state: "failed", reason: `${opened.message} (${opened.code})` }
@@ -254,6 +266,7 @@ function report(name: string, { record, opened }: Instance): TunnelReport {
     state: "open",
     ...(listens !== undefined && { listens }),
     ...(address !== undefined && { address }),
-    counters: opened.counters(),
+    sessions: sessions?.count ?? 0,
+    ...readMeter(opened.counters()),
   }
 }

@@ -15,7 +15,7 @@ import { dial } from "./dial.ts"
 import { makePrivateFolder } from "./home.ts"
 import type { Sessions } from "./sessions.ts"
 import type { OpenTunnel, TunnelContext, TunnelKind } from "./tunnel.ts"
-import { openTunnelSessions, type SessionBudget } from "./tunnel-sessions.ts"
+import { openTunnelSessions, type SessionBudget, type TunnelSessions } from "./tunnel-sessions.ts"
 
 /** What the store keeps of a tunnel; options passed the shape of their kind. */
 export const tunnelRecordShape = z.object({
@@ -45,6 +45,8 @@ export interface InstanceTools {
 export interface Instance {
   readonly record: TunnelRecord
   readonly scope: Scope
+  /** None before it is open. */
+  readonly sessions?: TunnelSessions
   /** What was opened, why it could not be, or that nobody wants it open. */
   readonly opened: OpenTunnel | AlliumError | "stopped"
 }
@@ -58,7 +60,9 @@ export async function openInstance(
   const scope = new Scope()
   if (record.stopped === true) return { record, scope, opened: "stopped" }
   try {
-    return { record, scope, opened: scope.use(await openTunnel(name, record, tools, scope)) }
+    const sessions = scope.use(openTunnelSessions({ kind: "tunnel", name }, tools))
+    const context = await makeContext(name, { ...tools, own: sessions }, scope)
+    return { record, scope, sessions, opened: scope.use(await openTunnel(record, context, tools)) }
   } catch (thrown) {
     await scope.close().catch(() => {})
     return { record, scope, opened: toAlliumError(thrown) }
@@ -93,25 +97,23 @@ export function readOptions(
 }
 
 async function openTunnel(
-  name: string,
   record: TunnelRecord,
-  tools: InstanceTools,
-  scope: Scope,
+  context: TunnelContext,
+  { kinds }: InstanceTools,
 ): Promise<OpenTunnel> {
-  const kind = requireKind(tools.kinds, record.kind)
-  const options = readOptions(kind, record.options)
-  return kind.open(await makeContext(name, tools, scope), options)
+  const kind = requireKind(kinds, record.kind)
+  return kind.open(context, readOptions(kind, record.options))
 }
 
 async function makeContext(
   name: string,
-  tools: InstanceTools,
+  tools: InstanceTools & { readonly own: TunnelSessions },
   scope: Scope,
 ): Promise<TunnelContext> {
   const folder = join(tools.folder, name)
   await rm(folder, { recursive: true, force: true })
   await makePrivateFolder(folder)
-  const { session, closeSession } = scope.use(openTunnelSessions({ kind: "tunnel", name }, tools))
+  const { session, closeSession } = tools.own
   return {
     signal: scope.signal,
     log: tools.log.child("tunnel"),

@@ -50,6 +50,8 @@ export type SessionOpener = Pick<Sessions, "open" | "openOwn" | "freshKeys">
 export interface TunnelSessions extends AsyncDisposable {
   /** As `TunnelContext.session`. */
   session(wish: SessionWish): Promise<Session>
+  /** How many stand. */
+  readonly count: number
   /** As `TunnelContext.closeSession`. */
   closeSession(name: string | undefined, options: { keepKeys: boolean }): Promise<void>
 }
@@ -88,6 +90,9 @@ export function openTunnelSessions(
   }
 
   return {
+    get count() {
+      return standing.size
+    },
     async session(wish) {
       const name = wish.name ?? ""
       const known = standing.get(name)

@@ -55,7 +55,10 @@ export async function openHttpProxy(
   server.on("upgrade", proxy.upgrade)
   server.on("connect", proxy.connect)
   server.on("drop", () => proxy.counters.add("refused"))
-  server.on("connection", (connection) => letGoWhenOver(connection, proxy))
+  server.on("connection", (connection) => {
+    connection.once("close", proxy.counters.enter())
+    letGoWhenOver(connection, proxy)
+  })
   Object.assign(server, { httpAllowHalfOpen: true }) // `printf … | nc` waits for its answer
   const listens = await listen(server, settings)
   const owned = scope.move()

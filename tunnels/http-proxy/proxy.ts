@@ -9,7 +9,6 @@ import type { Duplex } from "node:stream"
 import {
   AlliumError,
   answerWithPage,
-  Counters,
   type ExchangeLimits,
   endWithPage,
   exchange,
@@ -17,6 +16,7 @@ import {
   type Field,
   isAlliumError,
   leadsAstray,
+  Meter,
   type SpoolPlace,
   spoolRelay,
   type TunnelContext,
@@ -51,14 +51,7 @@ export interface ProxySettings extends PlanSettings {
 
 /** Answers requests. */
 export class HttpProxy {
-  readonly counters = new Counters([
-    "requests",
-    "connects",
-    "upgrades",
-    "refused",
-    "bytesIn",
-    "bytesOut",
-  ])
+  readonly counters = new Meter(["requests", "connects", "upgrades"])
   readonly #context: TunnelContext
   readonly #settings: ProxySettings
   readonly #ways: Ways
@@ -95,8 +88,7 @@ export class HttpProxy {
 
   /** Bytes that went over I2P. */
   count(bytesIn: number, bytesOut: number): void {
-    this.counters.add("bytesIn", bytesIn)
-    this.counters.add("bytesOut", bytesOut)
+    this.counters.moved(bytesIn, bytesOut)
   }
 
   /** Opens the tunnel's own session before anybody asks. */
@@ -144,7 +136,11 @@ export class HttpProxy {
   async #passOn(request: IncomingMessage, response: ServerResponse, visit: Visit): Promise<void> {
     const { way, target } = await this.#plans.plan(request, visit)
     const { limits } = this.#settings
-    const { answerFields } = this
+    const firstByte = this.counters.awaitFirstByte()
+    const answerFields = (fields: Field[]): Field[] => {
+      firstByte()
+      return this.answerFields(fields)
+    }
     await exchange({ request, response, target, limits, answerFields }).finally(way.release)
   }
 

@@ -5,9 +5,9 @@
  */
 import { createServer, type Socket } from "node:net"
 import {
-  Counters,
   type HostPort,
   listen,
+  Meter,
   type OpenTunnel,
   Scope,
   SpoolPlace,
@@ -37,19 +37,19 @@ export async function openTcpClient(
   settings: TcpClientSettings,
 ): Promise<OpenTunnel> {
   await using scope = new Scope()
-  const counters = new Counters(["connections", "refused", "bytesIn", "bytesOut"])
+  const counters = new Meter([], context.clock)
   const place = new SpoolPlace(context.folder, settings.spoolBytesMax)
   const dial = dialInTurn(context, settings)
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true })
   server.maxConnections = settings.connectionsMax
   server.on("drop", () => counters.add("refused"))
 
-  const onBytes = (bytesIn: number, bytesOut: number) => {
-    counters.add("bytesIn", bytesIn)
-    counters.add("bytesOut", bytesOut)
-  }
-
   const serve = async (local: Socket, signal: AbortSignal) => {
+    const firstByte = counters.awaitFirstByte()
+    const onBytes = (bytesIn: number, bytesOut: number) => {
+      if (bytesIn > 0) firstByte()
+      counters.moved(bytesIn, bytesOut)
+    }
     try {
       local.setKeepAlive(true)
       const stream = await dial(signal)
@@ -65,7 +65,7 @@ export async function openTcpClient(
   const owned = scope.move()
   owned.defer(() => server.close())
   server.on("connection", (local) => {
-    counters.add("connections")
+    local.once("close", counters.enter())
     local.on("error", () => {}) // told by the relay; before that, its close says enough
     void serve(local, owned.signal)
   })

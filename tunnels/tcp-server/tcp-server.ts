@@ -7,9 +7,9 @@ import { once } from "node:events"
 import {
   AlliumError,
   type Backend,
-  Counters,
   connectBackend,
   type Gate,
+  Meter,
   type OpenTunnel,
   openGate,
   type SamStream,
@@ -52,7 +52,7 @@ export async function openTcpServer(
 }
 
 class TcpServer {
-  readonly counters = new Counters(["connections", "refused", "bytesIn", "bytesOut"])
+  readonly counters: Meter
   readonly #context: TunnelContext
   readonly #settings: TcpServerSettings
   readonly #gate: Gate
@@ -65,6 +65,7 @@ class TcpServer {
     gate: Gate,
     signal: AbortSignal,
   ) {
+    this.counters = new Meter([], context.clock)
     this.#context = context
     this.#settings = settings
     this.#gate = gate
@@ -91,16 +92,20 @@ class TcpServer {
       stream.destroy()
       return
     }
-    this.counters.add("connections")
-    void this.#serve(stream, backend).finally(() => this.#gate.leave(b32))
+    const leave = this.counters.enter()
+    void this.#serve(stream, backend).finally(() => {
+      leave()
+      this.#gate.leave(b32)
+    })
   }
 
   async #serve(stream: SamStream, backend: Backend): Promise<void> {
     const ended = new AbortController()
     const signal = AbortSignal.any([this.#signal, ended.signal])
+    const firstByte = this.counters.awaitFirstByte()
     const onBytes = (bytesIn: number, bytesOut: number) => {
-      this.counters.add("bytesIn", bytesIn)
-      this.counters.add("bytesOut", bytesOut)
+      if (bytesOut > 0) firstByte()
+      this.counters.moved(bytesIn, bytesOut)
       if (!this.#gate.moved(stream.peer.b32, bytesIn + bytesOut)) ended.abort(usedUp())
     }
     try {

@@ -10,8 +10,8 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http"
 import type { Duplex } from "node:stream"
 import type { Gate, Refusal } from "../access/gate.ts"
-import { Counters } from "../counters.ts"
 import { AlliumError } from "../errors.ts"
+import { Meter } from "../meter.ts"
 import { Scope } from "../scope.ts"
 import { endWithPage, faultPage } from "./fault-page.ts"
 import type { Visitor } from "./served-fields.ts"
@@ -90,10 +90,10 @@ export function openStreamServer(options: StreamServerOptions): StreamServer {
     const { b32 } = stream.peer
     const onBytes = (bytesIn: number, bytesOut: number) => {
       options.gate.moved(b32, bytesIn + bytesOut) // what is too much is refused at the next request
-      visitors.counters.add("bytesIn", bytesIn)
-      visitors.counters.add("bytesOut", bytesOut)
+      visitors.counters.moved(bytesIn, bytesOut)
+      if (bytesOut > 0) visitors.waiting.get(connection)?.()
     }
-    const connection = new StreamSocket(stream, { lingerMs: LINGER_MS, onBytes })
+    const connection: StreamSocket = new StreamSocket(stream, { lingerMs: LINGER_MS, onBytes })
     connection.on("error", () => {}) // a visitor who vanishes is no news
     if (visitors.enter(connection, stream)) server.emit("connection", connection)
     else connection.destroy()
@@ -117,6 +117,7 @@ async function takeStreams(
 
 function route(server: Server, answers: StreamAnswers, visitors: Visitors): void {
   const answer = (request: IncomingMessage, response: ServerResponse) => {
+    visitors.waiting.set(request.socket, visitors.counters.awaitFirstByte())
     const visitor = visitors.admit(request, response)
     if (visitor !== undefined) void answers.request(request, response, visitor)
   }
@@ -148,10 +149,9 @@ const POSTS = new Set(["POST", "PUT", "PATCH", "DELETE"])
 /** Streams that are open, whose they are, and who is only told to go. */
 class Visitors {
   readonly gate: Gate
-  readonly counters = new Counters([
-    ...["streams", "refused", "requests", "upgrades"],
-    ...["bytesIn", "bytesOut"],
-  ])
+  readonly counters = new Meter(["requests", "upgrades"])
+  /** Told when the first byte of the answer to the last request is on its way. */
+  readonly waiting = new WeakMap<Duplex, () => void>()
   readonly #inside = new Map<Duplex, Visitor>()
   readonly #turnedAway = new Map<Duplex, Refusal>()
 
@@ -162,9 +162,10 @@ class Visitors {
   /** `false`: it is to be closed at once. Who is admitted nowhere learns nothing; who comes too often gets a page. */
   enter(connection: Duplex, { peer }: VisitorStream): boolean {
     const refusal = this.gate.enter(peer.b32)
-    this.counters.add(refusal === undefined ? "streams" : "refused")
-    if (refusal === undefined) {
+    if (refusal !== undefined) this.counters.add("refused")
+    else {
       this.#inside.set(connection, peer)
+      connection.once("close", this.counters.enter())
       connection.once("close", () => {
         this.#inside.delete(connection)
         this.gate.leave(peer.b32)

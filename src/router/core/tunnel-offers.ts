@@ -19,7 +19,15 @@ const reportShape = z.object({
   listens: z.string().optional(),
   address: z.string().optional(),
   options: z.record(z.string(), z.unknown()),
+  sessions: z.number(),
   counters: z.record(z.string(), z.number()),
+  firstByte: z.object({
+    count: z.number(),
+    sumMs: z.number(),
+    medianMs: z.number().optional(),
+    slowMs: z.number().optional(),
+    upToMs: z.record(z.string(), z.number()),
+  }),
 })
 
 const STANDS = "Tunnel {name} is {state}.\nListens at {listens}\nAddress {address}"
@@ -157,5 +165,10 @@ export function answerTunnelOffers(
 }
 
 function mutable(report: ReturnType<TunnelHost["find"]>): z.input<typeof reportShape> {
-  return { ...report, options: { ...report.options }, counters: { ...report.counters } }
+  return {
+    ...report,
+    options: { ...report.options },
+    counters: { ...report.counters },
+    firstByte: { ...report.firstByte, upToMs: { ...report.firstByte.upToMs } },
+  }
 }

@@ -11,6 +11,7 @@ import { httpProxy } from "../../../tunnels/http-proxy/index.ts"
 import { httpServer } from "../../../tunnels/http-server/index.ts"
 import { tcpClient } from "../../../tunnels/tcp-client/index.ts"
 import { tcpServer } from "../../../tunnels/tcp-server/index.ts"
+import { openSampleApi } from "../api/sample-api.ts"
 
 const KINDS = [httpProxy, httpServer, tcpClient, tcpServer]
 
@@ -171,6 +172,32 @@ describe("tunnels at run time", () => {
       await expect(ask(`tunnel ${deed}`, input)).rejects.toMatchObject({ code: "NO_TUNNEL" })
     },
   )
+
+  it("numbers of every kind are in show and, with the token alone, at GET /metrics", async () => {
+    const { listens = "" } = await ask("tunnel show", { name: "steady" })
+    const talker = await openTalker(listens)
+    await talker.say("count me")
+    const shown = await ask("tunnel show", { name: "steady" })
+    expect(shown).toMatchObject({ sessions: 1, firstByte: { count: 1 } })
+    expect(shown.counters).toMatchObject({ connectionsNow: 1, bytesIn: 8, bytesOut: 8 })
+    await using sample = await openSampleApi({ offers: router.offers })
+    const path = "/metrics"
+    const get = { method: "GET", path }
+    const { status, headers, body } = await sample.ask("loopback", get)
+    expect([status, headers["content-type"]]).toEqual([
+      200,
+      "text/plain; version=0.0.4; charset=utf-8",
+    ])
+    expect(body).toContain('allium_tunnel_connections{tunnel="steady"} 1\n')
+    expect(body).toContain('allium_tunnel_first_byte_seconds_count{tunnel="echo"}')
+    expect(body).not.toMatch(/i2p"|127\.0/)
+    const stranger = { ...get, headers: { authorization: "" } }
+    expect((await sample.ask("loopback", stranger)).status).toBe(401)
+    expect((await sample.ask("socket", { method: "POST", path, body: "{}" })).status).toBe(405)
+    talker.socket.resetAndDestroy()
+    const now = async () => (await ask("tunnel show", { name: "steady" })).counters.connectionsNow
+    await expect.poll(now).toBe(0)
+  })
 
   it("no session is shared: identities and tunnels have one each", async () => {
     await ask("identity create", { name: "ann" })

@@ -207,7 +207,7 @@ export function describeHttpServer(
         const agent = agentOf(visitor, address!, 1)
         for (let index = 0; index < 200; index++)
           expect((await ask(agent, `/${index}`)).status).toBe(200)
-        expect(counters()).toMatchObject({ streams: 1, requests: 200 })
+        expect(counters()).toMatchObject({ connections: 1, requests: 200 })
         expect([seen.length, sockets.size]).toEqual([200, 1])
       })
 
@@ -328,7 +328,7 @@ export function describeHttpServer(
           Promise.all(Array.from({ length: 25 }, (_, index) => ask(agent, `/${index}`)))
         for (const agent of agents) await askAll(agent) // a router takes so many new streams at once
         const all = await Promise.all(agents.map(askAll))
-        expect(counters()).toMatchObject({ streams: 200, requests: 400 })
+        expect(counters()).toMatchObject({ connections: 200, requests: 400 })
         expect(all.flat().every(({ status }) => status === 200)).toBe(true)
       })
 
