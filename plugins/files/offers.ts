@@ -24,6 +24,15 @@ const TRANSFER_STATES = [
   "cancelled",
 ] as const
 
+const memberShape = z.object({
+  contact: z.string(),
+  id: z.string(),
+  state: z.enum(TRANSFER_STATES),
+  reason: z.string().optional(),
+  /** Bytes. */
+  done: z.int(),
+})
+
 /** A transfer as people and programs see it. */
 export const transferDocumentShape = z.object({
   /** With a contact: 32 hexadecimal digits; the same on both sides, unless both are of this router. With the world: the infohash. */
@@ -31,6 +40,10 @@ export const transferDocumentShape = z.object({
   /** Absent for what is shared with the world. */
   identity: z.string().optional(),
   contact: z.string().optional(),
+  /** A file to or of a group: its name, or the beginning of its id. */
+  group: z.string().optional(),
+  /** A file to a group: each member's transfer, with an id of its own. */
+  members: z.array(memberShape).optional(),
   direction: z.enum(["out", "in"]),
   name: z.string(),
   /** Bytes. */
@@ -73,11 +86,19 @@ const OFFER_NOTE_CHARACTERS_MAX = 256
 
 export const sendOffer = offer({
   verb: "file send",
-  summary: "Send a file or a folder to a contact, also when they are away now",
+  summary: "Send a file or a folder to a contact or a group, also when they are away now",
   positional: ["contact", "path"],
-  examples: ["file send ann film.mkv", 'file send ann ~/Holidays --note "the best ones" --wait'],
+  examples: [
+    "file send ann film.mkv",
+    'file send ann ~/Holidays --note "the best ones" --wait',
+    "file send --group friends film.mkv",
+  ],
   input: z.object({
     contact,
+    group: z.boolean().default(false).meta({
+      description:
+        "It is a group: each member who is a contact is offered it, and they give it to each other",
+    }),
     path: z.string().min(1).meta({ kind: "path", description: "The file or folder" }),
     identity,
     note: z
@@ -102,6 +123,7 @@ export const listOffer = offer({
     columns: [
       "id",
       "contact",
+      "group",
       "direction",
       "name",
       "size|bytes",

@@ -91,6 +91,22 @@ export class TransferBook {
     return this.#turns.take(() => this.#write(transfer))
   }
 
+  /** Adds transfers of ours, all or none. */
+  addAll(transfers: readonly Transfer[]): Promise<void> {
+    return this.#turns.take(async () => {
+      await this.#store.commit(transfers.map((one) => this.#table.put(one.id, one)))
+      for (const one of transfers) this.#transfers.set(one.id, one)
+      for (const { id } of transfers) this.#tell(id, "change")
+    })
+  }
+
+  /** All transfers of one file to a group; a transfer to a contact alone is by itself. */
+  together(transfer: Transfer): Transfer[] {
+    const send = transfer.group?.send
+    if (send === undefined) return [this.#transfers.get(transfer.id) ?? transfer]
+    return this.list().filter(({ group }) => group?.send === send)
+  }
+
   /**
    * Adds a transfer of a contact's, unless it is there; gives it an id of its own where theirs is taken.
    *

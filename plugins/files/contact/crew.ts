@@ -4,7 +4,7 @@
  * @module
  */
 import { join } from "node:path"
-import { type Change, type PluginContext, Slots, toAlliumError } from "allium/plugin"
+import { AlliumError, type Change, type PluginContext, Slots, toAlliumError } from "allium/plugin"
 import type { DiskRoom } from "../disk/disk-room.ts"
 import { openPartFolder } from "../disk/part-folder.ts"
 import type { Playable } from "../play/playable.ts"
@@ -34,6 +34,8 @@ export interface CrewOptions {
   /** Limits of everything that travels. */
   readonly rates: Pick<FileRates, "down" | "up">
   readonly random: RandomBytes
+  /** Keys of contacts who may have it too. */
+  readonly fellows: (transfer: Transfer) => readonly string[]
   /** Lanes of one transfer. */
   readonly lanesMax: number
   /** Most bytes of a transfer that is left at a tower. */
@@ -81,7 +83,9 @@ export class Crew {
   wake(identity: string, contact: string): void {
     for (const [id, { fetcher }] of this.#fetchers) {
       const transfer = this.#o.book.get(id)
-      if (transfer?.identity === identity && transfer.contact === contact) fetcher.wake()
+      if (transfer?.identity !== identity) continue
+      const isTheirs = transfer.contact === contact || transfer.group?.fellows.includes(contact)
+      if (isTheirs) fetcher.wake()
     }
   }
 
@@ -90,9 +94,13 @@ export class Crew {
     return this.#fetchers.get(id)?.fetcher.playable
   }
 
-  /** Gives what is asked for on a line, until it ends. */
-  async serve(transfer: Transfer, line: SealedLine): Promise<void> {
-    await this.#seeds.serve(transfer, line)
+  /** Gives what is asked for on a line of this contact, until it ends. */
+  async serve(transfer: Transfer, line: SealedLine, contact: string): Promise<void> {
+    const fetching = this.#fetchers.get(transfer.id)
+    const isHere = transfer.direction === "out" || transfer.stage === "done"
+    if (isHere) await this.#seeds.serve(transfer, line, contact)
+    else if (fetching !== undefined) await fetching.fetcher.serve(line, contact)
+    else line.destroy()
   }
 
   /** Resolves when nothing moves any more. */
@@ -130,8 +138,10 @@ export class Crew {
       ...{ clock, log, chance: Math.random, blobs: context.blobs },
       commit: (changes: readonly Change[]) => store.commit([...changes]),
       hopeless: (transfer) => this.#hopeless(transfer),
-      open: async (transfer, lane, { signal }) => {
-        const ends = this.#o.post.endsOf(transfer)!
+      keep: (id, metainfo, paths) => this.#o.sources.keep(id, metainfo, paths),
+      open: async (transfer, lane, { signal, to }) => {
+        const ends = this.#o.post.endsOf({ ...transfer, contact: to })
+        if (ends === undefined) throw new AlliumError("NO_CONTACT", "Cannot reach fellow: unknown")
         const channel = await context.open(ends, TRANSFER_PROTOCOL, { signal, lane })
         const { key } = transfer
         return openLine(channel, { purpose: "pieces", id: idBytes(transfer), key }, random)
@@ -147,13 +157,15 @@ export class Crew {
   }
 
   /** Removes part files of what has ended, when nobody uses them any more. */
-  async #tidy({ id, folder }: Transfer): Promise<void> {
+  async #tidy({ id, folder, group, stage }: Transfer): Promise<void> {
     const { book, room, context, progress } = this.#o
     if (this.#fetchers.has(id) || this.#tidying.has(id)) return
     this.#tidying.add(id)
     try {
       if (folder !== undefined) await removeParts(room, folder, id)
-      await context.store.commit(await progress.forget(id))
+      // What a member has whole is given to fellows.
+      const isKept = group !== undefined && stage === "done"
+      await context.store.commit(isKept ? progress.forgetProgress(id) : await progress.forget(id))
       await book.change(id, () => ({ isUntidy: false }))
     } catch (error) {
       context.log.warn("tidy.failed", { code: toAlliumError(error).code })

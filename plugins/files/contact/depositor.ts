@@ -20,7 +20,7 @@ import {
 import type { Post } from "./post.ts"
 import type { RandomBytes } from "./sealed-line.ts"
 import type { Source, Sources } from "./sources.ts"
-import { isFinished, type Transfer } from "./transfer.ts"
+import { isFinished, sourceId, type Transfer } from "./transfer.ts"
 
 /** They accepted and did not come for so long: they are away. */
 const DEPOSIT_AFTER_MS = 60_000
@@ -99,7 +99,7 @@ export class Depositor {
     if (transfer.size > (await bytesMax())) return "done"
     // They are at it.
     if (book.activity(id).streams > 0) return "again"
-    const source = await sources.load(id, transfer.infohash!)
+    const source = await sources.load(sourceId(transfer), transfer.infohash!)
     if (source === undefined) return "done"
     const { key, address } = tower
     const salt = transfer.tower?.salt ?? this.#o.random(CHUNK_SALT_BYTES)
@@ -130,9 +130,10 @@ export class Depositor {
   /** An empty blob takes no room. */
   async #clear(id: string, signal: AbortSignal): Promise<"done" | "again"> {
     const { book, sources, post, blobs } = this.#o
-    const { tower, key, infohash } = book.require(id)
-    const { identity } = post.endsOf(book.require(id)) ?? {}
-    const source = infohash && (await sources.load(id, infohash))
+    const transfer = book.require(id)
+    const { tower, key, infohash } = transfer
+    const { identity } = post.endsOf(transfer) ?? {}
+    const source = infohash && (await sources.load(sourceId(transfer), infohash))
     if (tower !== undefined && identity !== undefined && source !== undefined) {
       const count = countChunks(source.metainfo.info.length, source.metainfo.geometry.size)
       for (let number = 0; number < count; number++) {

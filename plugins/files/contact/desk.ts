@@ -30,9 +30,14 @@ import type { TransferOwner } from "../owners.ts"
 import type { PlayState } from "../play/playable.ts"
 import type { FileRates } from "../rates.ts"
 import { FILE_BYTES_MAX } from "../size.ts"
+import { Admission } from "./admission.ts"
 import { type Activity, TransferBook } from "./book.ts"
+import { Circles } from "./circles.ts"
 import { Crew } from "./crew.ts"
 import { toDetails, toDocument, untilDone } from "./documents.ts"
+import { GroupSends, type SharedContent } from "./group-sends.ts"
+import { toMemberLines } from "./group-view.ts"
+import { GroupWatch } from "./group-watch.ts"
 import { STREAMS_MAX } from "./lane-count.ts"
 import { FILES_LISTED_MAX, FILES_OFFERED_MAX } from "./letters.ts"
 import { TRANSFER_PROTOCOL } from "./line-keys.ts"
@@ -82,6 +87,10 @@ export class ContactDesk implements TransferOwner, AsyncDisposable {
   readonly #book: TransferBook
   readonly #post: Post
   readonly #crew: Crew
+  readonly #circles: Circles
+  readonly #admission: Admission
+  readonly #sends: GroupSends
+  readonly #watch: GroupWatch
   readonly #rules
   readonly #towerLimit
   readonly #lines = new Map<string, number>()
@@ -119,7 +128,16 @@ export class ContactDesk implements TransferOwner, AsyncDisposable {
     const bytesMax = async () => (await this.#towerLimit.get("below"))?.below ?? TOWER_BELOW_BYTES
     const { towerAfterMs } = options
     const tower = { bytesMax, ...(towerAfterMs !== undefined && { afterMs: towerAfterMs }) }
-    this.#crew = new Crew({ context, ...parts, ...tower })
+    const circles = new Circles(context)
+    this.#circles = circles
+    const now = () => context.clock.now()
+    this.#admission = new Admission({ book: this.#book, post: this.#post, circles, now })
+    const fellows = (transfer: Transfer) => this.#admission.fellows(transfer)
+    this.#crew = new Crew({ context, ...parts, ...tower, fellows })
+    const groups = { context, book: this.#book, post: this.#post, circles }
+    const write = (transfer: Transfer, activity: Activity) => this.#document(transfer, activity)
+    this.#sends = new GroupSends({ ...groups, write })
+    this.#watch = new GroupWatch({ ...groups, admission: this.#admission })
     this.#rules = store.table("auto", ruleShape)
     this.#towerLimit = store.table("tower-limit", ruleShape)
   }
@@ -127,11 +145,18 @@ export class ContactDesk implements TransferOwner, AsyncDisposable {
   async send(input: InputOf<typeof sendOffer>, call: OfferCall): Promise<TransferDocument> {
     const { identities, contacts } = this.#context
     const identity = identities.find(input.identity)
+    const { path, note, wait } = input
+    const more = note ? { note } : {}
+    if (input.group) {
+      const circle = await this.#sends.find(identity, input.contact, call)
+      const shared = await this.#shared(identity, path, more, call)
+      const send = await this.#sends.begin(identity, circle, shared)
+      return wait ? this.#sends.untilDone(send, call) : this.#sends.document(send)
+    }
     const contact = contacts.find(identity, input.contact)
     requireTrading(contact)
-    const { note } = input
-    const id = await this.#begin({ identity, contact }, input.path, note ? { note } : {}, call)
-    return this.#answer(id, input.wait, call)
+    const id = await this.#begin({ identity, contact }, path, more, call)
+    return this.#answer(id, wait, call)
   }
 
   /**
@@ -150,7 +175,8 @@ export class ContactDesk implements TransferOwner, AsyncDisposable {
     const wireId = what.transfer
     const known = this.#book.between(parties, wireId)
     if (known !== undefined) return known
-    const isOpen = (one: Transfer) => one.wireId !== undefined && !isFinished(one)
+    const isOpen = (one: Transfer) =>
+      one.wireId !== undefined && one.group === undefined && !isFinished(one)
     const asked = this.#book.list().filter((one) => one.direction === "out" && isOpen(one))
     if (asked.filter(({ contact }) => contact === parties.contact).length >= GIVEN_MAX)
       throw new AlliumError("FILE_LIMIT", `Cannot give file: ${GIVEN_MAX} are not finished`)
@@ -163,33 +189,48 @@ export class ContactDesk implements TransferOwner, AsyncDisposable {
     more: Pick<Partial<Transfer>, "note" | "wireId">,
     call: { signal: AbortSignal },
   ): Promise<string> {
-    this.#requireRoom()
-    const { clock } = this.#context
-    const { name, isFolder, files } = await this.#survey(path, call)
+    const shared = await this.#shared(identity, path, more, call)
     const id = newId()
-    await this.#book.add({
-      ...{ id, direction: "out", identity: identity.key, contact: contact.key, key: newKey() },
-      ...{ contactName: contact.name, name, path, isFolder, isPaused: false },
+    const to = { contact: contact.key, contactName: contact.name }
+    await this.#book.add({ ...shared, id, key: newKey(), ...to })
+    return id
+  }
+
+  async #shared(
+    identity: Identity,
+    path: string,
+    more: Pick<Partial<Transfer>, "note" | "wireId">,
+    call: { signal: AbortSignal },
+  ): Promise<SharedContent> {
+    this.#requireRoom()
+    const { name, isFolder, files } = await this.#survey(path, call)
+    return {
+      ...{ direction: "out", identity: identity.key, name, path, isFolder, isPaused: false },
       ...{ size: files.reduce((sum, file) => sum + file.size, 0), fileCount: files.length },
       files: files.slice(0, FILES_LISTED_MAX).map(toListed),
-      ...{ stage: "hashing", createdAt: Math.floor(clock.now()) },
+      ...{ stage: "hashing", createdAt: Math.floor(this.#context.clock.now()) },
       ...more,
-    })
-    return id
+    }
   }
 
   list(input: InputOf<typeof listOffer>): TransferDocument[] {
     if (input.identity === undefined && this.#context.identities.list().length === 0) return []
     const { key } = this.#context.identities.find(input.identity)
     const mine = this.#book.list().filter(({ identity }) => identity === key)
-    return mine.map((transfer) => this.#document(transfer, this.#book.activity(transfer.id)))
+    return this.#sends.list(mine)
   }
 
   ids(): string[] {
-    return this.#book.list().map(({ id }) => id)
+    return [...this.#book.list().map(({ id }) => id), ...this.#sends.ids()]
   }
 
   async show(id: string): Promise<TransferDocument> {
+    const [one] = this.#sends.of(id)
+    if (one !== undefined) {
+      const document = this.#sends.document(id)
+      const details = toDetails(one, { ...this.#book.activity(one.id), streams: 0, pieceCount: 0 })
+      return { ...document, details: ["members:", ...toMemberLines(document), ...details] }
+    }
     const transfer = this.#book.require(id)
     const activity = this.#book.activity(id)
     return { ...this.#document(transfer, activity), details: toDetails(transfer, activity) }
@@ -217,6 +258,8 @@ export class ContactDesk implements TransferOwner, AsyncDisposable {
   }
 
   async cancel(input: { readonly id: string }, call: OfferCall): Promise<TransferDocument> {
+    if (this.#sends.of(input.id).length > 0)
+      return this.#sends.each(input.id, (id) => this.cancel({ id }, call))
     const transfer = this.#book.require(input.id)
     const word = transfer.direction === "in" ? "decline" : "withdraw"
     await this.#book.change(
@@ -232,11 +275,11 @@ export class ContactDesk implements TransferOwner, AsyncDisposable {
   }
 
   pause(id: string): Promise<TransferDocument> {
-    return this.#rest(id, true)
+    return this.#restAll(id, true)
   }
 
   resume(id: string): Promise<TransferDocument> {
-    return this.#rest(id, false)
+    return this.#restAll(id, false)
   }
 
   async play(id: string): Promise<PlayState> {
@@ -284,7 +327,10 @@ export class ContactDesk implements TransferOwner, AsyncDisposable {
     mail.onReport((report) => reader.report(report))
     serve(TRANSFER_PROTOCOL, (peer) => this.#serve(peer))
     onReachable(({ identity, contact }) => this.#crew.wake(identity.key, contact.key))
-    for (const transfer of this.#book.list()) this.#crew.care(transfer)
+    for (const transfer of this.#book.list()) {
+      this.#crew.care(transfer)
+      this.#watch.care(transfer)
+    }
   }
 
   /** By its id or the beginning of it. @throws {AlliumError} `NOT_FOUND` for none or several. */
@@ -295,6 +341,11 @@ export class ContactDesk implements TransferOwner, AsyncDisposable {
       "NOT_FOUND",
       `Cannot find transfer: ${found.length} begin with "${beginning}", expected 1`,
     )
+  }
+
+  #restAll(id: string, isPaused: boolean): Promise<TransferDocument> {
+    if (this.#sends.of(id).length === 0) return this.#rest(id, isPaused)
+    return this.#sends.each(id, (one) => this.#rest(one, isPaused))
   }
 
   async #rest(id: string, isPaused: boolean): Promise<TransferDocument> {
@@ -358,24 +409,23 @@ export class ContactDesk implements TransferOwner, AsyncDisposable {
     if (open >= LINES_MAX) return void channel.destroy()
     this.#lines.set(key, open + 1)
     try {
+      await this.#admission.look(identity, contact)
       const parties = { identity: identity.key, contact: contact.key }
-      const find = (id: Uint8Array) => this.#given(parties, id)
+      const find = (id: Uint8Array) => {
+        const transfer = this.#admission.find(parties, Buffer.from(id).toString("hex"))
+        return transfer && { key: transfer.key, transfer }
+      }
       const { found, line } = await answerLine(channel, find, this.#o.random)
-      await this.#crew.serve(found.transfer, line)
+      const { transfer } = found
+      await this.#watch.during(transfer, { line, contact: contact.key }, () =>
+        this.#crew.serve(transfer, line, contact.key),
+      )
     } catch (error) {
       this.#context.log.debug("line.lost", { code: toAlliumError(error).code })
       channel.destroy()
     } finally {
       this.#lines.set(key, this.#lines.get(key)! - 1)
     }
-  }
-
-  /** What this contact may have now. */
-  #given(parties: { identity: string; contact: string }, id: Uint8Array) {
-    const transfer = this.#book.between(parties, Buffer.from(id).toString("hex"))
-    if (transfer?.direction !== "out" || transfer.infohash === undefined) return undefined
-    if (isFinished(transfer) || transfer.isPaused) return undefined
-    return { key: transfer.key, transfer }
   }
 
   #answer(id: string, wait: boolean, call: OfferCall): Promise<TransferDocument> {
@@ -385,12 +435,16 @@ export class ContactDesk implements TransferOwner, AsyncDisposable {
   }
 
   #document(transfer: Transfer, activity: Activity): TransferDocument {
-    return toDocument(transfer, activity, this.#context)
+    const document = toDocument(transfer, activity, this.#context)
+    const { identity, group } = transfer
+    const name = group?.name ?? (group && this.#circles.known(identity, group.id)?.name)
+    return { ...document, ...(name !== undefined && { group: name }) }
   }
 
   /** One event for each new stage, and `progress` in between. */
   #tell(transfer: Transfer, activity: Activity, kind: "change" | "progress"): void {
     const { id, stage } = transfer
+    if (kind === "change") this.#watch.care(transfer)
     const document = this.#document(transfer, activity)
     if (kind === "progress") this.#context.emit("progress", document)
     else if (this.#stages.get(id) !== stage) this.#context.emit(stage, document)

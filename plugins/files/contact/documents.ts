@@ -14,7 +14,7 @@ export function toDocument(
   activity: Activity,
   context: Pick<PluginContext, "identities" | "contacts">,
 ): TransferDocument {
-  const { id, direction, name, size, path, sha256 } = transfer
+  const { id, direction, name, size, path, sha256, group } = transfer
   const identity = context.identities.list().find(({ key }) => key === transfer.identity)
   const contact =
     identity && context.contacts.list(identity).find(({ key }) => key === transfer.contact)
@@ -23,6 +23,7 @@ export function toDocument(
     ...{ id, direction, name, size },
     identity: identity?.name ?? transfer.identity,
     contact: contact?.name ?? transfer.contactName,
+    ...(group && { group: group.name ?? group.id.slice(0, GROUP_DIGITS) }),
     state: stateOf(transfer, activity),
     ...(reason !== undefined && { reason }),
     done: transfer.stage === "done" ? size : activity.done,
@@ -32,6 +33,9 @@ export function toDocument(
     ...(sha256 && { sha256: Buffer.from(sha256).toString("hex") }),
   }
 }
+
+/** Of a group whose name is not known. */
+const GROUP_DIGITS = 8
 
 /** The sender need not be there any more. */
 function isAtTower({ stage, tower }: Transfer, { busy }: Activity): boolean {
@@ -133,6 +137,7 @@ const WHY = {
   FILE_CORRUPT: ["FILE_CORRUPT", "what came is not what was offered"],
   NO_IDENTITY: ["NO_IDENTITY", "its identity was removed"],
   NO_CONTACT: ["NO_CONTACT", "the contact was removed"],
+  NO_MEMBER: ["FILE_CANCELLED", "they are no member of the group any more"],
   CONTACT_STATE: ["CONTACT_STATE", "the contact is refused or blocked"],
 } as const
 

@@ -20,7 +20,7 @@ import { recheck } from "../disk/recheck.ts"
 import type { Playable } from "../play/playable.ts"
 import type { FileRates } from "../rates.ts"
 import { openSwarm } from "../swarm/swarm.ts"
-import type { Swarm, SwarmContent } from "../swarm/types.ts"
+import type { PeerEnd, Swarm, SwarmContent } from "../swarm/types.ts"
 import { Bitfield } from "../torrent/bitfield.ts"
 import type { Metainfo } from "../torrent/metainfo.ts"
 import type { TransferBook } from "./book.ts"
@@ -43,6 +43,10 @@ const LIES_MAX = 3
 const WRONG: ReadonlySet<string> = new Set(["FILE_CORRUPT", "BAD_TORRENT"])
 /** A tower has not what it should have; the contact may. */
 const NOT_THERE: ReadonlySet<string> = new Set([...WRONG, "NOT_FOUND", "BAD_SEAL"])
+/** Fellows to whom there are lanes at once; others may open some to us. */
+const FELLOWS_AT_ONCE_MAX = 4
+/** Lanes to one fellow. */
+const FELLOW_LANES_MAX = 4
 /** No stream to the contact for so long: a tower is asked, if there is one. */
 const AWAY_MS = 10_000
 /** How often progress is looked at. */
@@ -67,12 +71,16 @@ export interface FetcherOptions {
   readonly commit: (changes: readonly Change[]) => Promise<void>
   /** Code of why nothing can come from this contact any more. */
   readonly hopeless: (transfer: Transfer) => string | undefined
-  /** Opens a line on a lane. */
+  /** Opens a line on a lane, to the contact or to a fellow. */
   readonly open: (
     transfer: Transfer,
     lane: number,
-    call: { signal: AbortSignal },
+    call: { signal: AbortSignal; to: string },
   ) => Promise<SealedLine>
+  /** Keys of contacts who may have it too: of those in the group to whom it was offered. */
+  readonly fellows: (transfer: Transfer) => readonly string[]
+  /** The changes that keep where the files are, so that they can be given to fellows. */
+  readonly keep: (id: string, metainfo: Metainfo, paths: readonly string[]) => Promise<Change[]>
 }
 
 /** One transfer's; see the module. */
@@ -81,7 +89,6 @@ export class Fetcher {
   readonly #o: FetcherOptions
   readonly #stop = new AbortController()
   readonly #alarm = new Alarm()
-  #lanes: LanePool | undefined
   #run: Run | undefined
   #lies = 0
 
@@ -128,7 +135,13 @@ export class Fetcher {
   /** The contact can be reached now. */
   wake(): void {
     this.#alarm.ring()
-    this.#lanes?.wake()
+    this.#run?.wake()
+  }
+
+  /** Gives a fellow what is here, until the line ends. */
+  async serve(line: SealedLine, fellow: string): Promise<void> {
+    if (this.#run === undefined) line.destroy()
+    else await this.#run.join(line, fellow, false)
   }
 
   /** Lets go at once. */
@@ -149,7 +162,6 @@ export class Fetcher {
     if (reason !== undefined) return this.#end({ stage: "failed", reason })
     const known = await progress.info(this.#id, transfer.infohash!)
     const run = new Run(transfer, { ...this.#o, metainfo: known, signal: this.#stop.signal })
-    this.#lanes = run.lanes
     this.#run = run
     try {
       const outcome = await run.untilWhole(
@@ -159,7 +171,6 @@ export class Fetcher {
       if (outcome === "lied") return await this.#lied()
       await this.#finish(transfer, run)
     } finally {
-      this.#lanes = undefined
       this.#run = undefined
       await run.close()
     }
@@ -194,7 +205,7 @@ export class Fetcher {
   }
 
   async #finish(transfer: Transfer, run: Run): Promise<void> {
-    const { book, room, post, progress, log } = this.#o
+    const { book, room, post, progress, log, keep } = this.#o
     const { store, metainfo } = run.opened
     await book.change(this.#id, (now) =>
       now.stage === "accepted" ? { stage: "verifying" } : undefined,
@@ -203,7 +214,10 @@ export class Fetcher {
     if (Buffer.compare(digest, transfer.sha256!) !== 0) return this.#heal(transfer, run)
     const paths = await store.finish()
     const path = transfer.isFolder ? folderOf(paths, metainfo) : paths[0]
-    const forgotten = await progress.forget(this.#id)
+    const forgotten =
+      transfer.group === undefined
+        ? await progress.forget(this.#id)
+        : [...progress.forgetProgress(this.#id), ...(await keep(this.#id, metainfo, paths))]
     await book.change(
       this.#id,
       (now) =>
@@ -257,7 +271,11 @@ interface RunOptions extends FetcherOptions {
 
 /** A swarm and its lanes, for one try. */
 class Run {
-  readonly lanes: LanePool
+  readonly #lanes: LanePool
+  /** To fellows, by key. */
+  readonly #others = new Map<string, { pool: LanePool; end: AbortController }>()
+  /** What came from each, on streams that stand. */
+  readonly #came = new Map<string, number>()
   readonly #transfer: Transfer
   readonly #o: RunOptions
   readonly #swarm: Swarm
@@ -274,19 +292,36 @@ class Run {
       ...(metainfo !== undefined && { metainfo }),
       open: (found) => this.openStore(found),
       save: (now, isSynced) => progress.save(transfer.id, infohash, now, isSynced),
-      ...{ clock, chance, log, lanes: STREAMS_MAX, peersMax: STREAMS_MAX + 1 },
+      ...{ clock, chance, log, lanes: STREAMS_MAX, ...seatsOf(transfer) },
       ...{ down: [rates.down], up: [rates.up] },
       tells: { metadata: true, peers: false },
     })
-    this.lanes = new LanePool({
-      clock,
-      chance,
-      lanesMax: options.lanesMax,
-      bytes: () => this.#swarm.state().downBytes,
-      open: (lane, call) => options.open(transfer, lane, call),
-      join: (line) =>
-        this.#swarm.join(line, { name: transfer.contact, outgoing: true, isOwn: true }),
-      waits: (code) => options.book.turned(transfer.id, { busy: false, waitsFor: code }),
+    this.#lanes = this.#poolTo(transfer.contact)
+  }
+
+  wake(): void {
+    this.#lanes.wake()
+    for (const { pool } of this.#others.values()) pool.wake()
+  }
+
+  /** Takes from and gives to a member, until the line ends. */
+  join(line: SealedLine, contact: string, outgoing: boolean): Promise<PeerEnd> {
+    return this.#swarm.join(line, { name: contact, outgoing, isOwn: true })
+  }
+
+  #poolTo(contact: string): LanePool {
+    const { clock, chance, lanesMax, open, book } = this.#o
+    const transfer = this.#transfer
+    const isAlone = () => this.#swarm.state().peers.length === 0
+    return new LanePool({
+      ...{ clock, chance, lanesMax: contact === transfer.contact ? lanesMax : FELLOW_LANES_MAX },
+      bytes: () => this.#bytesFrom(contact),
+      open: (lane, call) => open(transfer, lane, { ...call, to: contact }),
+      join: (line) => this.join(line, contact, true),
+      waits: (code) => {
+        if (contact === transfer.contact && isAlone())
+          book.turned(transfer.id, { busy: false, waitsFor: code })
+      },
     })
   }
 
@@ -301,6 +336,32 @@ class Run {
       endWindow: () => this.#swarm.setWindow(0, 0),
     }
     return this.#playable
+  }
+
+  /** All that came from one of them. */
+  #bytesFrom(contact: string): number {
+    if (this.#transfer.group === undefined) return this.#swarm.state().downBytes
+    const peers = this.#swarm.state().peers.filter(({ name }) => name === contact)
+    const byteCount = peers.reduce((sum, { downBytes }) => sum + downBytes, 0)
+    const most = Math.max(byteCount, this.#came.get(contact) ?? 0)
+    this.#came.set(contact, most)
+    return most
+  }
+
+  /** Lanes to those who are fellows now, and to no others. */
+  #careForFellows(signal: AbortSignal): void {
+    const fellows = new Set(this.#o.fellows(this.#transfer).slice(0, FELLOWS_AT_ONCE_MAX))
+    for (const [key, { end }] of this.#others) if (!fellows.has(key)) end.abort()
+    for (const key of fellows) {
+      if (this.#others.has(key)) continue
+      const end = new AbortController()
+      const pool = this.#poolTo(key)
+      this.#others.set(key, { pool, end })
+      pool
+        .run(AbortSignal.any([signal, end.signal]))
+        .catch(() => {})
+        .finally(() => this.#others.delete(key))
+    }
   }
 
   get opened(): { readonly store: PartStore; readonly metainfo: Metainfo } {
@@ -321,10 +382,10 @@ class Run {
         signal.addEventListener("abort", () => reject(signal.reason))
         this.#swarm.on((event) => {
           if (event.kind === "finished") resolve("whole")
-          else if (event.kind === "banned") resolve("lied")
+          else if (event.kind === "banned" && event.name === this.#transfer.contact) resolve("lied")
           else if (event.kind === "stopped") reject(stopped(event.code))
         })
-        this.lanes.run(signal).catch(reject)
+        this.#lanes.run(signal).catch(reject)
         this.#look(signal, () => hasOther() && resolve("away")).catch(reject)
         const { stage } = this.#swarm.state()
         if (stage === "seeding") resolve("whole")
@@ -350,6 +411,7 @@ class Run {
     let before = this.#swarm.state().downBytes
     let awayMs = 0
     for (;;) {
+      this.#careForFellows(signal)
       await clock.sleep(LOOK_MS, { signal })
       const state = this.#swarm.state()
       const byteCount = state.downBytes - before
@@ -382,6 +444,14 @@ class Run {
     this.#opened = { store, metainfo }
     return { store, ...(found !== undefined && { progress: found }) }
   }
+}
+
+/** Streams at once, and of how many something is given at once; alone with one contact, nothing is given. */
+function seatsOf({ group }: Transfer): { slots?: number; peersMax: number } {
+  const seats = STREAMS_MAX + 1
+  if (group === undefined) return { peersMax: seats }
+  const all = seats + 2 * FELLOW_LANES_MAX * FELLOWS_AT_ONCE_MAX
+  return { slots: all, peersMax: all }
 }
 
 /** What came is what was offered, in every respect that counts. */

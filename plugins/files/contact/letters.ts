@@ -15,6 +15,8 @@ const OFFER_NAME_BYTES_MAX = 1_024
 export const FILES_LISTED_MAX = 100
 /** Files of one transfer. */
 export const FILES_OFFERED_MAX = 20_000
+/** Other members of a group that an offer names; a group has 32. */
+export const FELLOWS_MAX = 31
 /** A few words that go with an offer. */
 export const OFFER_NOTE_BYTES_MAX = 1_024
 /** A whole letter: 100 paths of 400 bytes, and the rest. */
@@ -61,6 +63,10 @@ const offerShape = z.strictObject({
   sha256: bytesShape(32),
   key: bytesShape(OFFER_KEY_BYTES),
   note: text(OFFER_NOTE_BYTES_MAX).optional(),
+  /** Offered to a group: its id, and the keys of the others to whom it was offered. */
+  group: z
+    .strictObject({ id: bytesShape(32), fellows: z.array(bytesShape(32)).max(FELLOWS_MAX) })
+    .optional(),
 })
 const letterShape = z.discriminatedUnion("kind", [
   offerShape,

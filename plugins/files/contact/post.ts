@@ -70,7 +70,8 @@ function toLetter(word: Word, transfer: Transfer): PlainLetter | undefined {
   if (word === "offer") return toOffer(transfer)
   if (word === "accept" || word === "done") return { kind: word, id }
   if (word === "stored") return toStored(id, transfer)
-  return { kind: word, id, reason: REASONS.find((one) => one === transfer.reason) ?? "UNKNOWN" }
+  const other = transfer.stage === "cancelled" ? "CANCELLED" : "UNKNOWN"
+  return { kind: word, id, reason: REASONS.find((one) => one === transfer.reason) ?? other }
 }
 
 function toStored(id: Uint8Array, { tower }: Transfer): PlainLetter | undefined {

@@ -88,9 +88,14 @@ export class ProgressBook {
     return Buffer.compare(metainfo.infohash, infohash) === 0 ? metainfo : undefined
   }
 
+  /** The changes that forget how far a transfer is. */
+  forgetProgress(id: string): Change[] {
+    return [this.#progress.remove(`${id}/last`), this.#progress.remove(`${id}/synced`)]
+  }
+
   /** The changes that forget all of a transfer. */
   async forget(id: string): Promise<Change[]> {
-    const changes = [this.#progress.remove(`${id}/last`), this.#progress.remove(`${id}/synced`)]
+    const changes = this.forgetProgress(id)
     for (let page = 0; (await this.#pages.get(`${id}/${page}`)) !== undefined; page++)
       changes.push(this.#pages.remove(`${id}/${page}`))
     return changes

@@ -96,7 +96,7 @@ export class Reader {
   }
 
   #transferOf({ identity, contact }: ArrivedLetter, letter: OfferLetter, id: string): Transfer {
-    const { isFolder, size, fileCount, infohash, info, sha256, key, note } = letter
+    const { isFolder, size, fileCount, infohash, info, sha256, key, note, group } = letter
     return {
       ...{ id, direction: "in", identity: identity.key, contact: contact.key },
       ...{ contactName: contact.name, name: safeName(letter.name), isFolder, size, fileCount },
@@ -104,6 +104,7 @@ export class Reader {
       ...{ stage: "offered", isPaused: false, createdAt: this.#o.now() },
       ...{ key, infohash, info, sha256 },
       ...(note !== undefined && { note: safeText(note) }),
+      ...(group !== undefined && { group: toGroup(group) }),
     }
   }
 
@@ -137,6 +138,11 @@ export class Reader {
       return now.stage === "waiting" || now.stage === "offered" ? { stage: "accepted" } : undefined
     return { ...endedFor(letter.reason), ...(now.direction === "in" && { isUntidy: true }) }
   }
+}
+
+function toGroup({ id, fellows }: NonNullable<OfferLetter["group"]>): Transfer["group"] {
+  const keys = fellows.map((key) => Buffer.from(key).toString("base64url"))
+  return { id: Buffer.from(id).toString("hex"), fellows: keys }
 }
 
 function safePath(path: string): string {

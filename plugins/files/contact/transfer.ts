@@ -62,6 +62,19 @@ export const transferShape = z.object({
   path: z.string().optional(),
   /** Receiving: folder of the part files and of what becomes of them. */
   folder: z.string().optional(),
+  /** Offered to all members of a group. */
+  group: z
+    .object({
+      /** 64 hexadecimal digits. */
+      id: z.string(),
+      /** Sending: what it was called then. */
+      name: z.string().optional(),
+      /** Sending: what the transfers to all members are called together; 32 hexadecimal digits. */
+      send: z.string().optional(),
+      /** Keys of the others to whom it was offered, as the sender says. */
+      fellows: z.array(z.string()),
+    })
+    .optional(),
   /** A tower that holds it, or is given it. */
   tower: z
     .object({
@@ -104,10 +117,24 @@ export function idBytes({ id, wireId = id }: Pick<Transfer, "id" | "wireId">): U
   return new Uint8Array(Buffer.from(wireId, "hex"))
 }
 
+/** Under which its files are known here: one name for all members of a group. */
+export function sourceId({ id, group }: Pick<Transfer, "id" | "group">): string {
+  return group?.send ?? id
+}
+
 /** What is offered; once it was hashed. */
 export function toOffer(transfer: Transfer): Omit<OfferLetter, "v"> | undefined {
   const { name, isFolder, size, fileCount, files, infohash, info, sha256, key, note } = transfer
+  const { group } = transfer
   if (infohash === undefined || info === undefined || sha256 === undefined) return undefined
   const content = { name, isFolder, size, fileCount, files, infohash, info, sha256, key }
-  return { kind: "offer", id: idBytes(transfer), ...content, ...(note !== undefined && { note }) }
+  return {
+    ...{ kind: "offer", id: idBytes(transfer), ...content, ...(note !== undefined && { note }) },
+    ...(group !== undefined && { group: toWire(group) }),
+  }
+}
+
+function toWire({ id, fellows }: NonNullable<Transfer["group"]>): OfferLetter["group"] {
+  const bytes = (text: string, how: BufferEncoding) => new Uint8Array(Buffer.from(text, how))
+  return { id: bytes(id, "hex"), fellows: fellows.map((key) => bytes(key, "base64url")) }
 }
