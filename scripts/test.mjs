@@ -63,7 +63,7 @@ function summarise(tallies) {
 
 async function runPlain(suite, words, folder) {
   const report = join(folder, `${suite}.json`)
-  const env = { FUZZ: process.env.FUZZ ?? "10" }
+  const env = { FUZZ: process.env.FUZZ ?? "3" }
   const code = await run(process.execPath, vitest(suite, words, report), env)
   return tallyOf(suite, report, code)
 }
