@@ -5,12 +5,13 @@
  *
  * @module
  */
-import { AlliumError, definePlugin, type PluginContext, toAlliumError } from "allium/plugin"
-import { type Guest, newGuest } from "./lock.ts"
+import { AlliumError, definePlugin, type PluginContext } from "allium/plugin"
+import { guestsOf, inviteGuest, isForGuests, tellGuests, uninviteGuest } from "./guests.ts"
 import {
   type CommonChoice,
   type SiteReport,
   siteExpose,
+  siteInvite,
   siteList,
   siteReceive,
   siteRemove,
@@ -19,6 +20,7 @@ import {
   siteShow,
   siteStart,
   siteStop,
+  siteUninvite,
 } from "./offers.ts"
 import { openSiteBook, type SiteBook } from "./site-book.ts"
 import {
@@ -37,6 +39,7 @@ export const sites = definePlugin({
   name: "sites",
   offers: [
     ...[siteServe, siteExpose, siteShare, siteReceive],
+    ...[siteInvite, siteUninvite],
     ...[siteList, siteShow, siteStop, siteStart, siteRemove],
   ],
   async start(context) {
@@ -55,6 +58,8 @@ export const sites = definePlugin({
     context.answer(siteReceive, async (given) =>
       add(await receiveShows(given.folder, secrets, given), given),
     )
+    context.answer(siteInvite, (given) => inviteGuest(book, given, context))
+    context.answer(siteUninvite, (given) => uninviteGuest(book, given, context))
     context.answer(siteList, async () => book.list())
     context.answer(siteShow, async ({ name }) => book.show(name))
     context.answer(siteStop, ({ name }) => book.stop(name))
@@ -77,11 +82,13 @@ async function addSite(
   if (known !== undefined) return withQr(book.show(known), chosen.qr)
   const guests = guestsOf(chosen, context)
   const site = await book.add(shows, chosen.name, {
-    ...{ access: accessShape.parse(chosen), guests },
+    ...{ access: accessShape.parse(chosen), guests, private: isForGuests(chosen) },
     ...timesOf(chosen, context.clock.now()),
   })
-  await tellGuests(site, chosen, context)
-  return withQr(site, chosen.qr)
+  return {
+    ...withQr(site, chosen.qr),
+    ...(await tellGuests(site, chosen.identity, context, guests)),
+  }
 }
 
 function withQr({ qr, ...site }: SiteReport, wanted: boolean): SiteReport {
@@ -96,46 +103,5 @@ function timesOf({ opens, closes }: CommonChoice, nowMs: number) {
   return {
     ...(opensAt !== undefined && { opensAt }),
     ...(closesAt !== undefined && { closesAt }),
-  }
-}
-
-/** Names of contacts who get a link, each once. @throws {AlliumError} `NO_CONTACT`, `NO_IDENTITY`, `CONTACT_STATE`. */
-function invited(chosen: CommonChoice, { contacts, identities }: PluginContext): string[] {
-  if (chosen.for.length === 0 && !chosen.contacts) return []
-  const identity = identities.find(chosen.identity)
-  const named = chosen.for.map((name) => contacts.find(identity, name))
-  const all = chosen.contacts ? contacts.list(identity) : []
-  const accepted = all.filter(({ state }) => state === "accepted")
-  if (named.some(({ state }) => state !== "accepted"))
-    throw new AlliumError(
-      "CONTACT_STATE",
-      "Cannot invite: a contact is not accepted, expected that",
-    )
-  return [...new Set([...named, ...accepted].map(({ name }) => name))]
-}
-
-function guestsOf(chosen: CommonChoice, context: PluginContext): Guest[] {
-  const names = invited(chosen, context)
-  return chosen.private && names.length === 0 ? [newGuest("anybody")] : names.map(newGuest)
-}
-
-/** A letter with their own link for each; who cannot be told is in the log, and the link in `site show`. */
-async function tellGuests(
-  site: SiteReport,
-  chosen: CommonChoice,
-  context: PluginContext,
-): Promise<void> {
-  const names = new Set(invited(chosen, context))
-  const { signal, log } = context
-  for (const { guest, link } of site.links ?? []) {
-    if (!names.has(guest)) continue
-    const input = {
-      contact: guest,
-      text: link,
-      ...(chosen.identity && { identity: chosen.identity }),
-    }
-    await context
-      .ask("message send", input, { signal, progress: () => {} })
-      .catch((error) => log.warn("site.untold", { code: toAlliumError(error).code }))
   }
 }

@@ -8,6 +8,7 @@
  */
 import { createHmac, randomBytes } from "node:crypto"
 import type { IncomingMessage, ServerResponse } from "node:http"
+import type { Duplex } from "node:stream"
 import {
   AlliumError,
   answerWithPage,
@@ -22,6 +23,15 @@ export interface Guest {
   readonly name: string
   /** 22 characters of base64url: 128 bits. */
   readonly secret: string
+  /** Key of the contact who was sent the link, base64url; they may be renamed. */
+  readonly contact?: string | undefined
+}
+
+/** The lock of a private site. */
+export interface Lock {
+  readonly answers: StreamAnswers
+  /** Changes who comes in; connections of those who are no guests any more end at once. */
+  setGuests(guests: readonly Guest[]): void
 }
 
 /** Name of the cookie; the program behind a site never sees it. */
@@ -31,9 +41,10 @@ const DOOR_PATH = "/.allium/"
 /** A browser keeps the cookie for so long: 400 days, the longest that browsers allow. */
 const COOKIE_S = 400 * 86_400
 
-/** A new guest. */
-export function newGuest(name: string): Guest {
-  return { name, secret: randomBytes(16).toString("base64url") }
+/** A new guest. @param contact - Key of the contact they are. */
+export function newGuest(name: string, contact?: string): Guest {
+  const secret = randomBytes(16).toString("base64url")
+  return { name, secret, ...(contact !== undefined && { contact }) }
 }
 
 /** The link for a guest. */
@@ -42,22 +53,34 @@ export function guestLink(site: string, { secret }: Guest): string {
 }
 
 /** Lets in who has a cookie, gives one to who has a link, and tells everybody else nothing. */
-export function lockedAnswers(
-  inside: StreamAnswers,
-  guests: readonly Guest[],
-  key: Uint8Array,
-): StreamAnswers {
+export function openLock(inside: StreamAnswers, guests: readonly Guest[], key: Uint8Array): Lock {
   const hash = (text: string) => createHmac("sha256", key).update(text).digest("base64url")
   /** By hash, so that how long a look-up takes tells nothing of a secret. */
-  const secrets = new Map(guests.map(({ secret }) => [hash(secret), cookieOf(secret)]))
-  const cookies = new Set([...secrets.values()].map(hash))
+  const secrets = new Map<string, string>()
+  /** Connections that stand, by hash of the cookie they came in with. */
+  const cookies = new Map<string, Set<Duplex>>()
 
-  function cookieOf(secret: string): string {
-    return hash(`cookie ${secret}`)
+  const setGuests = (now: readonly Guest[]): void => {
+    secrets.clear()
+    for (const { secret } of now) secrets.set(hash(secret), hash(`cookie ${secret}`))
+    const kept = new Set([...secrets.values()].map(hash))
+    for (const [cookie, connections] of cookies)
+      if (!kept.has(cookie)) {
+        cookies.delete(cookie)
+        for (const connection of connections) connection.destroy()
+      }
+    for (const cookie of kept) if (!cookies.has(cookie)) cookies.set(cookie, new Set())
   }
+  setGuests(guests)
 
-  const isIn = ({ headers }: IncomingMessage): boolean =>
-    cookieValues(headers.cookie).some((value) => cookies.has(hash(value)))
+  const isIn = ({ headers }: IncomingMessage, connection: Duplex): boolean => {
+    const hashes = cookieValues(headers.cookie).map(hash)
+    const connections = hashes.map((one) => cookies.get(one)).find((one) => one !== undefined)
+    if (connections === undefined) return false
+    if (!connections.has(connection)) connection.once("close", () => connections.delete(connection))
+    connections.add(connection)
+    return true
+  }
 
   const enter = (secret: string, request: IncomingMessage, response: ServerResponse): boolean => {
     const cookie = secrets.get(hash(secret))
@@ -74,22 +97,25 @@ export function lockedAnswers(
   }
 
   const { upgrade } = inside
-  return {
+  const answers: StreamAnswers = {
     async request(request, response, visitor) {
       const path = request.url ?? ""
       const isDoor = path.startsWith(DOOR_PATH)
       if (isDoor && enter(path.slice(DOOR_PATH.length), request, response)) return
-      if (!isDoor && isIn(request)) return inside.request(request, response, visitor)
+      if (!isDoor && isIn(request, request.socket))
+        return inside.request(request, response, visitor)
       if (!request.complete) response.shouldKeepAlive = false
       answerWithPage({ request, response }, locked())
     },
     ...(upgrade !== undefined && {
       async upgrade(request, connection, head, visitor) {
-        if (isIn(request)) await upgrade.call(inside, request, connection, head, visitor)
+        if (isIn(request, connection))
+          await upgrade.call(inside, request, connection, head, visitor)
         else endWithPage(connection, faultPage(locked(), request.headers.accept))
       },
     }),
   }
+  return { answers, setGuests }
 }
 
 function cookieValues(field: string | undefined): string[] {

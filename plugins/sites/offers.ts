@@ -10,6 +10,9 @@ const name = z
   .string()
   .regex(/^[a-z0-9][a-z0-9-]{0,31}$/, "expected up to 32 of a-z, 0-9 and dashes")
 
+/** Who could not be sent their link, and why. */
+const untoldShape = z.object({ guest: z.string(), code: z.string() })
+
 const linkShape = z.object({ guest: z.string(), link: z.string() })
 
 const siteShape = z.object({
@@ -29,6 +32,10 @@ const siteShape = z.object({
   downloads: z.number().optional(),
   /** Of a private site: a link for each guest, a secret of theirs. */
   links: z.array(linkShape).optional(),
+  /** Contacts whose link could not be sent; it can be sent again with `site invite`. */
+  untold: z.array(untoldShape).optional(),
+  /** The same as a sentence. */
+  warning: z.string().optional(),
   /** Milliseconds since 1970. */
   opensAt: z.number().optional(),
   closesAt: z.number().optional(),
@@ -40,7 +47,7 @@ const siteShape = z.object({
 export type SiteReport = z.output<typeof siteShape>
 
 const siteDisplay = {
-  line: "Site {name} stands at {url} ({state}), and shows {shows}.\n{closesAt|time}\n{qr|lines}",
+  line: "Site {name} stands at {url} ({state}), and shows {shows}.\n{warning}\n{closesAt|time}\n{qr|lines}",
 }
 
 const time = z.string().min(1).max(64)
@@ -205,6 +212,53 @@ export const siteStart = offer({
   }),
   output: siteShape,
   display: siteDisplay,
+})
+
+export const siteInvite = offer({
+  verb: "site invite",
+  summary: "Give a contact a link of their own to a private site, in a message",
+  positional: ["name", "guest"],
+  examples: ["site invite photos ann", "site invite photos grandma --link"],
+  input: z.object({
+    name,
+    guest: z
+      .string()
+      .min(1)
+      .max(128)
+      .meta({ description: "Contact to invite; invited again, they are sent the same link" }),
+    link: z
+      .boolean()
+      .default(false)
+      .meta({ description: "Only make a link, for somebody who is no contact" }),
+    identity: common.identity,
+  }),
+  output: z.object({
+    name,
+    guest: z.string(),
+    link: z.string(),
+    sent: z.boolean(),
+    code: z.string().optional(),
+    note: z.string().optional(),
+  }),
+  display: { line: "{guest} comes into {name} by {link}\n{note}" },
+})
+
+export const siteUninvite = offer({
+  verb: "site uninvite",
+  summary: "Withdraw the link of one guest; the others keep theirs",
+  positional: ["name", "guest"],
+  examples: ["site uninvite photos ann", "site uninvite photos anybody"],
+  input: z.object({
+    name,
+    guest: z
+      .string()
+      .min(1)
+      .max(128)
+      .meta({ description: "As in site show, or the contact's name" }),
+    identity: common.identity,
+  }),
+  output: z.object({ name, guest: z.string(), guests: z.number() }),
+  display: { line: "{guest} does not come into {name} any more; {guests} other guests do." },
 })
 
 export const siteRemove = offer({

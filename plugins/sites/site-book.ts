@@ -4,10 +4,11 @@
  * @module
  */
 import { AlliumError, drawQr, type PluginContext, type Table, toAlliumError } from "allium/plugin"
-import { guestLink } from "./lock.ts"
+import { type Guest, guestLink } from "./lock.ts"
 import type { SiteReport } from "./offers.ts"
 import { openSite, type Site } from "./site.ts"
 import {
+  isPrivate,
   nameFor,
   newSiteRecord,
   type SiteRecord,
@@ -20,6 +21,8 @@ import {
 
 /** Each site keeps several I2P tunnels of the router busy. */
 const SITES_MAX = 16
+/** Links of one site. */
+const GUESTS_MAX = 1_024
 /** Times are looked at so often, for the wall clock may be set. */
 const LOOK_EVERY_MS = 30_000
 /** What was given away last gets so long to arrive. */
@@ -75,6 +78,7 @@ export class SiteBook implements AsyncDisposable {
   async add(shows: SiteShows, wanted: string | undefined, wish: SiteWish): Promise<SiteReport> {
     const name = wanted ?? nameFor(shows)
     if (this.#records.has(name) || this.#coming.has(name)) throw taken()
+    requireRoom(wish.guests)
     if (this.#records.size + this.#coming.size >= SITES_MAX)
       throw new AlliumError("LIMIT_REACHED", `Cannot add site: there are ${SITES_MAX} already`)
     this.#coming.add(name)
@@ -105,6 +109,34 @@ export class SiteBook implements AsyncDisposable {
     }
     await this.#store(record)
     if (!this.#open.has(name)) await this.#openNow(record)
+    return this.show(name)
+  }
+
+  /**
+   * Lets one more come in, at once; who is a guest already keeps their link.
+   * @throws {AlliumError} `NOT_FOUND`, `SITE_IS_PUBLIC`, `ALREADY_EXISTS` when somebody else has that name, `LIMIT_REACHED`.
+   */
+  async invite(name: string, guest: Guest): Promise<SiteReport> {
+    const record = this.#findPrivate(name)
+    const known = record.guests.find((one) => one.name === guest.name)
+    if (known !== undefined && known.contact !== guest.contact) throw guestTaken()
+    const guests = [...record.guests, ...(known === undefined ? [guest] : [])]
+    requireRoom(guests)
+    if (known === undefined) await this.#setGuests(record, guests)
+    return this.show(name)
+  }
+
+  /**
+   * Shuts the door for one guest, at once; the others notice nothing.
+   * @param who - Finds the guest. @throws {AlliumError} `NOT_FOUND`, `SITE_IS_PUBLIC`.
+   */
+  async uninvite(name: string, who: (guest: Guest) => boolean): Promise<SiteReport> {
+    const record = this.#findPrivate(name)
+    const gone = record.guests.find(who)
+    if (gone === undefined)
+      throw new AlliumError("NOT_FOUND", "Cannot withdraw link: the site has no such guest")
+    const kept = record.guests.filter((guest) => guest !== gone)
+    await this.#setGuests(record, kept)
     return this.show(name)
   }
 
@@ -181,6 +213,19 @@ export class SiteBook implements AsyncDisposable {
     await this.#context.store.commit([this.#table.put(record.name, record)])
   }
 
+  /** The door first: it shuts also when the disk is full. */
+  async #setGuests(record: SiteRecord, guests: Guest[]): Promise<void> {
+    this.#open.get(record.name)?.setGuests(guests)
+    await this.#store({ ...record, guests })
+  }
+
+  #findPrivate(name: string): SiteRecord {
+    const record = this.#find(name)
+    if (isPrivate(record)) return record
+    const message = "Cannot change guests: everybody may come in, expected a private site"
+    throw new AlliumError("SITE_IS_PUBLIC", message)
+  }
+
   #find(name: string): SiteRecord {
     const record = this.#records.get(name)
     if (record === undefined)
@@ -200,11 +245,11 @@ export class SiteBook implements AsyncDisposable {
       guest: guest.name,
       link: guestLink(base.address, guest),
     }))
-    const isPrivate = withLinks && links.length > 0 && base.address !== ""
-    const url = isPrivate && links.length === 1 ? links[0]!.link : base.url
+    const hasLinks = withLinks && links.length > 0 && base.address !== ""
+    const url = hasLinks && links.length === 1 ? links[0]!.link : base.url
     return {
       ...{ ...base, url },
-      ...(isPrivate && { links }),
+      ...(hasLinks && { links }),
       ...(shows.kind === "share" && { downloads: counts.reduce((sum, count) => sum + count, 0) }),
       ...(opensAt !== undefined && { opensAt }),
       ...(closesAt !== undefined && { closesAt }),
@@ -216,4 +261,14 @@ export class SiteBook implements AsyncDisposable {
 function taken(): AlliumError {
   const message = "Cannot add site: that name shows something else already, expected another --name"
   return new AlliumError("ALREADY_EXISTS", message)
+}
+
+function guestTaken(): AlliumError {
+  const message = "Cannot invite: another guest has that name already, expected another name"
+  return new AlliumError("ALREADY_EXISTS", message)
+}
+
+function requireRoom(guests: readonly Guest[]): void {
+  if (guests.length > GUESTS_MAX)
+    throw new AlliumError("LIMIT_REACHED", `Cannot invite: a site has ${GUESTS_MAX} links at most`)
 }

@@ -50,6 +50,12 @@ const showsShape = z.discriminatedUnion("kind", [
 /** Who may come in, and how often: the same for all that a site may show. */
 export const accessShape = z.object({ ...webAccessOptions, ...requestOptions })
 
+const guestShape = z.object({
+  name: z.string(),
+  secret: z.string(),
+  contact: z.string().optional(),
+})
+
 /** A site in the store. */
 export const siteRecordShape = z.object({
   name: z.string(),
@@ -59,8 +65,10 @@ export const siteRecordShape = z.object({
   tagKey: z.string(),
   shows: showsShape,
   access: accessShape.prefault({}),
-  /** Who has a link; nobody: the site is open to everybody who knows its address. */
-  guests: z.array(z.object({ name: z.string(), secret: z.string() })).default([]),
+  /** Who has a link. */
+  guests: z.array(guestShape).default([]),
+  /** Only guests come in, also while there are none. Older records say so by having guests. */
+  private: z.boolean().optional(),
   /** Milliseconds since 1970. */
   opensAt: z.number().optional(),
   closesAt: z.number().optional(),
@@ -76,7 +84,12 @@ export type SiteShows = z.output<typeof showsShape>
 export type SiteRecord = z.output<typeof siteRecordShape>
 
 /** What is said of a new site besides what it shows. */
-export type SiteWish = Pick<SiteRecord, "access" | "guests" | "opensAt" | "closesAt">
+export type SiteWish = Pick<SiteRecord, "access" | "guests" | "private" | "opensAt" | "closesAt">
+
+/** Whether only guests come in. */
+export function isPrivate(record: Pick<SiteRecord, "guests" | "private">): boolean {
+  return record.private ?? record.guests.length > 0
+}
 
 /** A new site, not yet stored. */
 export function newSiteRecord(name: string, shows: SiteShows, wish: SiteWish): SiteRecord {

@@ -20,11 +20,11 @@ import {
 } from "allium/plugin"
 import { DropRoom } from "./drop-folder.ts"
 import { folderSite } from "./folder-site.ts"
-import { DOOR_COOKIE, lockedAnswers } from "./lock.ts"
+import { DOOR_COOKIE, type Guest, openLock } from "./lock.ts"
 import type { SiteReport } from "./offers.ts"
 import { receiveSite } from "./receive-site.ts"
 import { shareSite } from "./share-site.ts"
-import { type SiteRecord, shownAs } from "./site-record.ts"
+import { isPrivate, type SiteRecord, shownAs } from "./site-record.ts"
 
 /** Disk for WebSockets whose program reads slowly, in bytes, for one site. */
 const SPOOL_BYTES_MAX = 256 * 2 ** 20
@@ -39,6 +39,8 @@ const BACKEND_LIMITS: StreamServerLimits = { requestMs: 0, idleMs: 3_600_000 }
 /** A site that was opened, or says why it could not be. */
 export interface Site extends AsyncDisposable {
   report(): SiteReport
+  /** Changes who comes in by a link, while it stands. */
+  setGuests(guests: readonly Guest[]): void
 }
 
 /** What a site tells its owner. */
@@ -62,8 +64,8 @@ export async function openSite(
     const opened = await answersFor(record, { session, context, scope, events })
     const { limits } = opened
     const key = Buffer.from(record.tagKey, "hex")
-    const isPrivate = record.guests.length > 0
-    const answers = isPrivate ? lockedAnswers(opened.answers, record.guests, key) : opened.answers
+    const lock = isPrivate(record) ? openLock(opened.answers, record.guests, key) : undefined
+    const answers = lock?.answers ?? opened.answers
     const { incoming } = session
     const server = scope.use(openStreamServer({ incoming, answers, limits, gate }))
     scope.defer(
@@ -73,7 +75,8 @@ export async function openSite(
       const { connections: streams = 0, requests = 0 } = server.counters()
       return { ...describe(record, session), streams, requests }
     }
-    return { report, [Symbol.asyncDispose]: () => scope.close() }
+    const setGuests = (guests: readonly Guest[]) => lock?.setGuests(guests)
+    return { report, setGuests, [Symbol.asyncDispose]: () => scope.close() }
   } catch (thrown) {
     await scope.close()
     const { code, message } = toAlliumError(thrown)
@@ -85,7 +88,8 @@ export async function openSite(
       reason: message,
       shows: shownAs(record.shows),
     }
-    return { report: () => ({ ...nothing, ...failed }), async [Symbol.asyncDispose]() {} }
+    const report = () => ({ ...nothing, ...failed })
+    return { report, setGuests: () => {}, async [Symbol.asyncDispose]() {} }
   }
 }
 

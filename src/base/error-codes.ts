@@ -76,6 +76,11 @@ const catalogue = {
   NO_IDENTITY: { status: 404, exit: 1, next: "Make one: allium identity create NAME." },
   NO_CONTACT: { status: 404, exit: 1, next: "See whom you know: allium contact list." },
   CONTACT_STATE: { status: 409, exit: 5 },
+  SITE_IS_PUBLIC: {
+    status: 409,
+    exit: 5,
+    next: "Make a private site: --private, --for or --contacts.",
+  },
   TOO_MANY_CONTACTS: { status: 429, exit: 5, next: "Remove or answer some contacts first." },
   BAD_BASE64: { status: 400, exit: 2 },
   BAD_DESTINATION: { status: 400, exit: 2 },
