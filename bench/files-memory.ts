@@ -91,11 +91,11 @@ async function befriend(ann: Program, bob: Program): Promise<void> {
   await ask(bob, "identity", "create", "bob")
   const { uri } = await ask<{ uri: string }>(bob, "contact", "card")
   await ask(ann, "contact", "add", uri, "bob")
-  for (;;) {
-    const [asking] = await ask<{ name: string }[]>(bob, "contact", "list")
-    if (asking !== undefined) return void (await ask(bob, "contact", "accept", asking.name))
-    await sleep(200)
-  }
+  const state = async (of: Program) =>
+    (await ask<{ name: string; state: string }[]>(of, "contact", "list"))[0]?.state
+  while ((await state(bob)) !== "asking") await sleep(LOOK_MS)
+  await ask(bob, "contact", "accept", "contact")
+  while ((await state(ann)) !== "accepted") await sleep(LOOK_MS)
 }
 
 async function ask<T = unknown>(program: Program, ...words: string[]): Promise<T> {

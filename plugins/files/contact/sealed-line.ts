@@ -6,6 +6,7 @@
  */
 import { Duplex } from "node:stream"
 import { AlliumError } from "allium/plugin"
+import type { Returning } from "../swarm/outbox.ts"
 import {
   deriveLineKeys,
   LINE_NONCE_BYTES,
@@ -73,7 +74,8 @@ export async function answerLine<T extends { readonly key: Uint8Array }>(
 }
 
 /** See the module. Ends with an error of its own (`BAD_SEAL`, `CHANNEL_RESET` for a missing end) or that of its carrier. */
-export class SealedLine extends Duplex {
+export class SealedLine extends Duplex implements Returning {
+  readonly returnsWrites = true
   readonly #carrier: Duplex
   readonly #sealer: Sealer
   readonly #opener: Opener

@@ -38,7 +38,10 @@ export class Hashing implements AsyncDisposable {
     const { threads = THREADS_MAX, idleMs = IDLE_MS } = options
     const laneCount = Math.min(THREADS_MAX, threads)
     const lane = { common: this.#queue, laneCount, idleMs }
-    this.#lanes = Array.from({ length: laneCount }, () => new Lane(lane))
+    this.#lanes = Array.from(
+      { length: laneCount },
+      (_, index) => new Lane({ ...lane, isFirst: index === 0 }),
+    )
   }
 
   /** Threads that are there now. */
@@ -99,6 +102,8 @@ export interface HashRow {
 interface LaneOptions {
   /** What waits for any worker. */
   readonly common: Asked[]
+  /** It takes whatever waits. */
+  readonly isFirst: boolean
   readonly laneCount: number
   readonly idleMs: number
 }
@@ -140,6 +145,7 @@ class Lane {
   }
 
   #send(): boolean {
+    if (this.#worker === undefined && !this.#isNeeded) return false
     const { common, laneCount } = this.#o
     const share = Math.ceil(common.length / laneCount)
     const batch = [...take(this.queue, BATCH_JOBS_MAX), ...take(common, share)]
@@ -150,6 +156,12 @@ class Lane {
     clearTimeout(this.#idle)
     this.#worker.postMessage(batch.map(({ job }) => job))
     return true
+  }
+
+  /** Another thread is for more than one can have before it. */
+  get #isNeeded(): boolean {
+    if (this.#o.isFirst || this.queue.length > 0) return true
+    return this.#o.common.reduce((sum, { byteCount }) => sum + byteCount, 0) >= BATCH_BYTES
   }
 
   #start(): Worker {

@@ -9,9 +9,15 @@ import type { Duplex } from "node:stream"
 /** Small messages that wait for a peer that does not read: 30,000 rejects. */
 const WAITING_BYTES_MAX = 512 * 1_024
 
+/** A stream that looks at bytes no more when their `write` has called back, as a socket. */
+export interface Returning {
+  readonly returnsWrites: true
+}
+
 /** The sending half of one stream. */
 export class Outbox {
   readonly #stream: Duplex
+  readonly #returnsWrites: boolean
   readonly #tooMuch: () => void
   #waiting: Uint8Array[] = []
   #waitingBytes = 0
@@ -22,6 +28,7 @@ export class Outbox {
   /** @param tooMuch - The peer reads too slowly for what it is to be told. */
   constructor(stream: Duplex, tooMuch: () => void) {
     this.#stream = stream
+    this.#returnsWrites = stream instanceof Socket || "returnsWrites" in stream
     this.#tooMuch = tooMuch
     stream.on("drain", () => this.#onDrain())
     stream.on("close", () => this.#wake())
@@ -58,7 +65,7 @@ export class Outbox {
    */
   write(bytes: Uint8Array, taken: () => void): void {
     this.flush()
-    this.#put(bytes, this.#stream instanceof Socket ? taken : undefined)
+    this.#put(bytes, this.#returnsWrites ? taken : undefined)
   }
 
   /** Resolves when the stream takes more, or has ended. */

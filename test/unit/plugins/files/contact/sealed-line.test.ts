@@ -169,6 +169,17 @@ describe("a sealed line", () => {
     near.end()
     expect((await readAll(far)).length).toBe(written + 65_536)
   })
+  it("gives bytes back with the callback of their write: they may change then", async () => {
+    const { near, far } = await meet()
+    const room = Buffer.alloc(300_000, 1)
+    const read = readAll(far)
+    for (const value of [1, 2, 3])
+      await new Promise<void>((resolve) => near.write(room.fill(value), () => resolve()))
+    near.end(room.fill(4))
+    const got = await read
+    const expected = [1, 2, 3, 4].map((value) => Buffer.alloc(room.length, value))
+    expect(got.equals(Buffer.concat(expected))).toBe(true)
+  })
   it("finds a cut: content came, its end did not", async () => {
     const { near, far, carrier } = await meet()
     near.write("half")
