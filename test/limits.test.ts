@@ -28,7 +28,7 @@ const NO_LIMITS: Readonly<Record<string, string>> = {
   "plugins/files/play/server.ts TOKEN_BYTES": "how long a token is",
   "plugins/files/swarm/uploads.ts HEAD_BYTES": "a format",
   "plugins/files/until.ts MINUTE_MS": "a unit",
-  "plugins/files/swarm/session.ts REQUEST_BYTES": "a format",
+  "plugins/files/swarm/requests.ts REQUEST_BYTES": "a format",
   "plugins/files/world/content.ts BOOT_SLACK_MS": "how far clocks are trusted",
   "plugins/files/world/secret-link.ts SECRET_BYTES": "a format",
   "plugins/files/world/record.ts PARTS_MAX": "METAINFO_BYTES_MAX in parts",

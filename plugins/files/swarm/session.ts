@@ -7,7 +7,6 @@
  */
 import type { Duplex } from "node:stream"
 import { AlliumError, isAlliumError } from "allium/plugin"
-import { Bitfield } from "../torrent/bitfield.ts"
 import { BLOCK_BYTES, type Block } from "../torrent/geometry.ts"
 import { encodeHandshake, type Handshake } from "../torrent/handshake.ts"
 import { encodeMessage, type PeerMessage } from "../torrent/message.ts"
@@ -18,6 +17,8 @@ import { Extensions, type ExtensionsHost } from "./extensions.ts"
 import { Flow } from "./flow.ts"
 import { extendedGreeting, piecesGreeting } from "./greeting.ts"
 import { Outbox } from "./outbox.ts"
+import { encodeRequests } from "./requests.ts"
+import { TheirPieces } from "./their-pieces.ts"
 import type { Gate } from "./throttle.ts"
 import type { PeerEnd, PeerState, SwarmPeer } from "./types.ts"
 import { Uploads } from "./uploads.ts"
@@ -25,8 +26,6 @@ import { type StreamFacts, Vigil } from "./vigil.ts"
 
 /** Blocks a node of our own is asked for before anything is known of the way: they fill any stream of i2pd. */
 const REQUESTS_FIRST_OWN = 64
-/** Pieces a peer tells of before we know what the pieces are. */
-const EARLY_MAX = 4_096
 /** Pieces told one by one to a peer that came before we knew what the pieces are. */
 const LATE_HAVE_MAX = 1_024
 
@@ -69,6 +68,7 @@ export class PeerSession {
   readonly #stream: Duplex
   readonly #outbox: Outbox
   readonly #reader = new PeerReader()
+  readonly #theirPieces: TheirPieces
   readonly #nuisance: Nuisance
   #uploads: Uploads | undefined
   #theirs: Handshake | undefined
@@ -76,9 +76,6 @@ export class PeerSession {
   #hasToldPieces = false
   #isChokingUs = true
   #areWeInterested = false
-  #early:
-    | { all?: "bitfield" | "have all"; bits?: Uint8Array; readonly pieces: number[] }
-    | undefined
   #ended: PeerEnd | undefined
   #hadAll: boolean | undefined
   #leaveLine: (() => void) | undefined
@@ -94,6 +91,7 @@ export class PeerSession {
     this.up = new Flow(now)
     this.vigil = new Vigil(now)
     this.#host = host
+    this.#theirPieces = new TheirPieces(id)
     this.#stream = stream
     this.#nuisance = new Nuisance(now)
     this.#outbox = new Outbox(stream, () => this.end("slow"))
@@ -380,12 +378,7 @@ export class PeerSession {
     }
     if (this.isEnded) return
     if (!this.#isChokingUs) download.unchoked(this.id)
-    const early = this.#early
-    this.#early = undefined
-    if (early?.all === "have all") this.#say(Bitfield.full(download.geometry.pieceCount), content)
-    if (early?.bits !== undefined)
-      this.#say(Bitfield.from(early.bits, download.geometry.pieceCount), content)
-    for (const piece of early?.pieces ?? []) download.has(this.id, piece)
+    this.#theirPieces.catchUp(download)
     this.ask()
   }
 
@@ -420,7 +413,7 @@ export class PeerSession {
         content?.download.unchoked(this.id)
         break
       default:
-        this.#hearPieces(words)
+        this.#theirPieces.hear(words, content?.download)
     }
   }
 
@@ -449,46 +442,6 @@ export class PeerSession {
     this.#host.shaken(this)
   }
 
-  #hearPieces(message: PeerMessage): void {
-    const { content } = this.#host
-    const pieceCount = content?.download.geometry.pieceCount
-    switch (message.kind) {
-      case "have":
-        if (content !== undefined) content.download.has(this.id, message.piece)
-        else this.#remember({ piece: message.piece })
-        return
-      case "bitfield":
-        if (content !== undefined) this.#say(Bitfield.from(message.bits, pieceCount!), content)
-        else this.#remember({ bits: message.bits.slice(), all: "bitfield" })
-        return
-      case "have all":
-        if (content !== undefined) this.#say(Bitfield.full(pieceCount!), content)
-        else this.#remember({ all: "have all" })
-        return
-      case "have none":
-        if (content !== undefined) this.#say(new Bitfield(pieceCount!), content)
-        return
-      default:
-        return
-    }
-  }
-
-  #say(pieces: Bitfield, { download }: Content): void {
-    download.say(this.id, pieces)
-  }
-
-  /** Until the metainfo is known. */
-  #remember(said: { piece?: number; bits?: Uint8Array; all?: "bitfield" | "have all" }): void {
-    this.#early ??= { pieces: [] }
-    if (said.piece !== undefined && this.#early.pieces.length < EARLY_MAX)
-      this.#early.pieces.push(said.piece)
-    if (said.all === undefined) return
-    if (this.#early.all !== undefined)
-      throw new AlliumError("PEER_PROTOCOL", "Cannot read bitfield: it came twice")
-    this.#early.all = said.all
-    if (said.bits !== undefined) this.#early.bits = said.bits
-  }
-
   #hearPiece(words: PeerMessage & { kind: "piece" }, now: number): void {
     const { content } = this.#host
     if (content === undefined)
@@ -510,21 +463,4 @@ export class PeerSession {
   #reject({ piece, begin, length }: Block): void {
     if (this.#isFast) this.say({ kind: "reject", piece, begin, length })
   }
-}
-
-const REQUEST_BYTES = 17
-const REQUEST_TYPE = 6
-
-/** All in one, for there are many. */
-function encodeRequests(blocks: readonly Block[]): Uint8Array {
-  const bytes = Buffer.allocUnsafe(blocks.length * REQUEST_BYTES)
-  for (const [index, { piece, begin, length }] of blocks.entries()) {
-    const at = index * REQUEST_BYTES
-    bytes.writeUInt32BE(REQUEST_BYTES - 4, at)
-    bytes[at + 4] = REQUEST_TYPE
-    bytes.writeUInt32BE(piece, at + 5)
-    bytes.writeUInt32BE(begin, at + 9)
-    bytes.writeUInt32BE(length, at + 13)
-  }
-  return bytes
 }
