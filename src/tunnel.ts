@@ -19,6 +19,7 @@ export { relay } from "./base/relay.ts"
 export { Scope } from "./base/scope.ts"
 export { SpoolPlace } from "./base/spool.ts"
 export { type RelayReport, spoolRelay } from "./base/spool-relay.ts"
+export { awaitSession } from "./router/session-wait.ts"
 export {
   defineTunnel,
   type FoundName,
@@ -27,5 +28,6 @@ export {
   type TunnelContext,
   type TunnelKind,
 } from "./router/tunnel.ts"
+export { type Way, type WayRules, Ways } from "./router/ways.ts"
 export { type Destination, parseDestination } from "./sam/destination.ts"
 export type { SamStream, Session } from "./sam/session.ts"

@@ -16,7 +16,7 @@ import {
   type TunnelContext,
 } from "allium/tunnel"
 import { HttpProxy, type ProxySettings } from "./proxy.ts"
-import { type WaySettings, Ways } from "./ways.ts"
+import { openWays, type WaySettings } from "./ways.ts"
 
 /** What {@linkcode openHttpProxy} needs. */
 export interface HttpProxySettings
@@ -45,7 +45,7 @@ export async function openHttpProxy(
   await using scope = new Scope()
   const place = new SpoolPlace(context.folder, settings.spoolBytesMax)
   const ways = scope.use(
-    new Ways(context, { ...settings, place, onBytes: (...moved) => proxy.count(...moved) }),
+    openWays(context, { ...settings, place, onBytes: (...moved) => proxy.count(...moved) }),
   )
   const proxy: HttpProxy = new HttpProxy(context, settings, { ways, place })
   const server = makeHttpServer(settings.server)

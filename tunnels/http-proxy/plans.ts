@@ -17,7 +17,7 @@ import {
   type TargetRules,
 } from "./target.ts"
 import type { Users } from "./users.ts"
-import type { Way, Ways } from "./ways.ts"
+import type { SiteWay, SiteWays } from "./ways.ts"
 
 /** What decides over requests. */
 export interface PlanSettings {
@@ -34,7 +34,7 @@ export interface Visit {
 
 /** A request that may pass, and the way it takes; whoever has it releases that. */
 interface Plan {
-  readonly way: Way
+  readonly way: SiteWay
   readonly target: ExchangeTarget
 }
 
@@ -42,10 +42,10 @@ interface Plan {
 export class Plans {
   readonly rules: TargetRules
   readonly #names: SiteNames
-  readonly #ways: Ways
+  readonly #ways: SiteWays
   readonly #settings: PlanSettings
 
-  constructor(names: SiteNames, ways: Ways, settings: PlanSettings) {
+  constructor(names: SiteNames, ways: SiteWays, settings: PlanSettings) {
     this.rules = { allowOutside: settings.outproxies.length > 0 }
     this.#names = names
     this.#ways = ways

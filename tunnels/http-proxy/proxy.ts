@@ -32,7 +32,7 @@ import { type Extra, proxyPage } from "./pages.ts"
 import { type PlanSettings, Plans, type Visit } from "./plans.ts"
 import { SiteNames } from "./site-names.ts"
 import { type ProxyTarget, parseConnectTarget, parseProxyUrl } from "./target.ts"
-import type { Way, Ways } from "./ways.ts"
+import type { SiteWay, SiteWays } from "./ways.ts"
 
 /** After a program's last word, an opaque connection waits so long for the rest. */
 const LINGER_MS = 60_000
@@ -54,7 +54,7 @@ export class HttpProxy {
   readonly counters = new Meter(["requests", "connects", "upgrades"])
   readonly #context: TunnelContext
   readonly #settings: ProxySettings
-  readonly #ways: Ways
+  readonly #ways: SiteWays
   readonly #place: SpoolPlace
   readonly #names: SiteNames
   readonly #plans: Plans
@@ -66,7 +66,7 @@ export class HttpProxy {
   constructor(
     context: TunnelContext,
     settings: ProxySettings,
-    { ways, place }: { ways: Ways; place: SpoolPlace },
+    { ways, place }: { ways: SiteWays; place: SpoolPlace },
   ) {
     this.#context = context
     this.#settings = settings
@@ -159,7 +159,7 @@ export class HttpProxy {
     }
   }
 
-  async #reach(way: Way, wanted: ProxyTarget, connection: Duplex): Promise<Duplex> {
+  async #reach(way: SiteWay, wanted: ProxyTarget, connection: Duplex): Promise<Duplex> {
     const abort = new AbortController()
     connection.once("close", () => abort.abort())
     const signal = AbortSignal.any([abort.signal, this.#context.signal])

@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { AlliumError, isAlliumError, type Session } from "allium/tunnel"
+import { AlliumError, isAlliumError } from "../base/errors.ts"
+import type { Session } from "../sam/session.ts"
 
 /** A bridge that is away for longer is told to the user; a restart takes less. */
 const BRIDGE_AWAY_MS = 10_000

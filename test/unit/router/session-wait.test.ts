@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest"
-import { AlliumError } from "../../../../src/base/errors.ts"
-import type { Session, SessionState } from "../../../../src/sam/session.ts"
-import { awaitSession } from "../../../../tunnels/http-proxy/session-wait.ts"
-import { openFakeNetwork } from "../../../support/fake-session.ts"
+import { AlliumError } from "../../../src/base/errors.ts"
+import { awaitSession } from "../../../src/router/session-wait.ts"
+import type { Session, SessionState } from "../../../src/sam/session.ts"
+import { openFakeNetwork } from "../../support/fake-session.ts"
 
 /** A session whose state a test decides; ready() waits for `up`. */
 function openStated(first: SessionState): { session: Session; become(state: SessionState): void } {

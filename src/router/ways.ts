@@ -1,0 +1,143 @@
+/**
+ * Ways: sessions of one tunnel, one for each key, so that visits with different keys cannot be tied
+ * together. Everything that could tie two visits hangs at a way; isolation is having more than one.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto"
+import { AlliumError, isAlliumError, toAlliumError } from "../base/errors.ts"
+import type { Session } from "../sam/session.ts"
+import type { SessionWish, TunnelContext } from "./tunnel.ts"
+
+/** What bounds the ways of one tunnel. */
+export interface WayRules {
+  /** Ways at a time. */
+  readonly sessionsMax: number
+  /** A way that nobody used for so long is closed; never, when 0. */
+  readonly idleMs: number
+  /** A way that was closed comes back under the address it had. */
+  readonly keepAddress: boolean
+}
+
+/** What a tunnel keeps at a way; it is destroyed when the way closes. */
+export interface WayKit {
+  destroy(): void
+}
+
+/** A way in use; whoever took it gives it back with `release`, once. */
+export type Way<Kit> = Omit<Kit, "destroy"> & { release(): void }
+
+interface Standing<Kit> {
+  readonly key: string
+  readonly kit: Kit
+  users: number
+  idle: NodeJS.Timeout | undefined
+}
+
+/** The ways of one tunnel. */
+export class Ways<Kit extends WayKit> implements AsyncDisposable {
+  readonly #context: TunnelContext
+  readonly #rules: WayRules
+  readonly #make: (session: () => Promise<Session>) => Kit
+  /** The one that was given back last stands last. */
+  readonly #standing = new Map<string, Standing<Kit>>()
+
+  /** @param make - Makes what hangs at a new way; its session opens when it is asked for. */
+  constructor(
+    context: TunnelContext,
+    rules: WayRules,
+    make: (session: () => Promise<Session>) => Kit,
+  ) {
+    this.#context = context
+    this.#rules = rules
+    this.#make = make
+  }
+
+  /** Ways that stand. */
+  get count(): number {
+    return this.#standing.size
+  }
+
+  /**
+   * The way for a key; the empty key is the tunnel's own session.
+   * @throws {AlliumError} `SESSION_LIMIT` when there are as many as may be and all are in use.
+   */
+  take(key: string): Way<Kit> {
+    const way = this.#standing.get(key) ?? this.#open(key)
+    way.users++
+    clearTimeout(way.idle)
+    let held = true
+    const release = () => {
+      if (held) this.#rest(way)
+      held = false
+    }
+    return { ...way.kit, release }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const way of this.#standing.values()) end(way)
+    this.#standing.clear()
+  }
+
+  #open(key: string): Standing<Kit> {
+    const { sessionsMax } = this.#rules
+    if (this.#standing.size >= sessionsMax && !this.#closeOneIdle()) throw tooMany(sessionsMax)
+    const kit = this.#make(() => this.#session(key))
+    const way = { key, kit, users: 0, idle: undefined }
+    this.#standing.set(key, way)
+    return way
+  }
+
+  /** All tunnels share a budget: when it is spent, one of ours that rests makes room. */
+  async #session(key: string): Promise<Session> {
+    const open = () => this.#context.session(wishFor(key))
+    return open().catch(async (error) => {
+      const closing = isAlliumError(error, "SESSION_LIMIT") ? this.#closeOneIdle() : undefined
+      if (closing === undefined) throw error
+      await closing
+      return open()
+    })
+  }
+
+  #rest(way: Standing<Kit>): void {
+    way.users--
+    if (way.users > 0 || this.#standing.get(way.key) !== way) return
+    this.#standing.delete(way.key)
+    this.#standing.set(way.key, way)
+    const { idleMs } = this.#rules
+    if (idleMs > 0) way.idle = setTimeout(() => this.#close(way), idleMs).unref()
+  }
+
+  /** Resolves when it has closed; `undefined` when all are in use. */
+  #closeOneIdle(): Promise<void> | undefined {
+    const oldest = [...this.#standing.values()].find(({ users }) => users === 0)
+    return oldest === undefined ? undefined : this.#close(oldest)
+  }
+
+  async #close(way: Standing<Kit>): Promise<void> {
+    this.#standing.delete(way.key)
+    end(way)
+    const { keepAddress } = this.#rules
+    const { name } = wishFor(way.key)
+    await this.#context.closeSession(name, { keepKeys: keepAddress }).catch((error) => {
+      this.#context.log.warn("session.close-failed", { code: toAlliumError(error).code })
+    })
+  }
+}
+
+function end({ kit, idle }: Standing<WayKit>): void {
+  clearTimeout(idle)
+  kit.destroy()
+}
+
+/** The name of a session tells nothing of the site or user. */
+function wishFor(key: string): SessionWish {
+  if (key === "") return { keys: "transient" }
+  const name = createHash("sha256").update(key).digest("hex").slice(0, 32)
+  return { keys: "transient", name }
+}
+
+function tooMany(sessionsMax: number): AlliumError {
+  const message = `Cannot open session: ${sessionsMax} of this proxy are in use, expected fewer`
+  return new AlliumError("SESSION_LIMIT", message)
+}
