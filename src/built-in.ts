@@ -25,10 +25,11 @@ export async function loadParts(): Promise<Parts> {
     import("../tunnels/tcp-client/index.ts"),
     import("../tunnels/tcp-server/index.ts"),
     import("../tunnels/http-server/index.ts"),
+    import("../tunnels/socks/index.ts"),
   ])
-  const [{ httpProxy }, { tcpClient }, { tcpServer }, { httpServer }] = kinds
+  const [{ httpProxy }, { tcpClient }, { tcpServer }, { httpServer }, { socks }] = kinds
   const plugins = [messages, files, sites, tower]
-  return { plugins, tunnels: [httpProxy, tcpClient, tcpServer, httpServer] }
+  return { plugins, tunnels: [httpProxy, tcpClient, tcpServer, httpServer, socks] }
 }
 
 /** What the command line offers while no router runs; a router tells its own. */

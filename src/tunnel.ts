@@ -11,6 +11,7 @@ export { Counters } from "./base/counters.ts"
 export { AlliumError, isAlliumError, toAlliumError } from "./base/errors.ts"
 export { formatHostPort, type HostPort, isLoopback, parseHostPort } from "./base/host-port.ts"
 export * from "./base/http/index.ts"
+export { isHostName, readI2pHost } from "./base/i2p-host.ts"
 export { listen } from "./base/listen.ts"
 export type { Log } from "./base/log.ts"
 export { Meter } from "./base/meter.ts"
@@ -20,6 +21,7 @@ export { Scope } from "./base/scope.ts"
 export { SpoolPlace } from "./base/spool.ts"
 export { type RelayReport, spoolRelay } from "./base/spool-relay.ts"
 export { awaitSession } from "./router/session-wait.ts"
+export { type Credentials, openUserFile, readUserLine } from "./base/user-file.ts"
 export {
   defineTunnel,
   type FoundName,

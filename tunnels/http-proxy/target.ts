@@ -7,7 +7,7 @@
  * @see https://www.rfc-editor.org/rfc/rfc9112#section-3.2
  * @module
  */
-import { AlliumError } from "allium/tunnel"
+import { AlliumError, isHostName, readI2pHost } from "allium/tunnel"
 
 /** A place a request wants to go to. */
 export interface ProxyTarget {
@@ -31,11 +31,6 @@ export interface TargetRules {
 
 const ABSOLUTE_FORM = /^http:\/\/([^/?#]*)([^#]*)(?:#.*)?$/i
 const AUTHORITY = /^([a-z0-9.-]{1,253})(?::(\d{1,5}))?$/i
-const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
-/** Names I2P routers answer themselves: nobody may be sent there through us. */
-const RESERVED = /(?:^|\.)(?:proxy|router|console|mail|localhost)\.i2p$/
-/** The hash of a destination, or a blinded key. */
-const ADDRESS = /^(?:[a-z2-7]{52}|[a-z2-7]{56,})\.b32\.i2p$/
 /** Names that mean a machine nearby, whoever resolves them; and other overlays. */
 const NEARBY =
   /(?:^|\.)(?:localhost|localdomain|local|lan|home|internal|intranet|corp|private|arpa|onion|alt|i2p)$/
@@ -82,30 +77,19 @@ function parseAuthority(authority: string, usualPort: number | undefined, rules:
 }
 
 function requireHost(typedHost: string, { allowOutside }: TargetRules) {
-  const host = typedHost.endsWith(".i2p.alt") ? typedHost.slice(0, -".alt".length) : typedHost
-  const labels = host.split(".")
-  const isName = labels.length > 1 && labels.every((label) => LABEL.test(label))
-  const isOutside = labels.at(-1) !== "i2p"
-  if (!isName || RESERVED.test(host)) throw refused()
-  if (isOutside && !(allowOutside && isPublic(host, labels))) throw refused()
-  if (host.endsWith(".b32.i2p") && !ADDRESS.test(host)) throw damaged()
-  return { typedHost, host, isOutside }
+  const isOutside = allowOutside && isPublic(typedHost)
+  return { typedHost, host: isOutside ? typedHost : readI2pHost(typedHost), isOutside }
 }
 
 /** A name of the public DNS. One that ends in a number is an IP address in one of its many spellings. */
-function isPublic(host: string, labels: readonly string[]): boolean {
-  return !NEARBY.test(host) && /^[a-z][a-z0-9-]*$/.test(labels.at(-1) ?? "")
+function isPublic(host: string): boolean {
+  return isHostName(host) && !NEARBY.test(host) && /\.[a-z][a-z0-9-]*$/.test(host)
 }
 
 function refused(): AlliumError {
   const message =
     "Cannot open page: the address leads out of I2P, expected a name that ends in .i2p"
   return new AlliumError("PROXY_REFUSED", message)
-}
-
-function damaged(): AlliumError {
-  const message = "Cannot open page: the .b32.i2p address is damaged, expected 52 characters"
-  return new AlliumError("BAD_NAME", message)
 }
 
 function badPort(): AlliumError {

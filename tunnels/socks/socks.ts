@@ -1,0 +1,245 @@
+/**
+ * The listener of a `socks` and what becomes of each connection.
+ *
+ * @module
+ */
+import { createServer, type Socket } from "node:net"
+import {
+  AlliumError,
+  awaitSession,
+  Counters,
+  type HostPort,
+  listen,
+  type OpenTunnel,
+  readI2pHost,
+  type SamStream,
+  Scope,
+  SpoolPlace,
+  spoolRelay,
+  type TunnelContext,
+  type WayRules,
+  Ways,
+} from "allium/tunnel"
+import { openByteReader } from "./byte-reader.ts"
+import { type Isolation, isolationKey } from "./isolation.ts"
+import { MadeUpAddresses } from "./made-up-addresses.ts"
+import { formatName, formatReply, REPLY, replyFor } from "./reply.ts"
+import { type Admit, COMMANDS, readSocks, type SocksAddress, type SocksRequest } from "./request.ts"
+
+/** A program says what it wants in less. */
+const GREETING_MS = 15_000
+/** Connections that have not said yet what they want; the oldest makes room. */
+const GREETINGS_MAX = 64
+
+/** For a program to close its side, once it was told the end. */
+const LEAVE_MS = 5_000
+
+/** What {@linkcode openSocks} needs; units are in the names. */
+export interface SocksSettings extends HostPort, WayRules {
+  readonly isolation: Isolation
+  readonly admit: Admit
+  /** The tunnel's own session opens with the first connection instead of at once. */
+  readonly isLazy: boolean
+  readonly waitMs: number
+  readonly sessionWaitMs: number
+  readonly lingerMs: number
+  readonly connectionsMax: number
+  readonly spoolBytesMax: number
+  readonly greetingMs?: number
+}
+
+/** A bare stream to a host of I2P. */
+type Dial = (host: string, call: { port: number; signal: AbortSignal }) => Promise<SamStream>
+
+/** Listens. @throws {AlliumError} `PORT_TAKEN`, `LISTEN_FAILED`. */
+export async function openSocks(
+  context: TunnelContext,
+  settings: SocksSettings,
+): Promise<OpenTunnel> {
+  await using scope = new Scope()
+  const ways = scope.use(openSocksWays(context, settings))
+  const proxy = new SocksProxy(context, settings, ways, scope.signal)
+  const server = createServer({ allowHalfOpen: true, noDelay: true })
+  server.maxConnections = settings.connectionsMax
+  server.on("drop", () => proxy.counters.add("refused"))
+  server.on("connection", proxy.take)
+  const listens = await listen(server, settings)
+  server.on("error", () => proxy.counters.add("refused"))
+  const owned = scope.move()
+  owned.defer(() => server.close())
+  if (!settings.isLazy) proxy.warmUp()
+  return {
+    listens,
+    counters: () => ({ ...proxy.counters.read(), sessions: ways.count }),
+    [Symbol.asyncDispose]: () => owned.close(),
+  }
+}
+
+function openSocksWays(context: TunnelContext, settings: SocksSettings) {
+  const { waitMs, sessionWaitMs } = settings
+  return new Ways(context, settings, (session) => {
+    const dial: Dial = async (host, { port, signal }) => {
+      const own = await session()
+      await awaitSession(own, { signal, waitMs: sessionWaitMs })
+      return context.dial(own, host, { signal, waitMs, toPort: port })
+    }
+    return { dial, destroy: () => {} }
+  })
+}
+
+/** What the program is told, and what follows. */
+interface Answer {
+  readonly reply: Uint8Array
+  readonly stream?: SamStream
+  readonly release?: () => void
+}
+
+class SocksProxy {
+  readonly counters = new Counters(["connections", "resolved", "refused", "bytesIn", "bytesOut"])
+  readonly #context: TunnelContext
+  readonly #settings: SocksSettings
+  readonly #ways: ReturnType<typeof openSocksWays>
+  readonly #signal: AbortSignal
+  readonly #place: SpoolPlace
+  readonly #madeUp = new MadeUpAddresses()
+  readonly #greeting = new Set<Socket>()
+
+  constructor(
+    context: TunnelContext,
+    settings: SocksSettings,
+    ways: ReturnType<typeof openSocksWays>,
+    signal: AbortSignal,
+  ) {
+    this.#context = context
+    this.#settings = settings
+    this.#ways = ways
+    this.#signal = signal
+    this.#place = new SpoolPlace(context.folder, settings.spoolBytesMax)
+  }
+
+  /** Opens the tunnel's own session before anybody asks. */
+  warmUp(): void {
+    void this.#context.session({ keys: "transient" }).catch((error) => {
+      this.#context.log.warn("session.failed", { code: this.counters.fail(error) })
+    })
+  }
+
+  readonly take = (local: Socket): void => {
+    this.counters.add("connections")
+    local.on("error", () => {}) // told by the relay; before that, its close says enough
+    const gone = new AbortController()
+    local.once("close", () => gone.abort(new AlliumError("ABORTED", "Cannot go on: it closed")))
+    void this.#serve(local, AbortSignal.any([this.#signal, gone.signal]))
+  }
+
+  async #serve(local: Socket, signal: AbortSignal): Promise<void> {
+    try {
+      const request = await this.#greet(local, signal)
+      const { reply, stream, release } = await this.#answer(request, signal).catch((error) => {
+        local.write(formatReply(request.version, replyFor(error)))
+        throw error
+      })
+      local.write(reply)
+      if (stream === undefined) letGo(local)
+      else await this.#relay(stream, local).finally(release)
+    } catch (error) {
+      const code = this.counters.fail(error)
+      if (!signal.aborted) this.#context.log.info("connection.failed", { code })
+      letGo(local)
+    }
+  }
+
+  /** Reads what the program wants; one that is slow, or one of too many, is let go. */
+  async #greet(local: Socket, signal: AbortSignal): Promise<SocksRequest> {
+    const [oldest] = this.#greeting
+    if (this.#greeting.size >= GREETINGS_MAX) oldest?.destroy()
+    this.#greeting.add(local)
+    const { greetingMs = GREETING_MS, admit } = this.#settings
+    const slow = new AbortController()
+    const timer = setTimeout(() => slow.abort(tooSlow()), greetingMs).unref()
+    const reader = openByteReader(local, AbortSignal.any([signal, slow.signal]))
+    try {
+      return await readSocks(reader, { say: (bytes) => local.write(bytes), admit })
+    } catch (error) {
+      throw slow.signal.aborted ? slow.signal.reason : error
+    } finally {
+      reader.close()
+      clearTimeout(timer)
+      this.#greeting.delete(local)
+    }
+  }
+
+  async #answer(request: SocksRequest, signal: AbortSignal): Promise<Answer> {
+    const { version, command } = request
+    if (command === COMMANDS.connect) return this.#connect(request, signal)
+    const isPtr = command === COMMANDS.resolvePtr && version === 5
+    if (command !== COMMANDS.resolve && !isPtr) throw badCommand()
+    const host = this.#hostOf(request.address)
+    this.counters.add("resolved")
+    if (isPtr) return { reply: formatName(host) }
+    return { reply: formatReply(version, REPLY.done, this.#madeUp.of(host)) }
+  }
+
+  async #connect(request: SocksRequest, signal: AbortSignal): Promise<Answer> {
+    const { version, port, credentials } = request
+    const host = this.#hostOf(request.address)
+    const key = isolationKey(this.#settings.isolation, { credentials, host })
+    const { dial, release } = this.#ways.take(key)
+    try {
+      const stream = await dial(host, { port, signal })
+      return { reply: formatReply(version, REPLY.done), stream, release }
+    } catch (error) {
+      release()
+      throw error
+    }
+  }
+
+  /** The program may have said more already: it waits in the connection. */
+  async #relay(stream: SamStream, local: Socket): Promise<void> {
+    local.setKeepAlive(true)
+    const { lingerMs } = this.#settings
+    const onBytes = this.#count
+    await spoolRelay(stream, local, { place: this.#place, lingerMs, signal: this.#signal, onBytes })
+  }
+
+  readonly #count = (bytesIn: number, bytesOut: number): void => {
+    this.counters.add("bytesIn", bytesIn)
+    this.counters.add("bytesOut", bytesOut)
+  }
+
+  /** @throws {AlliumError} `PROXY_REFUSED`, `BAD_NAME`; `BAD_INPUT` for an address of unknown type. */
+  #hostOf(address: SocksAddress): string {
+    if (address.kind === "name") return readI2pHost(address.name)
+    const known = address.kind === "ipv4" ? this.#madeUp.nameOf(address.ip) : undefined
+    if (known !== undefined) return known
+    throw address.kind === "unknown" ? badAddress() : notInside()
+  }
+}
+
+/** Ends a connection so that the last words arrive: what the program still says is read away. */
+function letGo(local: Socket): void {
+  if (local.destroyed) return
+  local.end()
+  local.resume()
+  const timer = setTimeout(() => local.destroy(), LEAVE_MS).unref()
+  local.once("close", () => clearTimeout(timer))
+}
+
+function tooSlow(): AlliumError {
+  return new AlliumError("TOO_SLOW", "Cannot read request: it did not come in time")
+}
+
+function badCommand(): AlliumError {
+  const message = "Cannot do it: expected CONNECT, RESOLVE or RESOLVE_PTR"
+  return new AlliumError("METHOD_NOT_ALLOWED", message)
+}
+
+function badAddress(): AlliumError {
+  return new AlliumError("BAD_INPUT", "Cannot connect: the address is of an unknown type")
+}
+
+function notInside(): AlliumError {
+  const message =
+    "Cannot connect: an IP address leads out of I2P, expected a name that ends in .i2p"
+  return new AlliumError("PROXY_REFUSED", message)
+}
