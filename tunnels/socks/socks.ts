@@ -7,9 +7,9 @@ import { createServer, type Socket } from "node:net"
 import {
   AlliumError,
   awaitSession,
-  Counters,
   type HostPort,
   listen,
+  Meter,
   type OpenTunnel,
   readI2pHost,
   type SamStream,
@@ -95,7 +95,7 @@ interface Answer {
 }
 
 class SocksProxy {
-  readonly counters = new Counters(["connections", "resolved", "refused", "bytesIn", "bytesOut"])
+  readonly counters = new Meter(["resolved"])
   readonly #context: TunnelContext
   readonly #settings: SocksSettings
   readonly #ways: ReturnType<typeof openSocksWays>
@@ -125,7 +125,7 @@ class SocksProxy {
   }
 
   readonly take = (local: Socket): void => {
-    this.counters.add("connections")
+    local.once("close", this.counters.enter())
     local.on("error", () => {}) // told by the relay; before that, its close says enough
     const gone = new AbortController()
     local.once("close", () => gone.abort(new AlliumError("ABORTED", "Cannot go on: it closed")))
@@ -198,13 +198,12 @@ class SocksProxy {
   async #relay(stream: SamStream, local: Socket): Promise<void> {
     local.setKeepAlive(true)
     const { lingerMs } = this.#settings
-    const onBytes = this.#count
+    const firstByte = this.counters.awaitFirstByte()
+    const onBytes = (bytesIn: number, bytesOut: number) => {
+      if (bytesIn > 0) firstByte()
+      this.counters.moved(bytesIn, bytesOut)
+    }
     await spoolRelay(stream, local, { place: this.#place, lingerMs, signal: this.#signal, onBytes })
-  }
-
-  readonly #count = (bytesIn: number, bytesOut: number): void => {
-    this.counters.add("bytesIn", bytesIn)
-    this.counters.add("bytesOut", bytesOut)
   }
 
   /** @throws {AlliumError} `PROXY_REFUSED`, `BAD_NAME`; `BAD_INPUT` for an address of unknown type. */
