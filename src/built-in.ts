@@ -26,10 +26,16 @@ export async function loadParts(): Promise<Parts> {
     import("../tunnels/tcp-server/index.ts"),
     import("../tunnels/http-server/index.ts"),
     import("../tunnels/socks/index.ts"),
+    import("../tunnels/irc-client/index.ts"),
+    import("../tunnels/irc-server/index.ts"),
   ])
-  const [{ httpProxy }, { tcpClient }, { tcpServer }, { httpServer }, { socks }] = kinds
+  const [{ httpProxy }, { tcpClient }, { tcpServer }, { httpServer }, ...more] = kinds
+  const [{ socks }, { ircClient }, { ircServer }] = more
   const plugins = [messages, files, sites, tower]
-  return { plugins, tunnels: [httpProxy, tcpClient, tcpServer, httpServer, socks] }
+  return {
+    plugins,
+    tunnels: [httpProxy, tcpClient, tcpServer, httpServer, socks, ircClient, ircServer],
+  }
 }
 
 /** What the command line offers while no router runs; a router tells its own. */

@@ -5,13 +5,15 @@ import { z } from "zod"
 import type { TunnelKind } from "../../../src/router/tunnel.ts"
 import { httpProxy } from "../../../tunnels/http-proxy/index.ts"
 import { httpServer } from "../../../tunnels/http-server/index.ts"
+import { ircClient } from "../../../tunnels/irc-client/index.ts"
+import { ircServer } from "../../../tunnels/irc-server/index.ts"
 import { socks } from "../../../tunnels/socks/index.ts"
 import { tcpClient } from "../../../tunnels/tcp-client/index.ts"
 import { tcpServer } from "../../../tunnels/tcp-server/index.ts"
 import { projectRoot } from "../../support/project.ts"
 
 const page = readFileSync(join(projectRoot, "docs/reference/tunnels.md"), "utf8")
-const kinds = [httpProxy, httpServer, socks, tcpClient, tcpServer] as unknown as TunnelKind[]
+const kinds = [httpProxy, httpServer, ircClient, ircServer, socks, tcpClient, tcpServer] as unknown as TunnelKind[]
 
 interface Property {
   description?: string

@@ -1,0 +1,95 @@
+/**
+ * A port of this machine that leads chat programs to an IRC server, and lets nothing pass that tells who sits
+ * there.
+ *
+ * @module
+ */
+import { defineTunnel, type OpenTunnel, parseHostPort, type TunnelContext, z } from "allium/tunnel"
+import { openIrcClient } from "./irc-client.ts"
+
+const MIB = 2 ** 20
+
+const options = z.object({
+  to: z
+    .array(z.string().min(1).max(1_024).regex(/^\S+$/))
+    .min(1)
+    .max(16)
+    .meta({ description: "Where to connect: names, .b32.i2p or base64; the first that answers" }),
+  toPort: z
+    .number()
+    .int()
+    .min(0)
+    .max(65_535)
+    .default(0)
+    .meta({ description: "Port at the other end; i2pd ignores it" }),
+  listen: z
+    .string()
+    .default("127.0.0.1:6668")
+    .meta({ description: "PORT or HOST:PORT of this machine; port 0 takes a free one" }),
+  allowLan: z
+    .boolean()
+    .default(false)
+    .meta({ description: "Allow a HOST that other machines can reach" }),
+  keys: z
+    .enum(["transient", "persistent"])
+    .default("transient")
+    .meta({ description: "transient: a new address each start; persistent: the same one" }),
+  tellNames: z
+    .boolean()
+    .default(false)
+    .meta({ description: "Let the user name and real name pass that the program is set to" }),
+  waitSeconds: z
+    .number()
+    .int()
+    .min(1)
+    .max(600)
+    .default(60)
+    .meta({ description: "How long to try one destination" }),
+  lingerSeconds: z
+    .number()
+    .int()
+    .min(1)
+    .max(3_600)
+    .default(60)
+    .meta({ description: "How long to wait for an answer after the program's last word" }),
+  connections: z
+    .number()
+    .int()
+    .min(1)
+    .max(10_000)
+    .default(128)
+    .meta({ description: "Connections at a time; more are refused" }),
+  spoolMib: z.number().int().min(1).max(1_048_576).default(1_024).meta({
+    description: "Disk for answers that wait for slow programs, in MiB, for the whole tunnel",
+  }),
+})
+
+/** Options of `irc-client` after they were checked. */
+type IrcClientOptions = z.output<typeof options>
+
+async function open(context: TunnelContext, given: IrcClientOptions): Promise<OpenTunnel> {
+  const at = parseHostPort(given.listen, { allowLan: given.allowLan, allowAnyPort: true })
+  return openIrcClient(context, {
+    ...at,
+    targets: given.to,
+    toPort: given.toPort,
+    keys: given.keys,
+    tellsNames: given.tellNames,
+    waitMs: given.waitSeconds * 1_000,
+    lingerMs: given.lingerSeconds * 1_000,
+    connectionsMax: given.connections,
+    spoolBytesMax: given.spoolMib * MIB,
+  })
+}
+
+/** The kind `irc-client`. */
+export const ircClient = defineTunnel({
+  kind: "irc-client",
+  summary: "Lead chat programs to an IRC server, without what tells who you are",
+  options,
+  examples: [
+    "tunnel add irc-client --to irc.postman.i2p --listen 6668",
+    "tunnel add irc-client --to irc.postman.i2p --to irc.echelon.i2p --keys persistent",
+  ],
+  open,
+})
