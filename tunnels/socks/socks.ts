@@ -208,9 +208,10 @@ class SocksProxy {
 
   /** @throws {AlliumError} `PROXY_REFUSED`, `BAD_NAME`; `BAD_INPUT` for an address of unknown type. */
   #hostOf(address: SocksAddress): string {
-    if (address.kind === "name") return readI2pHost(address.name)
-    const known = address.kind === "ipv4" ? this.#madeUp.nameOf(address.ip) : undefined
+    const ip = address.kind === "ipv4" ? address.ip : address.kind === "name" ? address.name : ""
+    const known = this.#madeUp.nameOf(ip) // torsocks says it as a name
     if (known !== undefined) return known
+    if (address.kind === "name") return readI2pHost(address.name)
     throw address.kind === "unknown" ? badAddress() : notInside()
   }
 }

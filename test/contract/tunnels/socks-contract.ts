@@ -123,12 +123,13 @@ export function describeSocks(
       expect(context.dialled).toEqual([])
       for (const local of [
         say(...five(1, [1, 198, 18, 0, 1]), ...Buffer.from("hi")),
+        say(...five(1, name("198.18.0.1")), ...Buffer.from("hi")),
         say(4, 1, 0, 80, 198, 18, 0, 1, 0, ...Buffer.from("hi")),
       ]) {
         await expect.poll(() => local.bytesRead).toBeGreaterThan(9)
         local.destroy()
       }
-      expect(context.dialled).toEqual(["site.i2p", "site.i2p"])
+      expect(context.dialled).toEqual(["site.i2p", "site.i2p", "site.i2p"])
     })
 
     it.each([
