@@ -21,8 +21,8 @@ export { relay } from "./base/relay.ts"
 export { Scope } from "./base/scope.ts"
 export { SpoolPlace } from "./base/spool.ts"
 export { type RelayReport, spoolRelay } from "./base/spool-relay.ts"
-export { awaitSession } from "./router/session-wait.ts"
 export { type Credentials, openUserFile, readUserLine } from "./base/user-file.ts"
+export { awaitSession } from "./router/session-wait.ts"
 export {
   defineTunnel,
   type FoundName,

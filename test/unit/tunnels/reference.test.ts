@@ -13,7 +13,15 @@ import { tcpServer } from "../../../tunnels/tcp-server/index.ts"
 import { projectRoot } from "../../support/project.ts"
 
 const page = readFileSync(join(projectRoot, "docs/reference/tunnels.md"), "utf8")
-const kinds = [httpProxy, httpServer, ircClient, ircServer, socks, tcpClient, tcpServer] as unknown as TunnelKind[]
+const kinds = [
+  httpProxy,
+  httpServer,
+  ircClient,
+  ircServer,
+  socks,
+  tcpClient,
+  tcpServer,
+] as unknown as TunnelKind[]
 
 interface Property {
   description?: string
