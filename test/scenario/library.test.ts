@@ -127,9 +127,20 @@ describe("ann's library on the embedded network", () => {
   it("leaves evidence of who said it", async () => {
     const evidence = join(folder, "evidence")
     await bob!.call("file search", { words: ["song"], evidence })
+    // Carl, who was not there, checks it.
+    const said = await carl!.call<{ said: string; path: string; to: string }[]>("file evidence", {
+      path: evidence,
+    })
+    expect(said).toMatchObject([
+      { from: "ann", asked: "search song", said: "has", path: "song.ogg" },
+    ])
+    expect(said[0]!.to).toMatch(/^[\w-]{43}$/)
     const bytes = await readFile(evidence)
-    expect(bytes.includes("signature")).toBe(true)
-    expect(bytes.includes("song.ogg")).toBe(true)
+    bytes[bytes.indexOf("song.ogg")]! ^= 1
+    await writeFile(join(folder, "forged"), bytes)
+    await expect(carl!.call("file evidence", { path: join(folder, "forged") })).rejects.toThrow(
+      "BAD_RECORD",
+    )
     await expect(bob!.call("file search", { words: ["song"], evidence })).rejects.toThrow(
       "ALREADY_EXISTS",
     )

@@ -13,6 +13,7 @@ import {
   writeRecord,
 } from "allium/plugin"
 import type { Ends } from "./answering.ts"
+import type { Evidence } from "./evidence.ts"
 import {
   LIBRARY_PROTOCOL,
   LIBRARY_RECORD_BYTES_MAX,
@@ -26,15 +27,6 @@ import {
 /** Reaching the contact, and all their answers. */
 const ASK_MS = 90_000
 const NONCE_BYTES = 16
-
-/** Evidence of one answer: whoever has their key can check who said it, to whom, and when. */
-export interface Evidence {
-  /** Packed values, as they went over the channel. */
-  readonly question: Uint8Array
-  readonly body: Uint8Array
-  /** Ed25519, 64 bytes. */
-  readonly signature: Uint8Array
-}
 
 /** One conversation with a library; closing it ends the channel. */
 export class Asking {
@@ -90,7 +82,7 @@ export class Asking {
     const from = Buffer.from(contact.presentKey ?? contact.key, "base64url")
     const { says } = readAnswer(value, asked, from, (key) => isOf(identity, key))
     const { body, signature } = value as Evidence
-    this.evidence.push({ question: asked, body, signature })
+    this.evidence.push({ from: new Uint8Array(from), question: asked, body, signature })
     if (says.kind !== "refused") return says
     throw new AlliumError(says.code, "Cannot ask library: the contact does not give it")
   }

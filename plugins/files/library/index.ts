@@ -11,7 +11,6 @@ import {
   type Identity,
   type OfferCall,
   type PluginContext,
-  pack,
   toAlliumError,
   type z,
 } from "allium/plugin"
@@ -21,8 +20,15 @@ import type { DiskRoom } from "../disk/disk-room.ts"
 import { untilMs } from "../until.ts"
 import { Answering, type Ends } from "./answering.ts"
 import { AskedFor } from "./asked.ts"
-import { Asking, type Evidence } from "./asking.ts"
+import { Asking } from "./asking.ts"
 import { type Box, Boxes } from "./boxes.ts"
+import {
+  EVIDENCE_BYTES_MAX,
+  type Evidence,
+  type Proven,
+  readEvidence,
+  writeEvidence,
+} from "./evidence.ts"
 import * as offers from "./offers.ts"
 import { type Entry, Shelf, type ShownEntry } from "./shelf.ts"
 import { isSafePath, type Listed } from "./wire.ts"
@@ -73,6 +79,7 @@ export async function openLibrary(context: PluginContext, tools: LibraryTools): 
   context.answer(offers.libraryAddOffer, (input, call) => library.add(input, call))
   context.answer(offers.libraryListOffer, async (input) => library.list(input))
   context.answer(offers.libraryRemoveOffer, (input) => library.remove(input))
+  context.answer(offers.evidenceOffer, (input) => library.evidence(input))
   context.answer(offers.receiveOffer, (input) => library.receive(input))
 }
 
@@ -94,7 +101,7 @@ class Library {
     const path = input.path === undefined ? {} : { path: requirePath(input.path) }
     return Asking.with(this.#context, ends, call, async (asking) => {
       const found = await asking.list({ kind: "browse", ...path }, offers.SHOWN_MAX)
-      if (input.evidence !== undefined) await this.#write(input.evidence, [[ends, asking.evidence]])
+      if (input.evidence !== undefined) await this.#write(input.evidence, asking.evidence)
       return found.map((one) => toFound(ends.contact, one))
     })
   }
@@ -103,13 +110,13 @@ class Library {
   async search(input: InputOf<typeof offers.searchOffer>, call: OfferCall) {
     const waiting = this.#whom(input)
     const found: offers.FoundDocument[] = []
-    const evidence: [Ends, readonly Evidence[]][] = []
+    const evidence: Evidence[] = []
     const askNext = async (): Promise<void> => {
       for (let ends = waiting.shift(); ends !== undefined; ends = waiting.shift()) {
         const { contact } = ends
         try {
           const asked = await this.#searchOne(ends, input.words, call)
-          evidence.push([ends, asked.evidence])
+          evidence.push(...asked.evidence)
           found.push(...asked.found.map((one) => toFound(contact, one)))
         } catch (error) {
           call.signal.throwIfAborted()
@@ -241,19 +248,63 @@ class Library {
     }
   }
 
-  /** @throws {AlliumError} `ALREADY_EXISTS`. */
-  async #write(path: string, evidence: readonly (readonly [Ends, readonly Evidence[]])[]) {
+  /** @throws {AlliumError} `ALREADY_EXISTS`, `TOO_LARGE`. */
+  async #write(path: string, evidence: readonly Evidence[]): Promise<void> {
     requireWhole(path)
-    const answers = evidence.flatMap(([{ contact }, given]) => {
-      const from = new Uint8Array(Buffer.from(contact.presentKey ?? contact.key, "base64url"))
-      return given.map((one) => ({ from, ...one }))
-    })
+    const bytes = writeEvidence(evidence)
     try {
       const file = await open(path, "wx", 0o600)
-      await file.writeFile(pack({ v: 1, answers })).finally(() => file.close())
+      await file.writeFile(bytes).finally(() => file.close())
     } catch {
       throw new AlliumError("ALREADY_EXISTS", "Cannot write evidence: the file cannot be made anew")
     }
+  }
+
+  /** Who said what, from a file; the network is not asked. */
+  async evidence(input: InputOf<typeof offers.evidenceOffer>): Promise<offers.SaidDocument[]> {
+    requireWhole(input.path)
+    const proven = readEvidence(await readBounded(input.path))
+    return proven.flatMap((one) => this.#said(one)).slice(0, offers.SHOWN_MAX)
+  }
+
+  #said({ from, question, body: { to, at, says } }: Proven): offers.SaidDocument[] {
+    const about = question.kind === "search" ? question.words.join(" ") : (question.path ?? "/")
+    const head = {
+      ...{ from: this.#nameOf(from), to: this.#nameOf(to), at: at * 1_000 },
+      asked: `${question.kind} ${about}`,
+    }
+    if (says.kind === "refused") return [{ ...head, said: says.code }]
+    if (says.kind === "offered") return [{ ...head, said: "offered", size: says.size }]
+    if (says.listed.length === 0) return [{ ...head, said: "nothing" }]
+    return says.listed.map(({ path, size }) => ({ ...head, said: "has", path, size }))
+  }
+
+  /** What we call who has a key; the key itself when we know nobody of it. */
+  #nameOf(key: Uint8Array): string {
+    const text = Buffer.from(key).toString("base64url")
+    const { identities, contacts } = this.#context
+    for (const identity of identities.list()) {
+      if (identity.key === text || identity.keysOf(text) !== undefined) return identity.name
+      const isTheirs = (one: Contact) => [one.key, one.presentKey, one.firstKey].includes(text)
+      const contact = contacts.list(identity).find(isTheirs)
+      if (contact !== undefined) return contact.name
+    }
+    return text
+  }
+}
+
+/** @throws {AlliumError} `NOT_FOUND`, `TOO_LARGE`. */
+async function readBounded(path: string): Promise<Uint8Array> {
+  const file = await open(path, "r").catch(() => {
+    throw new AlliumError("NOT_FOUND", "Cannot read evidence: there is no such file")
+  })
+  try {
+    const found = await file.stat()
+    if (!found.isFile() || found.size > EVIDENCE_BYTES_MAX)
+      throw new AlliumError("TOO_LARGE", "Cannot read evidence: it is no file, or too large")
+    return new Uint8Array(await file.readFile())
+  } finally {
+    await file.close()
   }
 }
 

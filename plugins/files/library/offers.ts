@@ -233,8 +233,42 @@ export const receiveOffer = offer({
   },
 })
 
+const saidShape = z.object({
+  /** By name where we know them; else the key. */
+  from: z.string(),
+  to: z.string(),
+  /** Milliseconds since 1970. */
+  at: z.int(),
+  asked: z.string(),
+  /** `has`, `nothing`, `offered`, or a code. */
+  said: z.string(),
+  path: z.string().optional(),
+  size: z.int().optional(),
+})
+/** One thing that somebody has signed. */
+export type SaidDocument = z.output<typeof saidShape>
+
+export const evidenceOffer = offer({
+  verb: "file evidence",
+  summary: "Check evidence from a file: who said what of their library, to whom and when",
+  positional: ["path"],
+  examples: ["file evidence found.evidence"],
+  input: z.object({
+    path: z
+      .string()
+      .min(1)
+      .meta({ kind: "path", description: "As --evidence of file browse or file search wrote it" }),
+  }),
+  output: z.array(saidShape),
+  display: {
+    columns: ["from", "at|time", "to", "asked", "said", "path", "size|bytes"],
+    empty: "Nothing stands in it.",
+  },
+})
+
 /** All of them. */
 export const libraryOffers = [
   ...[browseOffer, searchOffer, askOffer],
-  ...[libraryAddOffer, libraryListOffer, libraryRemoveOffer, receiveOffer],
+  ...[libraryAddOffer, libraryListOffer, libraryRemoveOffer],
+  ...[receiveOffer, evidenceOffer],
 ]

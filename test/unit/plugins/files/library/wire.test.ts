@@ -1,6 +1,7 @@
 import { createPrivateKey, createPublicKey, sign } from "node:crypto"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
+import { readEvidence, writeEvidence } from "../../../../../plugins/files/library/evidence.ts"
 import {
   isSafePath,
   type PlainQuestion,
@@ -109,6 +110,36 @@ describe("answers of a library", () => {
   ])("are refused with %s, though signed", (_name, wrong) => {
     const signed = signAnswer(wrong as Says, asked, me, signer, 0)
     expect(() => readAnswer(signed, asked, publicKey, isMine)).toThrow(badRecord)
+  })
+})
+
+describe("evidence", () => {
+  const { body, signature } = signAnswer(says, asked, me, signer, 5_000)
+  const one = { from: publicKey, question: asked, body, signature }
+
+  it("is read back with who said what to whom", () => {
+    const [proven] = readEvidence(writeEvidence([one]))
+    expect(proven).toMatchObject({ from: publicKey, question: { kind: "browse" } })
+    expect(proven!.body).toMatchObject({ to: me, at: 5, says })
+  })
+  it("is refused with any byte of an answer changed", () => {
+    const file = writeEvidence([one])
+    fc.assert(
+      fc.property(fc.nat(file.length - 1), fc.integer({ min: 1, max: 255 }), (at, flip) => {
+        const damaged = file.slice()
+        damaged[at]! ^= flip
+        expect(() => readEvidence(damaged)).toThrow(badRecord)
+      }),
+      { numRuns: fuzzRuns(60) },
+    )
+  })
+  it("is refused when it is noise", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), (noise) => {
+        expect(() => readEvidence(noise)).toThrow(badRecord)
+      }),
+      { numRuns: fuzzRuns(100) },
+    )
   })
 })
 
