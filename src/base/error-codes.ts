@@ -85,6 +85,7 @@ const catalogue = {
   BAD_BASE64: { status: 400, exit: 2 },
   BAD_DESTINATION: { status: 400, exit: 2 },
   BAD_NAME: { status: 400, exit: 2 },
+  BAD_FEED: { status: 502, exit: 4, next: "See how feeds stand: allium name feed list." },
   BAD_DESTINATION_KEYS: { status: 400, exit: 2 },
   BAD_SAM_LINE: { status: 502, exit: 4 },
   BRIDGE_UNREACHABLE: {

@@ -22,6 +22,7 @@ import { ContactNewsDesk } from "./contact-news.ts"
 import { answerBackupOffers } from "./core/backup-offers.ts"
 import { answerContactOffers } from "./core/contact-offers.ts"
 import { answerDeviceOffers } from "./core/device-offers.ts"
+import { answerFeedOffers } from "./core/feed-offers.ts"
 import { answerIdentityOffers } from "./core/identity-offers.ts"
 import { answerNameOffers } from "./core/name-offers.ts"
 import { answerPluginOffers } from "./core/plugin-offers.ts"
@@ -38,7 +39,11 @@ import { CONTACTS_TOPIC } from "./introduction-letters.ts"
 import { openKeyMemory } from "./key-memory.ts"
 import { type Links, openLinks } from "./links.ts"
 import { openConflicts } from "./names/conflicts.ts"
+import { openFeedKeeper } from "./names/feed-keeper.ts"
+import { openFeedNames } from "./names/feed-names.ts"
+import { openFeedVisits } from "./names/feed-visits.ts"
 import { NameDesk } from "./names/name-desk.ts"
+import { openPublisher } from "./names/publisher.ts"
 import { openOwnNames } from "./names.ts"
 import { type Network, type NetworkOptions, openNetwork } from "./network.ts"
 import { OfferBook } from "./offers.ts"
@@ -220,17 +225,24 @@ interface Upper {
 }
 
 /** Everything that knows names, in order of who is believed. */
-async function openNames({ clock }: Tools, { store, identities, network }: Parts, scope: Scope) {
+async function openNames(tools: Tools, parts: Parts, scope: Scope) {
+  const { clock } = tools
+  const { store, identities, network, sessions } = parts
   const room = store.room("names")
   const petnames = await openOwnNames(room, "petname", clock.now)
   const pinned = await openOwnNames(room, "pinned", clock.now)
-  const lists = [petnames, contactNames(identities), pinned]
+  const conflicts = await openConflicts(room)
+  const fed = await openFeedNames(room, conflicts)
+  const lists = [petnames, contactNames(identities), pinned, fed]
   const { signal } = scope
   const bridge = () => network.bridge()
   const resolver = openResolver({ layers: lists, bridge, clock, signal })
-  const conflicts = await openConflicts(room)
-  const parts = { petnames, pinned, conflicts, resolver, lists, now: clock.now }
-  return { petnames, resolver, desk: new NameDesk(parts) }
+  const desk = new NameDesk({ petnames, pinned, conflicts, resolver, lists, now: clock.now })
+  const visit = openFeedVisits({ ...tools, sessions, resolver })
+  const feeds = await openFeedKeeper({ ...tools, store: room, names: fed, visit })
+  const running = feeds.run(signal)
+  scope.defer(() => running)
+  return { petnames, resolver, desk, feeds }
 }
 
 async function openUpper(
@@ -349,6 +361,8 @@ async function openUpper(
   await post.start()
   for (const identity of identities.list()) await onNew(identity)
   answerNameOffers(offers, names)
+  const publish = openPublisher({ ...tools, sessions, tunnels, offers })
+  answerFeedOffers(offers, names.feeds, publish)
   const setReach = reachBy(post.setReach)
   return { desk, devices, post, backups, plugins, tunnels, resolver, onNew, setReach }
 }

@@ -11,14 +11,17 @@ import type { Chance, RandomBytes } from "../base/random.ts"
 import type { Scope } from "../base/scope.ts"
 import type { BridgeAddress } from "../sam/bridge-address.ts"
 import { deriveDestinationKeys } from "../sam/derive.ts"
+import type { Destination } from "../sam/destination.ts"
+import { signAs } from "../sam/ed25519.ts"
 import type { KeyGuard } from "../sam/key-guard.ts"
+import { readDestinationKeys } from "../sam/private-keys.ts"
 import type { Session, SessionState } from "../sam/session.ts"
 import { openSupervisedSession } from "../sam/supervised-session.ts"
 import type { StoreRoom, Table } from "../store/store.ts"
 
-/** Who a session belongs to, for status and for its keys: `identity`, `plugin sites`, `tunnel web` or `mail pull of work`. */
+/** Who a session belongs to, for status and for its keys: `identity`, `plugin sites`, `tunnel web`, `mail pull of work` or `names feed`. */
 export interface SessionOwner {
-  readonly kind: "identity" | "plugin" | "tunnel" | "mail"
+  readonly kind: "identity" | "plugin" | "tunnel" | "mail" | "names"
   readonly name: string
 }
 
@@ -44,6 +47,11 @@ export interface Sessions extends AsyncDisposable {
   /** Forgets persistent keys: the address can never come back. */
   forget(owner: SessionOwner): Promise<void>
   list(): readonly SessionReport[]
+  /**
+   * Signs as a destination whose session stands here; `undefined` when none does, or its own key is elsewhere.
+   * @param address - Its `.b32.i2p` name.
+   */
+  signer(address: string): Signer | undefined
 }
 
 /** What {@linkcode openSessions} needs. */
@@ -62,7 +70,16 @@ export interface SessionsOptions {
   readonly onState: (report: SessionReport) => void
 }
 
+/** Signs as one destination. */
+export interface Signer {
+  readonly destination: Destination
+  /** Ed25519 over exactly `message`; 64 bytes. */
+  sign(message: Uint8Array): Uint8Array
+}
+
 interface Entry {
+  /** Private key file; a secret. */
+  readonly keys: Uint8Array
   readonly owner: SessionOwner
   readonly session: Session
   readonly close: () => Promise<void>
@@ -99,7 +116,7 @@ export function openSessions(options: SessionsOptions): Sessions {
     })
     const close = once(() => Promise.resolve(session[Symbol.asyncDispose]()))
     const is = session.state.name
-    const entry: Entry = { owner, session, close, is, sinceMs: clock.monotonicMs() }
+    const entry: Entry = { keys, owner, session, close, is, sinceMs: clock.monotonicMs() }
     standing.add(entry)
     session.watch(({ name }) => {
       if (name !== entry.is) Object.assign(entry, { is: name, sinceMs: clock.monotonicMs() })
@@ -135,6 +152,13 @@ export function openSessions(options: SessionsOptions): Sessions {
       await options.store.commit([seeds.remove(`${owner.kind}/${owner.name}`)])
     },
     list: () => [...standing].map(report),
+    signer(address) {
+      const entry = [...standing].find(({ session }) => session.destination.b32 === address)
+      if (entry === undefined) return undefined
+      const { destination, signingPrivateKey, offline } = readDestinationKeys(entry.keys)
+      if (offline !== undefined) return undefined
+      return { destination, sign: (message) => signAs(signingPrivateKey, message) }
+    },
     async [Symbol.asyncDispose]() {
       await Promise.all([...standing].map(({ close }) => close()))
     },

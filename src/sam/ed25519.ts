@@ -4,7 +4,7 @@
  * @see https://www.rfc-editor.org/rfc/rfc8032
  * @module
  */
-import { createPrivateKey, createPublicKey, verify } from "node:crypto"
+import { createPrivateKey, createPublicKey, sign, verify } from "node:crypto"
 import { importEd25519 } from "../base/ed25519.ts"
 import { isAlliumError } from "../base/errors.ts"
 
@@ -18,6 +18,12 @@ export function publicKeyOf(seed: Uint8Array): Uint8Array {
   const privateKey = createPrivateKey({ key: pkcs8, format: "der", type: "pkcs8" })
   const spki = createPublicKey(privateKey).export({ format: "der", type: "spki" })
   return new Uint8Array(spki.subarray(-KEY_BYTES))
+}
+
+/** Signs `message` with a 32-byte seed; 64 bytes. */
+export function signAs(seed: Uint8Array, message: Uint8Array): Uint8Array {
+  const pkcs8 = Buffer.concat([PKCS8_HEAD, seed])
+  return sign(null, message, createPrivateKey({ key: pkcs8, format: "der", type: "pkcs8" }))
 }
 
 /** Whether `signature` over `message` is by `publicKey`; unsound keys have never signed anything. */

@@ -6,6 +6,7 @@
 import type { Offer } from "../offer.ts"
 import type { TunnelKind } from "../tunnel.ts"
 import { contactOffers } from "./contact-offers.ts"
+import { feedOffers } from "./feed-offers.ts"
 import { identityOffers } from "./identity-offers.ts"
 import { nameOffers } from "./name-offers.ts"
 import { pluginOffers } from "./plugin-offers.ts"
@@ -20,6 +21,7 @@ export function coreOffers(tunnels: readonly TunnelKind[]): readonly Offer[] {
     ...identityOffers,
     ...contactOffers,
     ...nameOffers,
+    ...feedOffers,
     ...pluginOffers,
     ...towerOffers,
     ...tunnelOffers(tunnels),

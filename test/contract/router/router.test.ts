@@ -5,7 +5,10 @@ import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { type EmbeddedBridge, openEmbeddedBridge } from "../../../src/bridge/index.ts"
 import type { Finding, Status } from "../../../src/router/core/status-offers.ts"
+import { parseHostLine } from "../../../src/router/names/host-line.ts"
+import { checkOuter } from "../../../src/router/names/signed-record.ts"
 import { createRouter, type Router } from "../../../src/router/router.ts"
+import { parseDestination } from "../../../src/sam/index.ts"
 import { tcpClient } from "../../../tunnels/tcp-client/index.ts"
 import { tcpServer } from "../../../tunnels/tcp-server/index.ts"
 import { projectRoot } from "../../support/project.ts"
@@ -87,6 +90,39 @@ describe("createRouter()", () => {
       await expect(ask("name remove", { name: "forum.i2p" })).rejects.toMatchObject({
         code: "NAME_NOT_FOUND",
       })
+    })
+  })
+
+  describe("names told to others and by others", () => {
+    it("are signed as a tunnel of ours, and by nobody else", async () => {
+      const made = await ask<{ address: string }>("tunnel add tcp-server", {
+        name: "published",
+        expose: "127.0.0.1:22",
+      })
+      for (const owner of ["published", made.address]) {
+        const { record } = await ask<{ record: string }>("name publish", {
+          name: "Forum.i2p",
+          for: owner,
+        })
+        expect(record).toMatch(/^forum\.i2p=\S+#!date=\d+#sig=\S+$/)
+        const line = parseHostLine(record)
+        if (line.kind !== "name") throw new Error(line.kind)
+        expect(checkOuter(line.written, line.fields, line.address)).toBe("valid")
+        expect(parseDestination(line.address).b32).toBe(made.address)
+      }
+      await expect(ask("name publish", { name: "a.i2p", for: "nobody" })).rejects.toMatchObject({
+        code: "NOT_FOUND",
+      })
+      await ask("tunnel remove", { name: "published" })
+    })
+
+    it("come from feeds that are kept over restarts", async () => {
+      const url = "http://feed.i2p/hosts.txt"
+      await ask("name feed add", { url })
+      await reopen()
+      expect(await ask("name feed list")).toMatchObject([{ url, names: 0 }])
+      await ask("name feed remove", { url })
+      expect(await ask("name feed list")).toEqual([])
     })
   })
 

@@ -63,7 +63,7 @@ describe("requireHostName()", () => {
           if (!isAlliumError(error, "BAD_NAME")) throw error
         }
       }),
-      { numRuns: fuzzRuns(150) },
+      { numRuns: fuzzRuns(40) },
     )
   })
 })
