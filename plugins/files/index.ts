@@ -25,6 +25,7 @@ import {
   sendOffer,
   showOffer,
   towerLimitOffer,
+  verifyOffer,
 } from "./offers.ts"
 import { TransferOwners } from "./owners.ts"
 import { Plays, playOffer } from "./play/index.ts"
@@ -48,7 +49,7 @@ export function makeFiles(options: FilesOptions): Plugin {
     name: "files",
     offers: [
       ...[sendOffer, listOffer, acceptOffer, cancelOffer, autoOffer],
-      ...[refuseOffer, showOffer, pauseOffer, resumeOffer, towerLimitOffer],
+      ...[refuseOffer, showOffer, pauseOffer, resumeOffer, towerLimitOffer, verifyOffer],
       ...[limitOffer, ...worldOffers, ...libraryOffers, playOffer],
     ],
     async start(context) {
@@ -84,6 +85,10 @@ export function makeFiles(options: FilesOptions): Plugin {
       context.answer(resumeOffer, async (input) => {
         const { owner, id } = owners.find(input.id)
         return owner.resume(id)
+      })
+      context.answer(verifyOffer, async (input, call) => {
+        const { owner, id } = owners.find(input.id)
+        return owner.verify(id, call)
       })
       context.answer(refuseOffer, (input, call) => desk.refuse(input, call))
       context.answer(towerLimitOffer, (input) => desk.tower(input))

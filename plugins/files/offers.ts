@@ -64,6 +64,9 @@ export const transferDocumentShape = z.object({
   peers: z.int().optional(),
   /** For everybody: how to get it. */
   magnet: z.string().optional(),
+  /** With `file verify` of what came from or goes to a contact: whether all is as it was offered, and the paths of what is not. */
+  isRight: z.boolean().optional(),
+  wrong: z.array(z.string()).optional(),
   /** What else is known, one line each; with `file show` alone. */
   details: z.array(z.string()).optional(),
 })
@@ -182,6 +185,16 @@ export const showOffer = offer({
   input: z.object({ id }),
   output: transferDocumentShape,
   display: { line: `${line}\n{path}\n{magnet}\n{details|lines}` },
+})
+
+export const verifyOffer = offer({
+  verb: "file verify",
+  summary: "Hash what is on disk again, and say or fetch what is wrong",
+  positional: ["id"],
+  examples: ["file verify 3fa9"],
+  input: z.object({ id }),
+  output: transferDocumentShape,
+  display: { line: `${line}\n{details|lines}` },
 })
 
 export const pauseOffer = offer({

@@ -21,6 +21,8 @@ export interface TransferOwner {
   resume(id: string): Promise<TransferDocument>
   /** Ends it for good. @throws {AlliumError} `FILE_STATE`. */
   cancel(input: { readonly id: string }, call: OfferCall): Promise<TransferDocument>
+  /** Hashes again what is on disk. @throws {AlliumError} `FILE_STATE` when there is nothing to hash. */
+  verify(id: string, call: Pick<OfferCall, "signal">): Promise<TransferDocument>
   /** How it stands for who looks at it while it comes. */
   play(id: string): Promise<PlayState>
 }

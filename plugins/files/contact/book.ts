@@ -37,6 +37,7 @@ export type Commit = (changes: readonly Change[], transfer: Transfer) => Promise
 export class TransferBook {
   readonly #store: StoreRoom
   readonly #clock: Clock
+  readonly #forgets: (transfer: Transfer) => Promise<readonly Change[]>
   readonly #table
   readonly #turns = new Turns()
   readonly #transfers = new Map<string, Transfer>()
@@ -44,8 +45,14 @@ export class TransferBook {
   readonly #listeners = new Set<Listener>()
   readonly #toldAtMs = new Map<string, number>()
 
-  constructor(store: StoreRoom, clock: Clock) {
+  /** @param forgets - The changes that go with forgetting a transfer. */
+  constructor(
+    store: StoreRoom,
+    clock: Clock,
+    forgets: (transfer: Transfer) => Promise<readonly Change[]> = async () => [],
+  ) {
     this.#store = store
+    this.#forgets = forgets
     this.#clock = clock
     this.#table = store.table("contact-transfers", transferShape)
   }
@@ -184,6 +191,7 @@ export class TransferBook {
     const old = this.#surplus(transfer)
     const changes = [
       ...old.map(({ id }) => this.#table.remove(id)),
+      ...(await Promise.all(old.map((one) => this.#forgets(one)))).flat(),
       this.#table.put(transfer.id, transfer),
     ]
     if (commit === undefined) await this.#store.commit(changes)

@@ -157,14 +157,14 @@ export class Crew {
   }
 
   /** Removes part files of what has ended, when nobody uses them any more. */
-  async #tidy({ id, folder, group, stage }: Transfer): Promise<void> {
+  async #tidy({ id, folder, stage }: Transfer): Promise<void> {
     const { book, room, context, progress } = this.#o
     if (this.#fetchers.has(id) || this.#tidying.has(id)) return
     this.#tidying.add(id)
     try {
       if (folder !== undefined) await removeParts(room, folder, id)
-      // What a member has whole is given to fellows.
-      const isKept = group !== undefined && stage === "done"
+      // Where it is stays known.
+      const isKept = stage === "done"
       await context.store.commit(isKept ? progress.forgetProgress(id) : await progress.forget(id))
       await book.change(id, () => ({ isUntidy: false }))
     } catch (error) {

@@ -47,7 +47,8 @@ import { ProgressBook } from "./progress-book.ts"
 import { Reader, type ReaderOptions, type Welcome } from "./reader.ts"
 import { answerLine } from "./sealed-line.ts"
 import { Sources } from "./sources.ts"
-import { isFinished, newId, newKey, type Transfer } from "./transfer.ts"
+import { isFinished, newId, newKey, sourceId, type Transfer } from "./transfer.ts"
+import { verifyFiles } from "./verify.ts"
 
 /** Our transfers that are not finished. */
 const OUTGOING_MAX = 1_000
@@ -85,6 +86,7 @@ export class ContactDesk implements TransferOwner, AsyncDisposable {
   readonly #context: PluginContext
   readonly #o: DeskOptions
   readonly #book: TransferBook
+  readonly #sources: Sources
   readonly #post: Post
   readonly #crew: Crew
   readonly #circles: Circles
@@ -112,9 +114,13 @@ export class ContactDesk implements TransferOwner, AsyncDisposable {
     const { room, rates, random, lanesMax = STREAMS_MAX } = options
     this.#context = context
     this.#o = options
-    this.#book = new TransferBook(store, clock)
-    this.#post = new Post(context)
     const sources = new Sources(store, room, progress)
+    this.#sources = sources
+    this.#book = new TransferBook(store, clock, async (one) => {
+      const isShared = this.#book.together(one).length > 1
+      return isShared ? [] : sources.forget(sourceId(one))
+    })
+    this.#post = new Post(context)
     const parts = {
       book: this.#book,
       post: this.#post,
@@ -272,6 +278,18 @@ export class ContactDesk implements TransferOwner, AsyncDisposable {
       this.#post.with(transfer, word),
     )
     return this.#answer(transfer.id, false, call)
+  }
+
+  async verify(id: string, call: Pick<OfferCall, "signal">): Promise<TransferDocument> {
+    const [one = this.#book.require(id)] = this.#sends.of(id)
+    requireStage(one, one.direction === "out" || one.stage === "done", "one that is here whole")
+    const tools = { room: this.#o.room, sources: this.#sources }
+    const signal = AbortSignal.any([call.signal, this.#context.signal])
+    const { isRight, wrong } = await verifyFiles(one, tools, signal)
+    const details = isRight
+      ? ["It is as it was offered."]
+      : ["It is not as it was offered:", ...wrong.map((path) => `  ${path}`)]
+    return { ...(await this.show(id)), isRight, wrong: [...wrong], details }
   }
 
   pause(id: string): Promise<TransferDocument> {

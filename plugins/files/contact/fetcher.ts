@@ -214,17 +214,16 @@ export class Fetcher {
     if (Buffer.compare(digest, transfer.sha256!) !== 0) return this.#heal(transfer, run)
     const paths = await store.finish()
     const path = transfer.isFolder ? folderOf(paths, metainfo) : paths[0]
-    const forgotten =
-      transfer.group === undefined
-        ? await progress.forget(this.#id)
-        : [...progress.forgetProgress(this.#id), ...(await keep(this.#id, metainfo, paths))]
+    // Where it is stays known: to verify it again, and for the members of a group.
+    const forgotten = progress.forgetProgress(this.#id)
+    const kept = await keep(this.#id, metainfo, paths)
     await book.change(
       this.#id,
       (now) =>
         now.stage === "verifying"
           ? { stage: "done", isUntidy: true, ...(path !== undefined && { path }) }
           : undefined,
-      post.with(transfer, "done", forgotten),
+      post.with(transfer, "done", [...forgotten, ...kept]),
     )
     log.debug("fetch.done", { files: paths.length })
     await run.discard()

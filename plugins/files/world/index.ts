@@ -81,10 +81,9 @@ function openWatches(all: All): Watches {
 }
 
 function answer(all: All, watches: Watches): void {
-  const { context, shares, ownTracker } = all
+  const { context, ownTracker } = all
   context.answer(offers.shareOffer, (input, call) => sharePaths(all, input, call))
   context.answer(offers.getOffer, (input, call) => getTarget(all, input, call))
-  context.answer(offers.verifyOffer, async ({ id }) => shares.verify(shares.idOf(id)))
   context.answer(offers.trackerRunOffer, ({ open }) => ownTracker.run(open ? "all" : "own"))
   context.answer(offers.trackerStopOffer, () => ownTracker.stop())
   context.answer(offers.trackerStatusOffer, async () => ownTracker.status())

@@ -36,10 +36,6 @@ const ownAddress = z
   .boolean()
   .default(false)
   .meta({ description: "Use an address of its own, that nothing else shares" })
-const id = z
-  .string()
-  .regex(/^[0-9a-fA-F]{1,40}$/)
-  .meta({ description: "Its id, or the beginning of it" })
 const folder = z.string().min(1).meta({ kind: "path", description: "Folder" })
 const line = "{state}: {name}, {size} bytes, {id}."
 
@@ -113,16 +109,6 @@ export const getOffer = offer({
     wait: z.boolean().default(false).meta({ description: "Return when it is here whole" }),
     ...goal,
   }),
-  output: transferDocumentShape,
-  display: { line },
-})
-
-export const verifyOffer = offer({
-  verb: "file verify",
-  summary: "Hash what is on disk again, and fetch what is wrong",
-  positional: ["id"],
-  examples: ["file verify 3fa9"],
-  input: z.object({ id }),
   output: transferDocumentShape,
   display: { line },
 })
@@ -268,7 +254,7 @@ export const watchRemoveOffer = offer({
 
 /** All of them. */
 export const worldOffers = [
-  ...[shareOffer, getOffer, verifyOffer],
+  ...[shareOffer, getOffer],
   ...[trackersListOffer, trackersAddOffer, trackersRemoveOffer],
   ...[trackerRunOffer, trackerStopOffer, trackerStatusOffer],
   ...[watchAddOffer, watchListOffer, watchRemoveOffer],
