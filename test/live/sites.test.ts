@@ -82,7 +82,8 @@ else
     /** nginx on a Unix socket, with a log of who asked. */
     async function startNginx(): Promise<{ expose: string; log: () => Promise<string> }> {
       const [socket, log] = [join(root, "nginx.sock"), join(root, "access.log")]
-      const config = `daemon off; pid ${root}/nginx.pid; error_log ${root}/error.log; events {}
+      // As nobody, its workers could not read our folder.
+      const config = `daemon off; user root; pid ${root}/nginx.pid; error_log ${root}/error.log; events {}
         http { log_format who '$http_x_i2p_destb32 $request_uri'; access_log ${log} who;
         client_body_temp_path ${root}/body; proxy_temp_path ${root}/proxy; fastcgi_temp_path ${root}/fastcgi;
         uwsgi_temp_path ${root}/uwsgi; scgi_temp_path ${root}/scgi;
