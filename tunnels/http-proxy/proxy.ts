@@ -17,6 +17,7 @@ import {
   isAlliumError,
   leadsAstray,
   Meter,
+  Spool,
   type SpoolPlace,
   spoolRelay,
   type TunnelContext,
@@ -36,6 +37,8 @@ import type { SiteWay, SiteWays } from "./ways.ts"
 
 /** After a program's last word, an opaque connection waits so long for the rest. */
 const LINGER_MS = 60_000
+/** What the system takes for a program that does not read yet, for certain, in bytes. */
+const SHORT_ANSWER_BYTES = 64 * 1024
 /** Protocols that are HTTP again, or hide it: the site answers in HTTP/1.1 instead. */
 const NEVER_SWITCHED = /^(?:h2c?|http\/|tls\/)/i
 
@@ -141,7 +144,15 @@ export class HttpProxy {
       firstByte()
       return this.answerFields(fields)
     }
-    await exchange({ request, response, target, limits, answerFields }).finally(way.release)
+    const through = this.#leaveStream
+    const call = { request, response, target, limits, answerFields, through }
+    await exchange(call).finally(way.release)
+  }
+
+  /** There are few streams to a site: an answer whose reader is slow waits here, not in one of them. */
+  readonly #leaveStream = ({ headers }: IncomingMessage): Spool | undefined => {
+    const isShort = Number(headers["content-length"] ?? Infinity) <= SHORT_ANSWER_BYTES
+    return isShort ? undefined : new Spool(this.#place)
   }
 
   async #connect(request: IncomingMessage, connection: Duplex, head: Buffer): Promise<void> {

@@ -59,8 +59,8 @@ export interface Exchange {
   readonly limits: ExchangeLimits
   /** Fields of the answer, without those of one hop, as the asker may see them. */
   readonly answerFields: (fields: Field[]) => Field[]
-  /** What the answer's body passes through on its way, made anew for each. */
-  readonly through?: () => Duplex
+  /** What the body of this answer passes through on its way, if anything; made anew for each. */
+  readonly through?: (answer: IncomingMessage) => Duplex | undefined
 }
 
 /**
@@ -234,8 +234,9 @@ export async function giveBack(answer: IncomingMessage, call: Exchange): Promise
   answer.once("error", () => cutOff(call, answer))
   const stop = watchForStall(answer, response, limits)
   try {
-    if (call.through === undefined) await pour(answer, response)
-    else await pipeline(answer, call.through(), response)
+    const through = call.through?.(answer)
+    if (through === undefined) await pour(answer, response)
+    else await pipeline(answer, through, response)
     // A refusal of what is still being sent: nobody wants the rest.
     if (answer.statusCode! >= 400 && !request.complete) answer.socket.destroy()
   } catch (error) {

@@ -404,6 +404,28 @@ describe("http-proxy: slow readers", () => {
     await stage.close()
   })
 
+  it("A14: ten of them hold up nobody who asks the same site", { timeout: 30_000 }, async () => {
+    const stage = new Stage()
+    await stage.open()
+    const size = 8 * MIB // more than the system takes for those who do not read
+    const server = createServer(({ url }, response) => {
+      response.end(url === "/big" ? Buffer.alloc(size, "x") : "quick")
+    })
+    const site = await stage.served(server)
+    const proxy = await stage.proxy()
+    const slow = await Promise.all(Array.from({ length: 10 }, () => stage.client(proxy)))
+    for (const socket of slow) socket.pause().write(GET(site.b32, "/big"))
+    await expect
+      .poll(() => proxy.counters().bytesIn ?? 0, { timeout: 20_000 })
+      .toBeGreaterThan(9.9 * size)
+    expect(await stage.raw(proxy, GET(site.b32, "/page"), /quick/)).toMatch(/ 200 /)
+    const whole = await Promise.all(
+      slow.map(async (socket) => (await readAll(socket, size)).length),
+    )
+    expect(Math.min(...whole)).toBeGreaterThan(size)
+    await stage.close()
+  })
+
   async function readAll(socket: Socket, size: number): Promise<Buffer> {
     const got: Buffer[] = []
     let count = 0
