@@ -152,7 +152,8 @@ export class HttpProxy {
   /** There are few streams to a site: an answer whose reader is slow waits here, not in one of them. */
   readonly #leaveStream = ({ headers }: IncomingMessage): Spool | undefined => {
     const isShort = Number(headers["content-length"] ?? Infinity) <= SHORT_ANSWER_BYTES
-    return isShort ? undefined : new Spool(this.#place)
+    const neverEnds = headers["content-type"]?.startsWith("text/event-stream") === true
+    return isShort || neverEnds ? undefined : new Spool(this.#place)
   }
 
   async #connect(request: IncomingMessage, connection: Duplex, head: Buffer): Promise<void> {
