@@ -140,9 +140,9 @@ export class Program {
     this.#home = home
   }
 
-  /** Starts a router that hosts or joins the embedded network at this port. */
-  async start(port: number): Promise<Running> {
-    const network = ["--network", "embedded", "--sam", `127.0.0.1:${port}`]
+  /** Starts a router on the SAM bridge at this port, or one that hosts or joins the embedded network there. */
+  async start(port: number, kind: "embedded" | "sam" = "embedded"): Promise<Running> {
+    const network = ["--network", kind, "--sam", `127.0.0.1:${port}`]
     const args = [...this.#program, "run", "--home", this.#home, "--json", ...network]
     const child = spawn(process.execPath, args, {
       stdio: ["ignore", "pipe", "pipe"],

@@ -11,6 +11,7 @@ import { type Bench, type Figure, holds } from "./figure.ts"
 const benches: Record<string, () => Promise<{ bench: Bench }>> = {
   "sam-stream": () => import("./sam-stream.ts"),
   "embedded-stream": () => import("./embedded-stream.ts"),
+  http: () => import("./http.ts"),
   "link-http2": () => import("./link-http2.ts"),
   router: () => import("./router.ts"),
   envelopes: () => import("./envelopes.ts"),

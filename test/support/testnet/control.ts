@@ -8,12 +8,14 @@ import { createServer, type Socket } from "node:net"
 import type { PacketReport } from "./packets.ts"
 import type { Routers } from "./routers.ts"
 
-const VERBS = ["start", "kill", "restart", "pause", "resume", "report"] as const
+const VERBS = ["start", "kill", "restart", "pause", "resume", "tunnels", "report"] as const
 
 export interface ControlRequest {
   readonly verb: (typeof VERBS)[number]
   /** 1, 2, …; meaningless for `report`. */
   readonly router?: number
+  /** For `tunnels`: what the router's `tunnels.conf` is to say. */
+  readonly text?: string
 }
 
 /** What the testnet knows about itself. */
@@ -29,8 +31,8 @@ interface Served {
   readonly report: () => Promise<TestnetReport>
 }
 
-/** Requests are a few words; a longer line is nobody of ours. */
-const REQUEST_BYTES_MAX = 4_096
+/** Requests are a few words, or a `tunnels.conf`; a longer line is nobody of ours. */
+const REQUEST_BYTES_MAX = 65_536
 
 /** Listens on a Unix socket in a folder that only its owner may enter. */
 export async function openControl(path: string, served: Served): Promise<AsyncDisposable> {
@@ -56,12 +58,14 @@ async function answerTo(socket: Socket, { routers, report }: Served): Promise<Co
   return { report: await report() }
 }
 
-async function carryOut({ verb, router = 0 }: ControlRequest, routers: Routers): Promise<void> {
+async function carryOut(request: ControlRequest, routers: Routers): Promise<void> {
+  const { verb, router = 0, text = "" } = request
   if (!VERBS.includes(verb)) throw new RangeError(`Cannot do ${verb}: expected ${VERBS.join(", ")}`)
   if (verb === "kill" || verb === "restart") await routers.get(router).kill()
   if (verb === "start" || verb === "restart") await routers.start(router)
   if (verb === "pause") routers.get(router).pause()
   if (verb === "resume") routers.get(router).resume()
+  if (verb === "tunnels") await routers.get(router).setTunnels(text)
 }
 
 async function readLine(socket: Socket): Promise<string> {

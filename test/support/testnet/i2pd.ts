@@ -87,6 +87,7 @@ export class I2pd {
       join(this.folder, "i2pd.conf"),
       i2pdConfig(this.number, { floodfill: this.#floodfill }),
     )
+    await writeFile(join(this.folder, "tunnels.conf"), "", { flag: "a" })
     this.#watch(await this.#spawn())
     await this.#until(() => isSamUp(samPort(this.number)), "its SAM bridge to answer")
     await this.#until(async () => existsSync(this.routerInfoFile), "router.info")
@@ -120,6 +121,12 @@ export class I2pd {
     this.#running().kill("SIGCONT")
   }
 
+  /** Tunnels of i2pd's own instead of those it had; opened and closed some time later, and kept over restarts. */
+  async setTunnels(text: string): Promise<void> {
+    await writeFile(join(this.folder, "tunnels.conf"), text)
+    this.#running().kill("SIGHUP")
+  }
+
   async #spawn(): Promise<ChildProcess> {
     const log = await open(join(this.folder, "router.log"), "a")
     const none = join(this.folder, "none")
@@ -128,7 +135,7 @@ export class I2pd {
       [
         `--datadir=${this.folder}`,
         `--conf=${join(this.folder, "i2pd.conf")}`,
-        "--tunconf=/dev/null",
+        `--tunconf=${join(this.folder, "tunnels.conf")}`,
         `--tunnelsdir=${none}`,
         `--certsdir=${none}`,
       ],

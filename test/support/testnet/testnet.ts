@@ -11,6 +11,7 @@
  * @module
  */
 import { connect } from "node:net"
+import { dirname, join } from "node:path"
 import { text } from "node:stream/consumers"
 import type { ControlAnswer, ControlRequest, TestnetReport } from "./control.ts"
 
@@ -42,6 +43,19 @@ export async function pauseRouter(router: number): Promise<void> {
 /** Ends a {@linkcode pauseRouter}. */
 export async function resumeRouter(router: number): Promise<void> {
   await ask({ verb: "resume", router })
+}
+
+/**
+ * Gives a router tunnels of its own instead of those it had: the text of a `tunnels.conf`. They open some time later; key
+ * files are in {@linkcode routerFolder}.
+ */
+export async function setRouterTunnels(router: number, text: string): Promise<void> {
+  await ask({ verb: "tunnels", router, text })
+}
+
+/** Where a router keeps its files. */
+export function routerFolder(router: number): string {
+  return join(dirname(variable("ALLIUM_TESTNET_CONTROL")), `router-${router}`)
 }
 
 /** The packets that would have left the network so far, and the routers that crashed. */
