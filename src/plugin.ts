@@ -63,5 +63,6 @@ export {
   type TowerInvitation,
 } from "./router/tower-uri.ts"
 export type { Destination } from "./sam/destination.ts"
+export { encryptedAddress, newReaderKey, READERS_MAX } from "./sam/reader-keys.ts"
 export type { SamStream, Session, SessionState } from "./sam/session.ts"
 export type { Change, Journal, StoreRoom, Table } from "./store/store.ts"

@@ -33,4 +33,5 @@ export {
 } from "./router/tunnel.ts"
 export { type Way, type WayRules, Ways } from "./router/ways.ts"
 export { type Destination, parseDestination } from "./sam/destination.ts"
+export { isReaderKey } from "./sam/reader-keys.ts"
 export type { SamStream, Session } from "./sam/session.ts"

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { escapeHtml } from "allium/plugin"
+import { escapeHtml, PAGE_HEAD } from "allium/plugin"
 import type { SitePath } from "./site-path.ts"
 
 /**
@@ -16,7 +16,7 @@ export function folderPage(path: SitePath, names: readonly string[]): string {
   const items = names.map((name) => `<li><a href="./${linkTo(name)}">${escapeHtml(name)}</a></li>`)
   return `<!doctype html>
 <html lang="en">
-<meta charset="utf-8">
+${PAGE_HEAD}
 <title>${title}</title>
 <h1>${title}</h1>
 <ul>

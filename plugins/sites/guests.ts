@@ -13,7 +13,7 @@ const ANYBODY = "anybody"
 
 /** Whether only guests shall come in; also when nobody can be invited yet. */
 export function isForGuests(chosen: CommonChoice): boolean {
-  return chosen.private || chosen.contacts || chosen.for.length > 0
+  return chosen.private || chosen.encrypted || chosen.contacts || chosen.for.length > 0
 }
 
 /**
@@ -22,7 +22,7 @@ export function isForGuests(chosen: CommonChoice): boolean {
  */
 export function guestsOf(chosen: CommonChoice, context: PluginContext): Guest[] {
   const contacts = invited(chosen, context)
-  if (chosen.private && contacts.length === 0) return [newGuest(ANYBODY)]
+  if ((chosen.private || chosen.encrypted) && contacts.length === 0) return [newGuest(ANYBODY)]
   return contacts.map(({ name, key }) => newGuest(name, key))
 }
 

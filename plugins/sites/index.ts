@@ -78,11 +78,15 @@ async function addSite(
   book: SiteBook,
   context: PluginContext,
 ): Promise<SiteReport> {
-  const known = book.known(shows, chosen.name)
+  const wish = {
+    private: isForGuests(chosen),
+    ...(chosen.encrypted && { encrypted: { spare: [] } }),
+  }
+  const known = book.known(shows, chosen.name, wish)
   if (known !== undefined) return withQr(book.show(known), chosen.qr)
   const guests = guestsOf(chosen, context)
   const site = await book.add(shows, chosen.name, {
-    ...{ access: accessShape.parse(chosen), guests, private: isForGuests(chosen) },
+    ...{ access: accessShape.parse(chosen), guests, ...wish },
     ...timesOf(chosen, context.clock.now()),
   })
   return {

@@ -25,6 +25,8 @@ export interface Guest {
   readonly secret: string
   /** Key of the contact who was sent the link, base64url; they may be renamed. */
   readonly contact?: string | undefined
+  /** Of an encrypted site: finds it in the network. */
+  readonly readerKey?: string | undefined
 }
 
 /** The lock of a private site. */
@@ -48,8 +50,8 @@ export function newGuest(name: string, contact?: string): Guest {
 }
 
 /** The link for a guest. */
-export function guestLink(site: string, { secret }: Guest): string {
-  return `http://${site}${DOOR_PATH}${secret}`
+export function guestLink(site: string, { secret, readerKey }: Guest): string {
+  return `http://${readerKey === undefined ? "" : `${readerKey}.`}${site}${DOOR_PATH}${secret}`
 }
 
 /** Lets in who has a cookie, gives one to who has a link, and tells everybody else nothing. */

@@ -17,7 +17,7 @@ const linkShape = z.object({ guest: z.string(), link: z.string() })
 
 const siteShape = z.object({
   name,
-  /** 60 characters: 52 of base32, then `.b32.i2p`. */
+  /** 60 characters: 52 of base32, then `.b32.i2p`. Of an encrypted site 64: its blinded key (b33). */
   address: z.string(),
   url: z.string(),
   /** Of its session: `opening`, `up`, `down`, `closed`; or `waiting`, `stopped`, `failed`. */
@@ -59,6 +59,10 @@ const common = {
     .boolean()
     .default(false)
     .meta({ description: "Only who has the link comes in; it is shown in place of the address" }),
+  encrypted: z.boolean().default(false).meta({
+    description:
+      "Only who has a link finds it in the network at all; private too. Needs i2pd on both sides",
+  }),
   for: z.array(z.string().min(1)).max(256).default([]).meta({
     description: "Contacts who get a link of their own in a message; the site is private then",
   }),

@@ -6,6 +6,7 @@
 import { AlliumError, drawQr, type PluginContext, type Table, toAlliumError } from "allium/plugin"
 import { type Guest, guestLink } from "./lock.ts"
 import type { SiteReport } from "./offers.ts"
+import { requireReaders, withGuest, withReaders } from "./readers.ts"
 import { openSite, type Site } from "./site.ts"
 import {
   isPrivate,
@@ -65,12 +66,25 @@ export class SiteBook implements AsyncDisposable {
     return this.#report(this.#find(name), true)
   }
 
-  /** What is stored of the site that shows this under this name, if it stands already. */
-  known(shows: SiteShows, wanted: string | undefined): string | undefined {
+  /**
+   * What is stored of the site that shows this under this name, if it stands already.
+   * @throws {AlliumError} `ALREADY_EXISTS` when it shows something else, or more people may come in than wished for.
+   */
+  known(
+    shows: SiteShows,
+    wanted: string | undefined,
+    wish: Pick<SiteWish, "private" | "encrypted">,
+  ): string | undefined {
     const name = wanted ?? nameFor(shows)
     const known = this.#records.get(name)
     if (known === undefined && !this.#coming.has(name)) return undefined
     if (known === undefined || !showsSame(known.shows, shows)) throw taken()
+    const isTooOpen = wish.private === true && !isPrivate(known)
+    if (isTooOpen || (wish.encrypted !== undefined && known.encrypted === undefined))
+      throw new AlliumError(
+        "ALREADY_EXISTS",
+        "Cannot add site: it stands already for more people, expected another --name",
+      )
     return name
   }
 
@@ -79,6 +93,7 @@ export class SiteBook implements AsyncDisposable {
     const name = wanted ?? nameFor(shows)
     if (this.#records.has(name) || this.#coming.has(name)) throw taken()
     requireRoom(wish.guests)
+    requireReaders(wish)
     if (this.#records.size + this.#coming.size >= SITES_MAX)
       throw new AlliumError("LIMIT_REACHED", `Cannot add site: there are ${SITES_MAX} already`)
     this.#coming.add(name)
@@ -86,6 +101,7 @@ export class SiteBook implements AsyncDisposable {
       const record = newSiteRecord(name, shows, wish)
       await this.#store(record)
       if (this.#shallBeOpen(record)) await this.#openNow(record)
+      await this.#requireSupport(name)
       return this.show(name)
     } finally {
       this.#coming.delete(name)
@@ -120,9 +136,7 @@ export class SiteBook implements AsyncDisposable {
     const record = this.#findPrivate(name)
     const known = record.guests.find((one) => one.name === guest.name)
     if (known !== undefined && known.contact !== guest.contact) throw guestTaken()
-    const guests = [...record.guests, ...(known === undefined ? [guest] : [])]
-    requireRoom(guests)
-    if (known === undefined) await this.#setGuests(record, guests)
+    if (known === undefined) await this.#setGuests(withGuest(record, guest))
     return this.show(name)
   }
 
@@ -135,8 +149,7 @@ export class SiteBook implements AsyncDisposable {
     const gone = record.guests.find(who)
     if (gone === undefined)
       throw new AlliumError("NOT_FOUND", "Cannot withdraw link: the site has no such guest")
-    const kept = record.guests.filter((guest) => guest !== gone)
-    await this.#setGuests(record, kept)
+    await this.#setGuests({ ...record, guests: record.guests.filter((guest) => guest !== gone) })
     return this.show(name)
   }
 
@@ -180,8 +193,10 @@ export class SiteBook implements AsyncDisposable {
     return !stopped && nowMs >= opensAt && nowMs < closesAt
   }
 
-  async #openNow(record: SiteRecord): Promise<void> {
+  async #openNow(stored: SiteRecord): Promise<void> {
+    const record = withReaders(stored)
     const { name } = record
+    if (record !== stored) await this.#store(record)
     const site = await openSite(this.#context, record, {
       counted: (counts, isOver) => void this.#counted(name, counts, isOver),
     })
@@ -214,9 +229,18 @@ export class SiteBook implements AsyncDisposable {
   }
 
   /** The door first: it shuts also when the disk is full. */
-  async #setGuests(record: SiteRecord, guests: Guest[]): Promise<void> {
-    this.#open.get(record.name)?.setGuests(guests)
-    await this.#store({ ...record, guests })
+  async #setGuests(record: SiteRecord): Promise<void> {
+    requireRoom(record.guests)
+    this.#open.get(record.name)?.setGuests(record.guests)
+    await this.#store(record)
+  }
+
+  /** A site that this router can never open is not kept. */
+  async #requireSupport(name: string): Promise<void> {
+    const failure = this.#open.get(name)?.failure
+    if (failure?.code !== "SESSION_NOT_SUPPORTED") return
+    await this.remove(name)
+    throw failure
   }
 
   #findPrivate(name: string): SiteRecord {

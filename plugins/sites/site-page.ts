@@ -4,15 +4,14 @@
  * @module
  */
 import type { IncomingMessage, ServerResponse } from "node:http"
-import { escapeHtml } from "allium/plugin"
+import { escapeHtml, PAGE_HEAD, PAGE_STYLE_POLICY } from "allium/plugin"
 
 /** The page may load what is on I2P; a browser without a proxy must not be led to the clear net. */
 const POLICY =
   "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob: http://*.i2p ws://*.i2p; frame-ancestors 'self'"
 
 /** Pages of our own making: no script, nothing loaded, forms go back here. */
-export const OWN_PAGE_POLICY =
-  "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+export const OWN_PAGE_POLICY = `default-src 'none'; ${PAGE_STYLE_POLICY}; form-action 'self'; frame-ancestors 'none'; base-uri 'none'`
 
 /** @param policy - `Content-Security-Policy` instead of ours; `off` for none. */
 export function safeFields(policy?: string): Record<string, string> {
@@ -43,10 +42,8 @@ export function sendPage(
 export function ownPage(title: string, body: string): string {
   return `<!doctype html>
 <html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
+${PAGE_HEAD}
 <title>${escapeHtml(title)}</title>
-<style>body{font:1rem/1.5 sans-serif;max-width:40rem;margin:2rem auto;padding:0 1rem}textarea,input{display:block;width:100%;margin:.5rem 0 1rem;box-sizing:border-box}td{padding:.2rem 1rem .2rem 0}</style>
 <h1>${escapeHtml(title)}</h1>
 ${body}
 </html>

@@ -54,6 +54,7 @@ const guestShape = z.object({
   name: z.string(),
   secret: z.string(),
   contact: z.string().optional(),
+  readerKey: z.string().optional(),
 })
 
 /** A site in the store. */
@@ -69,6 +70,8 @@ export const siteRecordShape = z.object({
   guests: z.array(guestShape).default([]),
   /** Only guests come in, also while there are none. Older records say so by having guests. */
   private: z.boolean().optional(),
+  /** Only guests find it: reader keys that wait for guests. */
+  encrypted: z.object({ spare: z.array(z.string()) }).optional(),
   /** Milliseconds since 1970. */
   opensAt: z.number().optional(),
   closesAt: z.number().optional(),
@@ -84,7 +87,10 @@ export type SiteShows = z.output<typeof showsShape>
 export type SiteRecord = z.output<typeof siteRecordShape>
 
 /** What is said of a new site besides what it shows. */
-export type SiteWish = Pick<SiteRecord, "access" | "guests" | "private" | "opensAt" | "closesAt">
+export type SiteWish = Pick<
+  SiteRecord,
+  "access" | "guests" | "private" | "encrypted" | "opensAt" | "closesAt"
+>
 
 /** Whether only guests come in. */
 export function isPrivate(record: Pick<SiteRecord, "guests" | "private">): boolean {

@@ -4,6 +4,7 @@
  * @module
  */
 import {
+  type AlliumError,
   chooseBackend,
   openBackendAnswers,
   openGate,
@@ -22,6 +23,7 @@ import { DropRoom } from "./drop-folder.ts"
 import { folderSite } from "./folder-site.ts"
 import { DOOR_COOKIE, type Guest, openLock } from "./lock.ts"
 import type { SiteReport } from "./offers.ts"
+import { addressOf, readersOf, requireEncryption } from "./readers.ts"
 import { receiveSite } from "./receive-site.ts"
 import { shareSite } from "./share-site.ts"
 import { isPrivate, type SiteRecord, shownAs } from "./site-record.ts"
@@ -41,6 +43,8 @@ export interface Site extends AsyncDisposable {
   report(): SiteReport
   /** Changes who comes in by a link, while it stands. */
   setGuests(guests: readonly Guest[]): void
+  /** Why it could not be opened. */
+  readonly failure?: AlliumError
 }
 
 /** What a site tells its owner. */
@@ -60,7 +64,11 @@ export async function openSite(
     const { clock, log } = context
     const watched = { clock, log, signal: scope.signal }
     const gate = await openGate(record.access, watched, requestLimits(record.access))
-    const session = scope.use(await context.session({ name: record.id, keys: "persistent" }))
+    const readers = readersOf(record)
+    const session = scope.use(
+      await context.session({ name: record.id, keys: "persistent", ...(readers && { readers }) }),
+    )
+    if (readers !== undefined) await requireEncryption(session, context)
     const opened = await answersFor(record, { session, context, scope, events })
     const { limits } = opened
     const key = Buffer.from(record.tagKey, "hex")
@@ -79,7 +87,8 @@ export async function openSite(
     return { report, setGuests, [Symbol.asyncDispose]: () => scope.close() }
   } catch (thrown) {
     await scope.close()
-    const { code, message } = toAlliumError(thrown)
+    const failure = toAlliumError(thrown)
+    const { code, message } = failure
     context.log.error("site.failed", { code })
     const nothing = { address: "", url: "", streams: 0, requests: 0 }
     const failed = {
@@ -89,7 +98,7 @@ export async function openSite(
       shows: shownAs(record.shows),
     }
     const report = () => ({ ...nothing, ...failed })
-    return { report, setGuests: () => {}, async [Symbol.asyncDispose]() {} }
+    return { report, failure, setGuests: () => {}, async [Symbol.asyncDispose]() {} }
   }
 }
 
@@ -105,13 +114,12 @@ interface Opened {
   readonly limits: StreamServerLimits
 }
 
-async function answersFor(
-  { shows, tagKey, counts }: SiteRecord,
-  opening: Opening,
-): Promise<Opened> {
+async function answersFor(record: SiteRecord, opening: Opening): Promise<Opened> {
+  const { shows, tagKey, counts } = record
   const { context, events } = opening
   const key = Buffer.from(tagKey, "hex")
-  if (shows.kind === "backend") return backendAnswers(shows, opening)
+  if (shows.kind === "backend")
+    return backendAnswers(shows, addressOf(record, opening.session), opening)
   if (shows.kind === "folder") {
     const handle = folderSite({ ...shows, tagKey: key })
     const answers: StreamAnswers = { request: (request, response) => handle(request, response) }
@@ -138,14 +146,15 @@ async function answersFor(
 
 async function backendAnswers(
   shows: Extract<SiteRecord["shows"], { kind: "backend" }>,
-  { session, context, scope }: Opening,
+  address: string,
+  { context, scope }: Opening,
 ): Promise<Opened> {
   const { headBytesMax, ...chosen } = readWebServer(shows)
   const answers = openBackendAnswers({
     ...chosen,
     backend: await chooseBackend(shows.target, shows),
-    host: shows.host ?? session.destination.b32,
-    site: session.destination.b32,
+    host: shows.host ?? address,
+    site: address,
     ownCookie: DOOR_COOKIE,
     place: new SpoolPlace(context.folder, SPOOL_BYTES_MAX),
     signal: scope.signal,
@@ -154,7 +163,9 @@ async function backendAnswers(
   return { answers, limits: { ...BACKEND_LIMITS, headBytesMax } }
 }
 
-function describe({ name, shows }: SiteRecord, { destination, state }: Session) {
-  const { b32 } = destination
-  return { name, address: b32, url: `http://${b32}/`, state: state.name, shows: shownAs(shows) }
+function describe(record: SiteRecord, session: Session) {
+  const { name, shows } = record
+  const { state } = session
+  const address = addressOf(record, session)
+  return { name, address, url: `http://${address}/`, state: state.name, shows: shownAs(shows) }
 }

@@ -5,6 +5,7 @@
  */
 import { isIP } from "node:net"
 import type { SamLine } from "../sam/message.ts"
+import { asksForEncryption } from "../sam/reader-keys.ts"
 import type { BridgeContext, Caller } from "./context.ts"
 import { receiverOf } from "./datagrams.ts"
 import { type DatagramStyle, type Endpoint, PROTOCOLS } from "./endpoint.ts"
@@ -36,6 +37,7 @@ export function describeSession(
 ): SessionShape | string {
   const style = values.get("STYLE") ?? ""
   if (!styles.has(style)) return "Unknown STYLE"
+  if (asksForEncryption(values)) return "encrypted LeaseSets are not supported"
   const ports = ["FROM_PORT", "TO_PORT", "LISTEN_PORT"].map((key) => values.get(key))
   const numbers = ports.map((text) => (text === undefined ? 0 : parsePort(text)))
   if (numbers.includes(undefined)) return "a port is not a number from 0 to 65535"

@@ -10,6 +10,7 @@ import type { Log } from "../base/log.ts"
 import type { RandomBytes } from "../base/random.ts"
 import { Scope } from "../base/scope.ts"
 import type { IdentityBook } from "../identity/identity.ts"
+import { encryptedOptions } from "../sam/reader-keys.ts"
 import type { Session } from "../sam/session.ts"
 import type { StoreRoom } from "../store/store.ts"
 import type { ContactNewsDesk } from "./contact-news.ts"
@@ -185,9 +186,10 @@ function makeContext(
       const answer = await offers.run(verb, input, call)
       return "document" in answer ? answer.document : answer.documents
     },
-    async session({ name, keys }) {
+    async session({ name, keys, readers }) {
       const owner = ownerOf(plugin, name)
-      const session = await sessions.openOwn(owner, keys, scope)
+      const options = readers === undefined ? {} : encryptedOptions(readers)
+      const session = await sessions.openOwn(owner, keys, scope, options)
       unheard.set(session, owner)
       return session
     },

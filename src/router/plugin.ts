@@ -110,6 +110,11 @@ export interface OwnSessionOptions {
   readonly name: string
   /** `persistent`: the same address after a restart. `transient`: a new one each time. */
   readonly keys: "persistent" | "transient"
+  /**
+   * Reader keys, 1 to 32: the LeaseSet is encrypted for them, and nobody else finds the session. Routers that cannot
+   * refuse it: it is `down` then, with `SESSION_NOT_SUPPORTED`.
+   */
+  readonly readers?: readonly string[]
 }
 
 /** The door a plugin is handed at start. Everything it opens here ends with the plugin. */

@@ -16,6 +16,7 @@ import { signAs } from "../sam/ed25519.ts"
 import type { KeyGuard } from "../sam/key-guard.ts"
 import { readDestinationKeys } from "../sam/private-keys.ts"
 import type { Session, SessionState } from "../sam/session.ts"
+import type { I2cpOptions } from "../sam/session-options.ts"
 import { openSupervisedSession } from "../sam/supervised-session.ts"
 import type { StoreRoom, Table } from "../store/store.ts"
 
@@ -37,9 +38,14 @@ export interface SessionReport {
 /** Opens sessions and knows which stand. */
 export interface Sessions extends AsyncDisposable {
   /** A session with the given key file; at once, in state `opening`. Ends with `scope`. */
-  open(owner: SessionOwner, keys: Uint8Array, scope: Scope): Session
+  open(owner: SessionOwner, keys: Uint8Array, scope: Scope, i2cpOptions?: I2cpOptions): Session
   /** A session of a plugin or tunnel: keys from the store (`persistent`) or made new (`transient`). */
-  openOwn(owner: SessionOwner, keys: "persistent" | "transient", scope: Scope): Promise<Session>
+  openOwn(
+    owner: SessionOwner,
+    keys: "persistent" | "transient",
+    scope: Scope,
+    i2cpOptions?: I2cpOptions,
+  ): Promise<Session>
   /** Keys nobody has yet, as a private key file for {@linkcode Sessions.open}. */
   freshKeys(): Uint8Array
   /** Seed of a key for links on a session with persistent keys, 32 bytes; secret, and forgotten with them. */
@@ -103,10 +109,11 @@ export function openSessions(options: SessionsOptions): Sessions {
     return { owner, address: destination.b32, state, forMs: clock.monotonicMs() - sinceMs }
   }
 
-  const open = (owner: SessionOwner, keys: Uint8Array, ownerScope: Scope): Session => {
+  const open: Sessions["open"] = (owner, keys, ownerScope, i2cpOptions = {}) => {
     const session = openSupervisedSession({
       bridge: options.bridge,
       keys,
+      i2cpOptions,
       guard: options.guard,
       coolDownMs: options.coolDownMs,
       clock,
@@ -140,9 +147,9 @@ export function openSessions(options: SessionsOptions): Sessions {
 
   return {
     open,
-    async openOwn(owner, keys, ownerScope) {
+    async openOwn(owner, keys, ownerScope, i2cpOptions) {
       const made = keys === "persistent" ? deriveKeys(await seedOf(owner)) : freshKeys()
-      return open(owner, made, ownerScope)
+      return open(owner, made, ownerScope, i2cpOptions)
     },
     freshKeys,
     async linkSeed(owner) {

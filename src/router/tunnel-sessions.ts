@@ -6,7 +6,9 @@
  */
 import { AlliumError } from "../base/errors.ts"
 import { Scope } from "../base/scope.ts"
+import { readerOptions } from "../sam/reader-keys.ts"
 import type { Session } from "../sam/session.ts"
+import type { I2cpOptions } from "../sam/session-options.ts"
 import type { SessionOwner, Sessions } from "./sessions.ts"
 import type { SessionWish } from "./tunnel.ts"
 
@@ -62,6 +64,11 @@ interface Standing {
   readonly keys: Uint8Array | undefined
 }
 
+function optionsFor(wish: SessionWish): I2cpOptions {
+  const readerKey = wish.name === undefined ? undefined : wish.readerKey
+  return readerKey === undefined ? {} : readerOptions(readerKey)
+}
+
 /** Opens the book of one tunnel's sessions; none stands yet. */
 export function openTunnelSessions(
   owner: SessionOwner,
@@ -79,7 +86,11 @@ export function openTunnelSessions(
       return { scope, keys: undefined, session: sessions.openOwn(owner, "persistent", scope) }
     const keys = kept.get(name) ?? sessions.freshKeys()
     kept.delete(name)
-    return { scope, keys, session: Promise.resolve(sessions.open(owner, keys, scope)) }
+    return {
+      scope,
+      keys,
+      session: Promise.resolve(sessions.open(owner, keys, scope, optionsFor(wish))),
+    }
   }
 
   const keep = (name: string, keys: Uint8Array | undefined): void => {

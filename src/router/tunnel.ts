@@ -16,7 +16,12 @@ import type { NameRecord } from "./names.ts"
  */
 export type SessionWish =
   | { readonly keys: "persistent" | "transient"; readonly name?: undefined }
-  | { readonly keys: "transient"; readonly name: string }
+  | {
+      readonly keys: "transient"
+      readonly name: string
+      /** Reads encrypted LeaseSets with this key; each session has one at most. */
+      readonly readerKey?: string | undefined
+    }
 
 /** Where a name leads, and who said so. */
 export interface FoundName {

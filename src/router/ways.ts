@@ -62,8 +62,8 @@ export class Ways<Kit extends WayKit> implements AsyncDisposable {
    * The way for a key; the empty key is the tunnel's own session.
    * @throws {AlliumError} `SESSION_LIMIT` when there are as many as may be and all are in use.
    */
-  take(key: string): Way<Kit> {
-    const way = this.#standing.get(key) ?? this.#open(key)
+  take(key: string, readerKey?: string): Way<Kit> {
+    const way = this.#standing.get(key) ?? this.#open(key, readerKey)
     way.users++
     clearTimeout(way.idle)
     let held = true
@@ -79,18 +79,18 @@ export class Ways<Kit extends WayKit> implements AsyncDisposable {
     this.#standing.clear()
   }
 
-  #open(key: string): Standing<Kit> {
+  #open(key: string, readerKey: string | undefined): Standing<Kit> {
     const { sessionsMax } = this.#rules
     if (this.#standing.size >= sessionsMax && !this.#closeOneIdle()) throw tooMany(sessionsMax)
-    const kit = this.#make(() => this.#session(key))
+    const kit = this.#make(() => this.#session(wishFor(key, readerKey)))
     const way = { key, kit, users: 0, idle: undefined }
     this.#standing.set(key, way)
     return way
   }
 
   /** All tunnels share a budget: when it is spent, one of ours that rests makes room. */
-  async #session(key: string): Promise<Session> {
-    const open = () => this.#context.session(wishFor(key))
+  async #session(wish: SessionWish): Promise<Session> {
+    const open = () => this.#context.session(wish)
     return open().catch(async (error) => {
       const closing = isAlliumError(error, "SESSION_LIMIT") ? this.#closeOneIdle() : undefined
       if (closing === undefined) throw error
@@ -131,10 +131,10 @@ function end({ kit, idle }: Standing<WayKit>): void {
 }
 
 /** The name of a session tells nothing of the site or user. */
-function wishFor(key: string): SessionWish {
+function wishFor(key: string, readerKey?: string): SessionWish {
   if (key === "") return { keys: "transient" }
   const name = createHash("sha256").update(key).digest("hex").slice(0, 32)
-  return { keys: "transient", name }
+  return { keys: "transient", name, readerKey }
 }
 
 function tooMany(sessionsMax: number): AlliumError {

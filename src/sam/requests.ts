@@ -9,6 +9,7 @@ import { decodeBase64 } from "./base64.ts"
 import { type Destination, parseDestination } from "./destination.ts"
 import { formatSamLine, parseSamLine, type SamLine } from "./message.ts"
 import { profileOf, type RouterProfile } from "./profile.ts"
+import { asksForEncryption } from "./reader-keys.ts"
 import { redactSamLine } from "./redact.ts"
 import { failure, type ResultCodes } from "./results.ts"
 
@@ -58,12 +59,15 @@ export interface SessionReply {
 
 /** @param values - STYLE, ID, DESTINATION and options, in order. */
 export function sessionRequest(deed: "CREATE" | "ADD" | "REMOVE", values: Values) {
+  const all = [...values]
+  // Routers that cannot encrypt a LeaseSet must not open the session without: everybody would find it.
+  const isEncrypted = asksForEncryption(new Map(all))
   const unknownKey = deed === "REMOVE" ? "SESSION_LOST" : "BAD_DESTINATION_KEYS"
   return request<SessionReply>({
-    line: formatSamLine("SESSION", deed, values),
+    line: formatSamLine("SESSION", deed, all),
     deed: deed === "REMOVE" ? "remove subsession" : "open session",
     topic: "SESSION STATUS",
-    codes: { INVALID_KEY: unknownKey },
+    codes: { INVALID_KEY: unknownKey, ...(isEncrypted && { I2P_ERROR: "SESSION_NOT_SUPPORTED" }) },
     read: (reply) => ({ privateKeyFile: readKeys(reply.values.get("DESTINATION") ?? "") }),
   })
 }

@@ -5,7 +5,7 @@
  * @module
  */
 import { STATUS_CODES } from "node:http"
-import { type AlliumError, escapeHtml, type FaultPage, safeFields } from "allium/tunnel"
+import { type AlliumError, escapeHtml, type FaultPage, PAGE_HEAD, safeFields } from "allium/tunnel"
 import { LABELS, LANGUAGES, type Label, type Language, TOPICS, type Topic } from "./words.ts"
 
 /** Who reads a page: two fields of their request. */
@@ -62,9 +62,7 @@ export function proxyPage(error: AlliumError, reader: Reader, extra?: Extra): Fa
   const [title, what, todo] = TOPICS[TOPIC_OF[error.code] ?? "other"][language]
   const body = `<!doctype html>
 <html lang="${language}">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<meta name="color-scheme" content="light dark">
+${PAGE_HEAD}
 <title>${title}</title>
 <h1>${title}</h1>
 <p>${what}</p>

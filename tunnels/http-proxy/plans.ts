@@ -72,7 +72,7 @@ export class Plans {
     const saidHost = site === undefined || site.isPublic ? wanted.host : site.b32
     const raw = readFields(request.rawHeaders)
     const fields = fieldsForSite(raw, { typedHost, port, saidHost, isOutside })
-    const way = this.#ways.take(await this.keyFor(request, visit))
+    const way = await this.wayFor(request, visit)
     const { agent } = way
     if (site !== undefined)
       return { way, target: { agent, host: site.address, port, path, fields } }
@@ -80,8 +80,17 @@ export class Plans {
     return { way, target: { agent, host: ANY_OUTPROXY, port, path: url, fields } }
   }
 
+  /** The way of a request; whoever has it releases it. @throws {AlliumError} `SESSION_LIMIT`. */
+  async wayFor(request: IncomingMessage, visit: Visit): Promise<SiteWay> {
+    const { readerKey, host } = visit.wanted
+    if (readerKey === undefined) return this.#ways.take(await this.#keyFor(request, visit))
+    // A session reads with one key, so each guest of each encrypted site has a way, however isolation is set.
+    const whose = visit.user === undefined ? "" : ` user ${visit.user}`
+    return this.#ways.take(`reader ${readerKey} ${host}${whose}`, readerKey)
+  }
+
   /** Requests of one site, or user, share a way; several names of one site are one. */
-  async keyFor(request: IncomingMessage, { user, wanted }: Visit): Promise<string> {
+  async #keyFor(request: IncomingMessage, { user, wanted }: Visit): Promise<string> {
     const { isolation } = this.#settings
     if (isolation !== "site") return isolationKey(isolation, { user, site: "" })
     const host = loadingHost(request.headers) ?? wanted.host

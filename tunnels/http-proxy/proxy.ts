@@ -57,7 +57,6 @@ export class HttpProxy {
   readonly counters = new Meter(["requests", "connects", "upgrades"])
   readonly #context: TunnelContext
   readonly #settings: ProxySettings
-  readonly #ways: SiteWays
   readonly #place: SpoolPlace
   readonly #names: SiteNames
   readonly #plans: Plans
@@ -73,7 +72,6 @@ export class HttpProxy {
   ) {
     this.#context = context
     this.#settings = settings
-    this.#ways = ways
     this.#place = place
     this.#names = new SiteNames(context)
     this.#plans = new Plans(this.#names, ways, settings)
@@ -160,7 +158,7 @@ export class HttpProxy {
     const user = this.#plans.admit(request)
     const wanted = parseConnectTarget(request.url ?? "", this.#plans.rules)
     if (this.#settings.refusedPorts.includes(wanted.port)) throw portRefused(wanted.port)
-    const way = this.#ways.take(await this.#plans.keyFor(request, { user, wanted }))
+    const way = await this.#plans.wayFor(request, { user, wanted })
     try {
       const stream = await this.#reach(way, wanted, connection)
       connection.write("HTTP/1.1 200 Connection established\r\n\r\n")

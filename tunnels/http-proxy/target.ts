@@ -7,7 +7,7 @@
  * @see https://www.rfc-editor.org/rfc/rfc9112#section-3.2
  * @module
  */
-import { AlliumError, isHostName, readI2pHost } from "allium/tunnel"
+import { AlliumError, isHostName, isReaderKey, readI2pHost } from "allium/tunnel"
 
 /** A place a request wants to go to. */
 export interface ProxyTarget {
@@ -21,6 +21,8 @@ export interface ProxyTarget {
   readonly path: string
   /** Outside I2P: only an outproxy leads there. */
   readonly isOutside: boolean
+  /** Of an encrypted site: stands in front of its address, and is not sent there. */
+  readonly readerKey?: string
 }
 
 /** Which places there are. */
@@ -31,6 +33,8 @@ export interface TargetRules {
 
 const ABSOLUTE_FORM = /^http:\/\/([^/?#]*)([^#]*)(?:#.*)?$/i
 const AUTHORITY = /^([a-z0-9.-]{1,253})(?::(\d{1,5}))?$/i
+/** A reader key and the blinded key of an encrypted site. */
+const WITH_READER_KEY = /^([a-z2-7]{26})\.([a-z2-7]{56,63}\.b32\.i2p)(?:\.alt)?$/
 /** Names that mean a machine nearby, whoever resolves them; and other overlays. */
 const NEARBY =
   /(?:^|\.)(?:localhost|localdomain|local|lan|home|internal|intranet|corp|private|arpa|onion|alt|i2p)$/
@@ -77,6 +81,9 @@ function parseAuthority(authority: string, usualPort: number | undefined, rules:
 }
 
 function requireHost(typedHost: string, { allowOutside }: TargetRules) {
+  const [, readerKey = "", host] = WITH_READER_KEY.exec(typedHost) ?? []
+  if (host !== undefined && isReaderKey(readerKey))
+    return { typedHost, host, isOutside: false, readerKey }
   const isOutside = allowOutside && isPublic(typedHost)
   return { typedHost, host: isOutside ? typedHost : readI2pHost(typedHost), isOutside }
 }

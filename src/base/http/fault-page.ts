@@ -7,6 +7,7 @@
 import { STATUS_CODES } from "node:http"
 import type { Duplex } from "node:stream"
 import type { AlliumError } from "../errors.ts"
+import { PAGE_HEAD, PAGE_STYLE_POLICY } from "./page-style.ts"
 
 /** An answer made by us: status, fields in node's alternating list, body. */
 export interface FaultPage {
@@ -49,7 +50,7 @@ export function faultPage(error: AlliumError, accept: string | undefined): Fault
  */
 export function safeFields(type: string, { hasForm = false } = {}): string[] {
   const forms = hasForm ? "'self'" : "'none'"
-  const policy = `default-src 'none'; frame-ancestors 'none'; form-action ${forms}; base-uri 'none'`
+  const policy = `default-src 'none'; ${PAGE_STYLE_POLICY}; frame-ancestors 'none'; form-action ${forms}; base-uri 'none'`
   const referrer = hasForm ? "same-origin" : "no-referrer"
   return [
     ...["Content-Type", type, "Content-Security-Policy", policy, "X-Frame-Options", "DENY"],
@@ -62,11 +63,12 @@ function html(title: string, error: AlliumError, next: string | undefined): stri
   const advice = next === undefined ? "" : `<p>${escapeHtml(next)}</p>\n`
   return `<!doctype html>
 <html lang="en">
-<meta charset="utf-8">
+${PAGE_HEAD}
 <title>${escapeHtml(title)}</title>
 <h1>${escapeHtml(title)}</h1>
 <p>${escapeHtml(error.message)}.</p>
-${advice}<p><small>${escapeHtml(error.code)}</small></p>
+${advice}<hr>
+<p><small>${escapeHtml(error.code)}</small></p>
 </html>
 `
 }

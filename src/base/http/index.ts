@@ -25,6 +25,7 @@ export {
   webServerOptions,
 } from "./options.ts"
 export { requireLength, watchBody } from "./pace.ts"
+export { PAGE_HEAD, PAGE_STYLE_POLICY } from "./page-style.ts"
 export { identifiesSender, leadsAstray } from "./privacy.ts"
 export type { Visitor } from "./served-fields.ts"
 export {

@@ -377,9 +377,7 @@ export function describeHttpProxy(
         const page = (
           await curl("--include", "--header", "Accept: text/html", "http://example.com/")
         ).out.toString()
-        expect(page).toContain(
-          "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'",
-        )
+        expect(page).toContain("Content-Security-Policy: default-src 'none'; style-src 'sha256-")
         expect(page).toContain("PROXY_REFUSED")
         expect(page).not.toContain("<script")
       })

@@ -165,7 +165,8 @@ describe("http-proxy: its own pages", () => {
   it("run nothing, load nothing, are not framed, kept or traced to a version", async () => {
     const answer = await stage.raw(proxy, GET("nobody.i2p", "/", HTML), /<\/html>/)
     for (const field of [
-      "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'; form-action 'none'",
+      "Content-Security-Policy: default-src 'none'; style-src 'sha256-",
+      "; frame-ancestors 'none'; form-action 'none'",
       "X-Frame-Options: DENY",
       "X-Content-Type-Options: nosniff",
       "Referrer-Policy: no-referrer",

@@ -17,6 +17,13 @@ describe("parseProxyUrl()", () => {
     ["http://Site.I2P:8080/A/b?q=1#part", { host: "site.i2p", port: 8080, path: "/A/b?q=1" }],
     ["HTTP://sub.site.i2p?q", { host: "sub.site.i2p", port: 80, path: "/?q" }],
     [`http://${b32}/a%2F..//b`, { host: b32, port: 80, path: "/a%2F..//b" }],
+    [
+      `http://${"a".repeat(26)}.${"b".repeat(56)}.b32.i2p/`,
+      {
+        ...{ typedHost: `${"a".repeat(26)}.${"b".repeat(56)}.b32.i2p`, readerKey: "a".repeat(26) },
+        ...{ host: `${"b".repeat(56)}.b32.i2p`, port: 80, path: "/" },
+      },
+    ],
     ["http://site.i2p.alt/", { typedHost: "site.i2p.alt", host: "site.i2p", port: 80, path: "/" }],
     ["http://xn--bcher-kva.i2p/", { host: "xn--bcher-kva.i2p", port: 80, path: "/" }],
   ])("reads %s", (text, target) => {
