@@ -42,7 +42,7 @@ const nothing = { changes: [], done: () => {} }
 const noDoors = {
   of: () => ({
     drop: () => nothing,
-    expect: () => nothing,
+    own: { expect: () => nothing },
     canAnswer: () => false,
     awaits: () => false,
   }),

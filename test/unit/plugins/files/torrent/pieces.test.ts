@@ -242,8 +242,8 @@ describe("UploadQueue", () => {
   it("is bounded, and gives back what it holds when the peer is choked", () => {
     const queue = new UploadQueue(geometry)
     const asked = Array.from({ length: 1_000 }, (_, begin) => ({ piece: 0, begin, length: 1 }))
-    expect(asked.filter((block) => queue.add(block, all))).toHaveLength(320)
-    expect(queue.clear()).toEqual(asked.slice(0, 320))
+    expect(asked.filter((block) => queue.add(block, all))).toHaveLength(576)
+    expect(queue.clear()).toEqual(asked.slice(0, 576))
     expect(queue.count).toBe(0)
   })
 })
