@@ -6,15 +6,16 @@
 import { hkdfSync } from "node:crypto"
 import { z } from "zod"
 import type { Clock } from "../base/clock.ts"
+import { AlliumError } from "../base/errors.ts"
 import type { Log } from "../base/log.ts"
 import type { Chance, RandomBytes } from "../base/random.ts"
 import type { Scope } from "../base/scope.ts"
 import type { BridgeAddress } from "../sam/bridge-address.ts"
 import { deriveDestinationKeys } from "../sam/derive.ts"
-import type { Destination } from "../sam/destination.ts"
+import { type Destination, ED25519_SIGNATURE_TYPE, keyTypes } from "../sam/destination.ts"
 import { signAs } from "../sam/ed25519.ts"
 import type { KeyGuard } from "../sam/key-guard.ts"
-import { readDestinationKeys } from "../sam/private-keys.ts"
+import { readDestinationKeys, readKeyFile } from "../sam/private-keys.ts"
 import type { Session, SessionState } from "../sam/session.ts"
 import type { I2cpOptions } from "../sam/session-options.ts"
 import { openSupervisedSession } from "../sam/supervised-session.ts"
@@ -50,11 +51,16 @@ export interface Sessions extends AsyncDisposable {
   freshKeys(): Uint8Array
   /** Seed of a key for links on a session with persistent keys, 32 bytes; secret, and forgotten with them. */
   linkSeed(owner: SessionOwner): Promise<Uint8Array>
+  /**
+   * Makes the keys of a private key file an owner's persistent ones.
+   * @throws {AlliumError} `BAD_DESTINATION_KEYS`, `BAD_DESTINATION`; `DESTINATION_TAKEN` when anybody here has them.
+   */
+  adopt(owner: SessionOwner, keys: Uint8Array): Promise<void>
   /** Forgets persistent keys: the address can never come back. */
   forget(owner: SessionOwner): Promise<void>
   list(): readonly SessionReport[]
   /**
-   * Signs as a destination whose session stands here; `undefined` when none does, or its own key is elsewhere.
+   * Signs as a destination whose session stands here; `undefined` when none does, its own key is elsewhere or is no Ed25519 one.
    * @param address - Its `.b32.i2p` name.
    */
   signer(address: string): Signer | undefined
@@ -101,6 +107,7 @@ const seedShape = z.instanceof(Uint8Array).refine((seed) => seed.length === SEED
 /** Opens the book of sessions; none stands yet. */
 export function openSessions(options: SessionsOptions): Sessions {
   const seeds: Table<Uint8Array> = options.store.table("session-seeds", seedShape)
+  const adopted: Table<Uint8Array> = options.store.table("session-keys", z.instanceof(Uint8Array))
   const { clock } = options
   const standing = new Set<Entry>()
   const report = (entry: Entry): SessionReport => {
@@ -143,25 +150,38 @@ export function openSessions(options: SessionsOptions): Sessions {
     return seed
   }
 
+  const keysOf = async (owner: SessionOwner): Promise<Uint8Array> =>
+    (await adopted.get(`${owner.kind}/${owner.name}`)) ?? deriveKeys(await seedOf(owner))
+
   const freshKeys = () => deriveKeys(options.random(SEED_BYTES))
 
   return {
     open,
     async openOwn(owner, keys, ownerScope, i2cpOptions) {
-      const made = keys === "persistent" ? deriveKeys(await seedOf(owner)) : freshKeys()
+      const made = keys === "persistent" ? await keysOf(owner) : freshKeys()
       return open(owner, made, ownerScope, i2cpOptions)
     },
     freshKeys,
     async linkSeed(owner) {
       return new Uint8Array(hkdfSync("sha256", await seedOf(owner), "", LINK_KEY_INFO, SEED_BYTES))
     },
+    async adopt(owner, keys) {
+      const { b32 } = readKeyFile(keys)
+      for (const { session } of standing) if (session.destination.b32 === b32) throw keysTaken()
+      for await (const [, others] of adopted.entries())
+        if (readKeyFile(others).b32 === b32) throw keysTaken()
+      await options.store.commit([adopted.put(`${owner.kind}/${owner.name}`, keys)])
+    },
     async forget(owner) {
-      await options.store.commit([seeds.remove(`${owner.kind}/${owner.name}`)])
+      const key = `${owner.kind}/${owner.name}`
+      await options.store.commit([seeds.remove(key), adopted.remove(key)])
     },
     list: () => [...standing].map(report),
     signer(address) {
       const entry = [...standing].find(({ session }) => session.destination.b32 === address)
       if (entry === undefined) return undefined
+      if (keyTypes(entry.session.destination).signatureType !== ED25519_SIGNATURE_TYPE)
+        return undefined
       const { destination, signingPrivateKey, offline } = readDestinationKeys(entry.keys)
       if (offline !== undefined) return undefined
       return { destination, sign: (message) => signAs(signingPrivateKey, message) }
@@ -174,6 +194,11 @@ export function openSessions(options: SessionsOptions): Sessions {
 
 function deriveKeys(seed: Uint8Array): Uint8Array {
   return deriveDestinationKeys(seed).privateKeyFile
+}
+
+function keysTaken(): AlliumError {
+  const found = "something of this router has the same keys, expected none"
+  return new AlliumError("DESTINATION_TAKEN", `Cannot take keys: ${found}`)
 }
 
 /** The same promise for every call. */

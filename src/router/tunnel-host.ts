@@ -11,6 +11,7 @@ import { AlliumError } from "../base/errors.ts"
 import { Turns } from "../base/turns.ts"
 import type { StoreRoom, Table } from "../store/store.ts"
 import { editOptions, type TunnelEdit } from "./tunnel-edit.ts"
+import { type AddImported, type ImportLine, importTunnels } from "./tunnel-import.ts"
 import {
   type Instance,
   type InstanceTools,
@@ -70,6 +71,14 @@ export interface TunnelHost extends AsyncDisposable {
   start(name: string): Promise<TunnelReport>
   /** Ends a tunnel and opens it anew. @throws {AlliumError} `NO_TUNNEL`, or what opening it failed with. */
   restart(name: string): Promise<TunnelReport>
+  /**
+   * Tunnels of i2pd or Java I2P, with their keys; without `apply` nothing is changed.
+   * @throws {AlliumError} as {@linkcode importTunnels} does.
+   */
+  import(
+    path: string,
+    call: { apply: boolean; keysFolder?: string | undefined },
+  ): Promise<readonly ImportLine[]>
   /** Ends a tunnel and forgets it and its keys. @throws {AlliumError} `NO_TUNNEL`. */
   remove(name: string): Promise<void>
   list(): readonly TunnelReport[]
@@ -118,12 +127,27 @@ class Host implements TunnelHost {
     wanted: string | undefined,
     options: Record<string, unknown>,
   ): Promise<TunnelReport> {
-    const name = this.#reserve(kind, wanted)
+    return this.#addAs({ kind, name: wanted, options }, undefined)
+  }
+
+  /** Keys that were adopted go again when the tunnel cannot be opened. */
+  async #addAs(
+    wanted: Omit<TunnelRecord, "stopped"> & { name: string | undefined; stopped?: boolean },
+    keys: Uint8Array | undefined,
+  ): Promise<TunnelReport> {
+    const { name: _, ...given } = wanted
+    const name = this.#reserve(wanted.kind, wanted.name)
+    const owner = { kind: "tunnel", name } as const
     try {
-      const record = { kind, options }
+      const options = readOptions(requireKind(this.#options.kinds, given.kind), given.options)
+      const record = { ...given, options }
+      if (keys !== undefined) await this.#options.sessions.adopt(owner, keys)
       const instance = await openInstance(name, record, this.#tools)
       if (instance.opened instanceof AlliumError) throw instance.opened
       return await this.#keep(name, instance)
+    } catch (error) {
+      if (keys !== undefined) await this.#options.sessions.forget(owner)
+      throw error
     } finally {
       this.#coming.delete(name)
     }
@@ -151,6 +175,17 @@ class Host implements TunnelHost {
 
   restart(name: string): Promise<TunnelReport> {
     return this.#inTurn(name, ({ record }) => this.#replace(name, { ...record, stopped: false }))
+  }
+
+  import(
+    path: string,
+    { apply, keysFolder }: { apply: boolean; keysFolder?: string | undefined },
+  ): Promise<readonly ImportLine[]> {
+    const names = [...this.#instances.keys(), ...this.#coming]
+    const { kinds } = this.#options
+    const add: AddImported = async ({ kind, name, options, stopped }, keys) =>
+      this.#addAs({ kind, name, options, stopped }, keys)
+    return importTunnels(path, { kinds, names, keysFolder, add: apply ? add : undefined })
   }
 
   remove(name: string): Promise<void> {

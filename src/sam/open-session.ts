@@ -15,7 +15,7 @@ import {
 } from "./conversation.ts"
 import { deriveDestinationKeys } from "./derive.ts"
 import type { Destination } from "./destination.ts"
-import { readDestinationKeys } from "./private-keys.ts"
+import { readKeyFile } from "./private-keys.ts"
 import type { RouterProfile } from "./profile.ts"
 import { sessionRequest } from "./requests.ts"
 import { type I2cpOptions, optionValues, type SessionStyle } from "./session-options.ts"
@@ -25,7 +25,7 @@ import { unlessAborted } from "./within.ts"
 /** What a session shall be. */
 export interface OpenSessionOptions extends SamOptions {
   /**
-   * Private key file: 455 to 813 bytes, see {@linkcode readDestinationKeys}. `transient`: new keys made
+   * Private key file: 455 to 813 bytes, see {@linkcode readKeyFile}. `transient`: new keys made
    * here, always Ed25519, whatever the router would have made.
    */
   readonly keys: Uint8Array | "transient"
@@ -116,7 +116,7 @@ export function styleFor(style: SessionStyle, profile: RouterProfile): string {
 
 function readKeys(keys: Uint8Array | "transient", { random }: SamContext) {
   if (keys === "transient") return deriveDestinationKeys(random(32))
-  return { destination: readDestinationKeys(keys).destination, privateKeyFile: keys }
+  return { destination: readKeyFile(keys), privateKeyFile: keys }
 }
 
 /** Waits for minutes if need be, but not for a bridge that is dead with its sockets open. */

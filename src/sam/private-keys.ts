@@ -73,6 +73,41 @@ export function readDestinationKeys(file: Uint8Array): DestinationKeys {
   return proveOffline({ ...keys, offline: readOffline(tail) })
 }
 
+/** Signing private key bytes of the types a router signs with, besides Ed25519: DSA, the three ECDSA, RedDSA. */
+const FOREIGN_KEY_LENGTHS: ReadonlyMap<number, number> = new Map([
+  [0, 20],
+  [1, 32],
+  [2, 48],
+  [3, 66],
+  [11, 32],
+])
+
+/**
+ * The destination of a private key file of any signature type a router takes: Ed25519 is proved as by
+ * {@linkcode readDestinationKeys}; of the others only the length is, as we cannot sign with them.
+ *
+ * @throws {AlliumError} `BAD_DESTINATION_KEYS`, `BAD_DESTINATION`.
+ */
+export function readKeyFile(file: Uint8Array): Destination {
+  if (file.length < 387) throw bad(`has ${file.length} bytes, expected a destination first`)
+  const byteCount = destinationByteCount(file)
+  if (file.length < byteCount) throw bad(`has ${file.length} bytes, expected ${byteCount} first`)
+  const destination = readDestination(file.subarray(0, byteCount))
+  const { signatureType, cryptoType } = keyTypes(destination)
+  const signingBytes = FOREIGN_KEY_LENGTHS.get(signatureType)
+  if (signingBytes === undefined) return readDestinationKeys(file).destination
+  const cryptoBytes = CRYPTO_KEY_BYTES.get(cryptoType)
+  if (cryptoBytes === undefined) throw bad(`crypto type is ${cryptoType}, expected 0 or 4`)
+  const byteCountWanted = byteCount + cryptoBytes + signingBytes
+  if (file.length !== byteCountWanted)
+    throw bad(
+      `has ${file.length} bytes, expected ${byteCountWanted} with signature type ${signatureType}`,
+    )
+  if (isZero(file.subarray(byteCount + cryptoBytes)))
+    throw bad("signing key is all zeros, expected one")
+  return destination
+}
+
 /** Writes a private key file. The caller owns the bytes; the inverse of {@linkcode readDestinationKeys}. */
 export function writeDestinationKeys(keys: DestinationKeys): Uint8Array {
   const { destination, cryptoPrivateKey, signingPrivateKey, offline } = keys

@@ -18,7 +18,7 @@ import { COOL_DOWN_MS, type KeyGuard, type KeyHold, processKeyGuard } from "./ke
 import { LiveSession } from "./live-session.ts"
 import { isDestinationText, isHashAddress, requireName } from "./names.ts"
 import { createSession } from "./open-session.ts"
-import { readDestinationKeys } from "./private-keys.ts"
+import { readKeyFile } from "./private-keys.ts"
 import type { ConnectCall, SamStream, Session, SessionState } from "./session.ts"
 import { type I2cpOptions, optionValues } from "./session-options.ts"
 import { Standing, sessionClosed } from "./standing.ts"
@@ -89,7 +89,7 @@ class SupervisedSession implements Session {
     optionValues(i2cpOptions)
     this.#keys =
       keys === "transient" ? deriveDestinationKeys(random(32)).privateKeyFile : keys.slice()
-    this.destination = readDestinationKeys(this.#keys).destination
+    this.destination = readKeyFile(this.#keys)
     this.#guard = guard ?? processKeyGuard(clock)
     this.#standing = new Standing({ clock, log })
     this.incoming = new Backlog(options.backlog ?? BACKLOG)

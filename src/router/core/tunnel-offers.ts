@@ -81,6 +81,42 @@ const restart = offer({
   display: { line: STANDS },
 })
 
+const importing = offer({
+  verb: "tunnel import",
+  summary: "Take tunnels of i2pd or Java I2P over, with their addresses",
+  input: z.object({
+    file: z.string().min(1).max(4_096).meta({
+      kind: "path",
+      description: "tunnels.conf, i2ptunnel.config, or a folder of such (tunnels.d)",
+    }),
+    apply: z
+      .boolean()
+      .default(false)
+      .meta({ description: "Add the tunnels; otherwise only what would be done is shown" }),
+    keysFolder: z
+      .string()
+      .max(4_096)
+      .optional()
+      .meta({ kind: "path", description: "Where the key files lie; beside FILE by default" }),
+  }),
+  output: z.array(
+    z.object({
+      file: z.string(),
+      line: z.number(),
+      tunnel: z.string(),
+      key: z.string(),
+      fate: z.enum(["mapped", "ignored", "refused", "added"]),
+      says: z.string(),
+    }),
+  ),
+  positional: ["file"],
+  examples: [
+    "tunnel import /etc/i2pd/tunnels.conf --keys-folder /var/lib/i2pd",
+    "tunnel import ~/.i2p/i2ptunnel.config --apply",
+  ],
+  display: { columns: ["line", "tunnel", "key", "fate", "says"] },
+})
+
 const remove = offer({
   verb: "tunnel remove",
   summary: "End a tunnel and forget it, with its address",
@@ -134,7 +170,7 @@ export function tunnelOffers(kinds: readonly TunnelKind[]): readonly Offer[] {
   return [
     ...tunnelAddOffers(kinds),
     tunnelEditOffer(kinds) as unknown as Offer,
-    ...[list, show, stop, start, restart, remove],
+    ...[list, show, importing, stop, start, restart, remove],
   ]
 }
 
@@ -155,6 +191,7 @@ export function answerTunnelOffers(
   book.register(tunnelEditOffer(kinds), async ({ name, unset, ...set }) =>
     mutable(await host.edit(name, { set, unset })),
   )
+  book.register(importing, async ({ file, ...call }) => [...(await host.import(file, call))])
   book.register(stop, async ({ name }) => mutable(await host.stop(name)))
   book.register(start, async ({ name }) => mutable(await host.start(name)))
   book.register(restart, async ({ name }) => mutable(await host.restart(name)))
