@@ -6,7 +6,7 @@
 import { z } from "zod"
 import { AlliumError } from "../base/errors.ts"
 import type { Change, StoreRoom, Table } from "../store/store.ts"
-import { readAddress, requireAddress } from "./names/address.ts"
+import { requireAddress } from "./names/address.ts"
 import { canonicalName, type NameWarning, requireHostName } from "./names/host-name.ts"
 
 /** Names in one table: as many as all of I2P has, several times over. */
@@ -129,9 +129,4 @@ class NameTable implements OwnNames {
       throw error
     }
   }
-}
-
-/** True for what a session can connect to without asking anybody for a name. */
-export function isAddress(text: string): boolean {
-  return readAddress(text) !== undefined
 }

@@ -58,12 +58,6 @@ export function diskError(deed: string, error: unknown): AlliumError {
   return fault("DISK_FAILED", `the system says ${code || "nothing"}`)
 }
 
-/** Brings "no space left" into our words; everything else stays as it is. */
-export function namedDiskError(error: unknown): unknown {
-  if (!FULL_CODES.has(diskCode(error) ?? "")) return error
-  return new AlliumError("DISK_FULL", "Cannot write file: the disk is full", { cause: error })
-}
-
 /** @throws {AlliumError} `DISK_FULL` when the folder's disk has not `byteCount` bytes to spare. */
 export async function requireSpace(disk: Disk, folder: string, byteCount: number): Promise<void> {
   const { bavail, bsize } = await disk.statfs(folder)

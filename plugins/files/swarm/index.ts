@@ -6,5 +6,5 @@
 
 export { SwarmRegistry } from "./registry.ts"
 export { openSwarm } from "./swarm.ts"
-export { type Rate, type RateSpan, Throttle } from "./throttle.ts"
+export { type RateSpan, Throttle } from "./throttle.ts"
 export type * from "./types.ts"
