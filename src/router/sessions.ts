@@ -56,6 +56,8 @@ export interface Sessions extends AsyncDisposable {
    * @throws {AlliumError} `BAD_DESTINATION_KEYS`, `BAD_DESTINATION`; `DESTINATION_TAKEN` when anybody here has them.
    */
   adopt(owner: SessionOwner, keys: Uint8Array): Promise<void>
+  /** Who has an address here: a session that stands, or keys that were adopted for a later one. */
+  holder(address: string): Promise<string | undefined>
   /** Forgets persistent keys: the address can never come back. */
   forget(owner: SessionOwner): Promise<void>
   list(): readonly SessionReport[]
@@ -153,6 +155,14 @@ export function openSessions(options: SessionsOptions): Sessions {
   const keysOf = async (owner: SessionOwner): Promise<Uint8Array> =>
     (await adopted.get(`${owner.kind}/${owner.name}`)) ?? deriveKeys(await seedOf(owner))
 
+  const holderOf = async (address: string): Promise<string | undefined> => {
+    for (const { owner, session } of standing)
+      if (session.destination.b32 === address) return `${owner.kind} ${owner.name}`
+    for await (const [owner, keys] of adopted.entries())
+      if (readKeyFile(keys).b32 === address) return owner.replace("/", " ")
+    return undefined
+  }
+
   const freshKeys = () => deriveKeys(options.random(SEED_BYTES))
 
   return {
@@ -166,12 +176,11 @@ export function openSessions(options: SessionsOptions): Sessions {
       return new Uint8Array(hkdfSync("sha256", await seedOf(owner), "", LINK_KEY_INFO, SEED_BYTES))
     },
     async adopt(owner, keys) {
-      const { b32 } = readKeyFile(keys)
-      for (const { session } of standing) if (session.destination.b32 === b32) throw keysTaken()
-      for await (const [, others] of adopted.entries())
-        if (readKeyFile(others).b32 === b32) throw keysTaken()
+      const holder = await holderOf(readKeyFile(keys).b32)
+      if (holder !== undefined) throw keysTaken(holder)
       await options.store.commit([adopted.put(`${owner.kind}/${owner.name}`, keys)])
     },
+    holder: holderOf,
     async forget(owner) {
       const key = `${owner.kind}/${owner.name}`
       await options.store.commit([seeds.remove(key), adopted.remove(key)])
@@ -196,8 +205,8 @@ function deriveKeys(seed: Uint8Array): Uint8Array {
   return deriveDestinationKeys(seed).privateKeyFile
 }
 
-function keysTaken(): AlliumError {
-  const found = "something of this router has the same keys, expected none"
+function keysTaken(holder: string): AlliumError {
+  const found = `${holder} of this router has the same ones, expected others`
   return new AlliumError("DESTINATION_TAKEN", `Cannot take keys: ${found}`)
 }
 

@@ -199,7 +199,8 @@ const own = "read with the other lines of its tunnel"
 const keyFile: Map = (value, growing) => {
   if (/^(transient|shareddest)/i.test(value)) return undefined
   growing.keyFile = value
-  if (growing.kind === "tcp-client") growing.options.keys = "persistent"
+  if (growing.kind === "tcp-client" || growing.kind === "irc-client")
+    growing.options.keys = "persistent"
   return "the same address"
 }
 
@@ -225,6 +226,15 @@ const outproxies: Map = (value, growing) => {
   const named = all.filter(Boolean)
   return named.length === 0 ? undefined : set(growing, "outproxy", named)
 }
+
+/** Said of what has no option, where something was wanted. */
+const wanted =
+  (says: string): Map =>
+  (value) =>
+    value === "" || /^(false|0|no|off)$/i.test(value) ? undefined : `!${says}`
+const webirc = wanted(
+  "put the password into a file of its own, then: tunnel edit NAME --webirc FILE",
+)
 
 /** By key in lower case, without `option.`; `undefined` from a map means that nothing needs to be done, `!` begins a refusal. */
 const MAPS: Readonly<Record<string, Map>> = {
@@ -294,6 +304,15 @@ const MAPS: Readonly<Record<string, Map>> = {
   "i2p.streaming.maxtotalconnsperhour": rateOtherwise("connectionRateTotal", 3_600, "perminute"),
   outproxy: outproxies,
   proxylist: outproxies,
+  webircpassword: webirc,
+  "ircserver.webircpassword": webirc,
+  "ircserver.method": (value, growing) => (value === "user" ? undefined : webirc(value, growing)),
+  "ircserver.fakehostname": (value) =>
+    /^(%[cfh](\.b32)?\.i2p)?$/i.test(value)
+      ? undefined
+      : "!clients are named by their .b32.i2p names",
+  "i2ptunnel.ircclient.enabledcc": wanted("file offers are dropped; send with: allium file send"),
+  "i2ptunnel.socks.proxy.default": wanted("socks leads nowhere out of I2P; http-proxy can"),
   "i2cp.delayopen": (value, growing) => (isTrue(value) ? set(growing, "lazy", true) : undefined),
 }
 

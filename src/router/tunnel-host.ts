@@ -182,10 +182,11 @@ class Host implements TunnelHost {
     { apply, keysFolder }: { apply: boolean; keysFolder?: string | undefined },
   ): Promise<readonly ImportLine[]> {
     const names = [...this.#instances.keys(), ...this.#coming]
-    const { kinds } = this.#options
+    const { kinds, sessions } = this.#options
+    const { holder } = sessions
     const add: AddImported = async ({ kind, name, options, stopped }, keys) =>
       this.#addAs({ kind, name, options, stopped }, keys)
-    return importTunnels(path, { kinds, names, keysFolder, add: apply ? add : undefined })
+    return importTunnels(path, { kinds, names, holder, keysFolder, add: apply ? add : undefined })
   }
 
   remove(name: string): Promise<void> {

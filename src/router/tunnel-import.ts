@@ -43,6 +43,8 @@ export interface ImportTools {
   readonly kinds: readonly TunnelKind[]
   /** Names that are taken. */
   readonly names: readonly string[]
+  /** Who has an address here already. */
+  readonly holder: (address: string) => Promise<string | undefined>
   /** Where key files lie that are named without a folder; the file's own folder when absent. */
   readonly keysFolder?: string | undefined
   /** Without it nothing is changed: a dry run. */
@@ -149,17 +151,24 @@ class Importer {
   async #keysOf(plan: TunnelPlan, name: string, folder: string): Promise<KeysFound | undefined> {
     const { keyFile, kind } = plan
     if (keyFile === undefined) return undefined
-    if (kind === "tcp-client" || kind?.endsWith("-server")) {
+    if (plan.options.keys === "persistent" || kind?.endsWith("-server")) {
       const found = await readKeys(await findKeyFile(keyFile, this.#tools.keysFolder ?? folder))
       const holder = this.#holders.get(found.b32)
-      if (holder === undefined) return found
-      if (kind !== "tcp-client") throw sharedKeys(holder)
+      if (holder === undefined) return this.#unlessHere(found)
+      if (kind?.endsWith("-server")) throw sharedKeys(holder)
       plan.options.keys = "transient"
       refate(plan, isKeyLine, `shared with ${holder}; this one gets an address of its own`)
       return undefined
     }
     refate(plan, isKeyLine, `a ${kind} has a new address at each start; ${name} needs no keys`)
     return undefined
+  }
+
+  /** Asked before anything is added, so that a dry run says it too. */
+  async #unlessHere(found: KeysFound): Promise<KeysFound> {
+    const holder = await this.#tools.holder(found.b32)
+    if (holder !== undefined) throw sharedKeys(`${holder} of this router`)
+    return found
   }
 }
 

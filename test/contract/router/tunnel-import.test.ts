@@ -18,6 +18,9 @@ import type { ImportLine } from "../../../src/router/tunnel-import.ts"
 import { decodeBase64 } from "../../../src/sam/base64.ts"
 import { httpProxy } from "../../../tunnels/http-proxy/index.ts"
 import { httpServer } from "../../../tunnels/http-server/index.ts"
+import { ircClient } from "../../../tunnels/irc-client/index.ts"
+import { ircServer } from "../../../tunnels/irc-server/index.ts"
+import { socks } from "../../../tunnels/socks/index.ts"
 import { tcpClient } from "../../../tunnels/tcp-client/index.ts"
 import { tcpServer } from "../../../tunnels/tcp-server/index.ts"
 import { fuzzRuns } from "../../support/fuzz.ts"
@@ -93,6 +96,40 @@ tunnel.3.option.i2cp.enableAccessList=true
 tunnel.3.option.i2cp.accessList=${FRIEND_HASH}
 `
 
+const CHAT_CONF = `
+[my-socks]
+type = socks
+address = 127.0.0.1
+port = 0
+keys = transient
+[my-irc]
+type = irc
+host = 127.0.0.1
+port = 6667
+keys = irc.dat
+`
+
+const CHAT_CONFIG = `
+tunnel.0.name=java-socks
+tunnel.0.type=sockstunnel
+tunnel.0.interface=127.0.0.1
+tunnel.0.listenPort=0
+tunnel.0.option.i2ptunnel.socks.proxy.default=false.i2p
+tunnel.1.name=irc2p
+tunnel.1.type=ircclient
+tunnel.1.interface=127.0.0.1
+tunnel.1.listenPort=0
+tunnel.1.targetDestination=irc.postman.i2p,irc.echelon.i2p
+tunnel.1.privKeyFile=chat.dat
+tunnel.1.option.i2ptunnel.ircclient.enableDCC=true
+tunnel.2.name=ircd
+tunnel.2.type=ircserver
+tunnel.2.targetHost=127.0.0.1
+tunnel.2.targetPort=6669
+tunnel.2.option.ircserver.method=webirc
+tunnel.2.option.ircserver.webircPassword=secret-word
+`
+
 describe("tunnel import", () => {
   let bridge: EmbeddedBridge
   let folder: string
@@ -104,7 +141,7 @@ describe("tunnel import", () => {
       home: join(folder, "home"),
       network: { choice: "embedded", sam: bridge.address },
       plugins: [],
-      tunnels: [httpProxy, httpServer, tcpClient, tcpServer],
+      tunnels: [httpProxy, httpServer, ircClient, ircServer, socks, tcpClient, tcpServer],
     })
   const ask = async <T>(verb: string, input: Record<string, unknown> = {}) => {
     const call = { signal: new AbortController().signal, progress: () => {} }
@@ -207,6 +244,45 @@ describe("tunnel import", () => {
     })
     const { sessions } = await ask<{ sessions: { owner: string; state: string }[] }>("status")
     expect(sessions.map(({ owner }) => owner)).toContain("tunnel i2p-webserver")
+  })
+
+  it("a dry run says which keys are in use here, and by whom", async () => {
+    const told = await take("tunnels.conf")
+    const web = fateOf(told, "web-2", "[tunnel]")
+    expect(web).toMatchObject({ fate: "refused" })
+    expect(web?.says).toMatch(/tunnel web of this router.*DESTINATION_TAKEN/)
+    await ask("tunnel stop", { name: "web" })
+    expect(fateOf(await take("tunnels.conf"), "web-2", "[tunnel]")).toMatchObject(web ?? {})
+    await ask("tunnel start", { name: "web" })
+  })
+
+  it("takes SOCKS and IRC of both routers", async () => {
+    await writeKeys("irc.dat", 7)
+    await writeKeys("chat.dat", 7)
+    await writeFile(join(folder, "chat.conf"), CHAT_CONF)
+    await take("chat.conf", { apply: true })
+    await writeFile(join(folder, "chat.config"), CHAT_CONFIG)
+    const told = await take("chat.config", { apply: true })
+    expect((await show("my-socks")).options).toMatchObject({ allowLan: false })
+    const server = await show("my-irc")
+    expect(server).toMatchObject({ kind: "irc-server", address: addresses.get("irc.dat") })
+    expect(server.options).toMatchObject({ expose: "127.0.0.1:6667" })
+    expect((await show("java-socks")).kind).toBe("socks")
+    expect(await show("irc2p")).toMatchObject({
+      kind: "irc-client",
+      options: { to: ["irc.postman.i2p", "irc.echelon.i2p"], keys: "persistent" },
+    })
+    const { sessions } = await ask<{ sessions: { address: string }[] }>("status")
+    expect(sessions.map(({ address }) => address)).toContain(addresses.get("chat.dat"))
+    expect((await show("ircd")).options).toMatchObject({ expose: "127.0.0.1:6669" })
+    const refused = told.filter(({ fate }) => fate === "refused").map(({ key }) => key)
+    expect(refused).toEqual([
+      "option.i2ptunnel.socks.proxy.default",
+      "option.i2ptunnel.ircclient.enableDCC",
+      "option.ircserver.method",
+      "option.ircserver.webircPassword",
+    ])
+    expect(JSON.stringify(told)).not.toContain("secret-word")
   })
 
   it("never opens one key twice: what is here already is refused", async () => {
