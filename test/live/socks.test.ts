@@ -1,0 +1,197 @@
+/**
+ * Programs of others through `socks`, over real i2pd, to a web server behind `http-server`: curl, git, and
+ * programs that know nothing of a proxy under proxychains and torsocks.
+ *
+ * Run it with `npm run testnet -- npx vitest run --project live test/live/socks.test.ts`.
+ */
+import { execFile } from "node:child_process"
+import { randomBytes } from "node:crypto"
+import { once } from "node:events"
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import type { AddressInfo } from "node:net"
+import { tmpdir } from "node:os"
+import { join, normalize } from "node:path"
+import { promisify } from "node:util"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { systemClock } from "../../src/base/clock.ts"
+import { Scope } from "../../src/base/scope.ts"
+import { dial } from "../../src/router/dial.ts"
+import type { TunnelContext } from "../../src/router/tunnel.ts"
+import { openSupervisedSession } from "../../src/sam/index.ts"
+import { httpServer } from "../../tunnels/http-server/index.ts"
+import { socks } from "../../tunnels/socks/index.ts"
+import { openFakeTunnelContext } from "../support/fake-tunnel-context.ts"
+import { foreign, lacks } from "../support/foreign-programs.ts"
+
+const MIB = 2 ** 20
+const ports = (process.env.ALLIUM_TESTNET_SAM_PORTS ?? "").split(",").filter(Boolean).map(Number)
+const [near, far] = [ports[0], ports.at(-1)]
+
+/** Waits for one program; resolves with what it printed. */
+async function run(program: string, args: string[], env: Record<string, string> = {}) {
+  const options = {
+    encoding: "latin1",
+    maxBuffer: 2 ** 26,
+    env: { ...process.env, ...env },
+  } as const
+  return (await promisify(execFile)(foreign(program), args, options)).stdout
+}
+
+/** As the router hands it to a tunnel: dialling waits for a LeaseSet. */
+async function contextAt(port: number, scope: Scope): Promise<TunnelContext> {
+  const bridge = { host: "127.0.0.1", port }
+  const open = () => openSupervisedSession({ bridge, keys: "transient" })
+  const context = scope.use(await openFakeTunnelContext({ faults: { tailLoss: true }, open }))
+  const tools = { clock: systemClock, chance: Math.random }
+  return { ...context, dial: (session, host, call) => dial(session, host, call, tools) }
+}
+
+/** Answers with the visitor's address, with a large block, or with a file of the repository. */
+class Site {
+  readonly block = randomBytes(4 * MIB)
+  requests = 0
+  /** Folder of a bare git repository. */
+  repository = ""
+
+  serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const { url = "" } = request
+    this.requests++
+    if (url === "/block") response.end(this.block)
+    else if (url.startsWith("/repo.git/")) await this.#sendFile(url, response)
+    else response.end(`${request.headers["x-i2p-destb32"]}`)
+  }
+
+  async #sendFile(url: string, response: ServerResponse): Promise<void> {
+    const path = normalize(url.split("?")[0]!.slice("/repo.git/".length))
+    const bytes = await readFile(join(this.repository, path)).catch(() => undefined)
+    if (bytes === undefined) response.writeHead(404)
+    response.end(bytes)
+  }
+}
+
+if (near === undefined || far === undefined || near === far)
+  describe("socks over i2pd", () => {
+    it.skip("needs ALLIUM_TESTNET_SAM_PORTS: run it with `npm run testnet`", () => {})
+  })
+else
+  describe("socks over i2pd", () => {
+    const scope = new Scope()
+    const site = new Site()
+    let folder: string
+    let host: string
+    /** HOST:PORT. */
+    let proxy: string
+    let refusals: () => number
+
+    beforeAll(async () => {
+      folder = await mkdtemp(join(tmpdir(), "allium-live-"))
+      scope.defer(() => rm(folder, { recursive: true, force: true }))
+      const server = createServer((request, response) => void site.serve(request, response))
+      scope.defer(() => void server.close().closeAllConnections())
+      await once(server.listen(0, "127.0.0.1"), "listening")
+      const expose = String((server.address() as AddressInfo).port)
+      const [farContext, nearContext] = await Promise.all([
+        contextAt(far, scope),
+        contextAt(near, scope),
+      ])
+      const options = { listen: "0", waitSeconds: 600 }
+      const [exposed, tunnel] = await Promise.all([
+        httpServer.open(farContext, httpServer.options.parse({ expose })),
+        socks.open(nearContext, socks.options.parse(options)),
+      ])
+      scope.use(exposed)
+      scope.use(tunnel)
+      host = exposed.address!
+      proxy = tunnel.listens!
+      refusals = () => tunnel.counters()["failed.PROXY_REFUSED"] ?? 0
+      await curl("--socks5-hostname", proxy, `http://${host}/`)
+    })
+    afterAll(() => scope.close())
+
+    const CURL = ["--silent", "--show-error", "--fail", "--max-time", "700"]
+    const curl = (...args: string[]) => run("curl", [...CURL, ...args])
+
+    it("A12: curl by SOCKS 5 and 4a gets a page, and a large block whole", async () => {
+      const visitor = await curl("--socks5-hostname", proxy, `http://${host}/`)
+      expect(visitor).toMatch(/^[a-z2-7]{52}\.b32\.i2p$/)
+      expect(await curl("--socks4a", proxy, `http://${host}/`)).toBe(visitor)
+      const startedMs = performance.now()
+      const block = await curl("--socks5-hostname", proxy, `http://${host}/block`)
+      const rate = 4 / ((performance.now() - startedMs) / 1_000)
+      console.log(`4 MiB at ${rate.toFixed(1)} MiB/s`)
+      expect(Buffer.from(block, "latin1").equals(site.block)).toBe(true)
+    })
+
+    it("A12: nothing leads to the clear net: neither a name nor an address", async () => {
+      const before = site.requests
+      const refused = { code: 97 } // curl: the proxy refused
+      const ask = (way: string, to: string) => curl(way, proxy, `http://${to}/`)
+      await expect(ask("--socks5-hostname", "example.org")).rejects.toMatchObject(refused)
+      await expect(ask("--socks5-hostname", "192.0.2.1")).rejects.toMatchObject(refused)
+      await expect(ask("--socks5-hostname", "[2001:db8::1]")).rejects.toMatchObject(refused)
+      await expect(ask("--socks4a", "example.org")).rejects.toMatchObject(refused)
+      expect(site.requests).toBe(before)
+    })
+
+    it("B17: two users are two visitors, and one who comes again is the same", async () => {
+      const ask = (user: string) =>
+        curl("--socks5-hostname", `${user}:x@${proxy}`, `http://${host}/`)
+      const [nobody, ann, bob] = await Promise.all([
+        curl("--socks5-hostname", proxy, `http://${host}/`),
+        ask("ann"),
+        ask("bob"),
+      ])
+      expect(new Set([nobody, ann, bob]).size).toBe(3)
+      expect(await ask("ann")).toBe(ann)
+    })
+
+    it.skipIf(lacks("git"))("A9: git clones over SOCKS", async () => {
+      const git = (...args: string[]) => run("git", args)
+      const work = join(folder, "work")
+      await git("init", "--quiet", work)
+      await writeFile(join(work, "file.bin"), site.block)
+      const me = ["-c", "user.name=a", "-c", "user.email=a@a"]
+      await git("-C", work, "add", ".")
+      await git("-C", work, ...me, "commit", "--quiet", "--message", "one")
+      site.repository = join(folder, "bare.git")
+      await git("clone", "--quiet", "--bare", work, site.repository)
+      await git("-C", site.repository, "update-server-info")
+      const copy = join(folder, "copy")
+      const through = `http.proxy=socks5h://${proxy}`
+      await git("-c", through, "clone", "--quiet", `http://${host}/repo.git`, copy)
+      expect((await readFile(join(copy, "file.bin"))).equals(site.block)).toBe(true)
+    })
+
+    it.skipIf(lacks("libproxychains.so.4"))(
+      "A12: under proxychains, a program that knows no proxy gets through, and nowhere else",
+      async () => {
+        const config = join(folder, "proxychains.conf")
+        const [ip, port] = proxy.split(":")
+        const head = "strict_chain\nproxy_dns\nremote_dns_subnet 224\nquiet_mode\n"
+        await writeFile(config, `${head}[ProxyList]\nsocks5 ${ip} ${port}\n`)
+        await expectCaptured("libproxychains.so.4", { PROXYCHAINS_CONF_FILE: config })
+      },
+    )
+
+    it.skipIf(lacks("libtorsocks.so"))(
+      "A12: under torsocks, a program that knows no proxy gets through, and nowhere else",
+      async () => {
+        const config = join(folder, "torsocks.conf")
+        const [ip, port] = proxy.split(":")
+        const head = "OnionAddrRange 127.42.42.0/24\nAllowOutboundLocalhost 1\n"
+        await writeFile(config, `${head}TorAddress ${ip}\nTorPort ${port}\n`)
+        await expectCaptured("libtorsocks.so", { TORSOCKS_CONF_FILE: config })
+      },
+    )
+
+    /** A library that takes a program's connections leads them into I2P, or nowhere. */
+    async function expectCaptured(library: string, config: Record<string, string>): Promise<void> {
+      const env = { ...config, LD_PRELOAD: foreign(library) }
+      const ask = (to: string) => run("curl", [...CURL, `http://${to}/`], env)
+      expect(await ask(host)).toMatch(/^[a-z2-7]{52}\.b32\.i2p$/)
+      const before = refusals()
+      await expect(ask("example.org")).rejects.toMatchObject({ code: expect.any(Number) })
+      expect(refusals()).toBeGreaterThan(before) // it asked the proxy, not the system
+    }
+  })
