@@ -7,12 +7,13 @@
  * @see https://geti2p.net/en/docs/api/samv3#datagram
  * @module
  */
-import { createSocket, type Socket } from "node:dgram"
+import { createSocket, type RemoteInfo, type Socket } from "node:dgram"
 import { once } from "node:events"
 import { AlliumError } from "../base/errors.ts"
+import { isLoopback } from "../base/host-port.ts"
 import { Queue } from "../base/queue.ts"
 import { Scope } from "../base/scope.ts"
-import { udpPortOf } from "./bridge-address.ts"
+import { type BridgeAddress, udpPortOf } from "./bridge-address.ts"
 import type { TakePayload } from "./conversation.ts"
 import {
   type Datagram,
@@ -28,7 +29,7 @@ import { type OpenedSession, type OpenSessionOptions, openSession } from "./open
 
 /** Datagrams that may wait; those that come while it is full are lost, and counted. */
 const WAITING_MAX = 256
-/** What the control socket may hold unsent, in bytes, before datagrams are lost. */
+/** What a socket may hold unsent, in bytes, before datagrams are lost. */
 const UNSENT_BYTES_MAX = 1 << 20
 
 /** How datagrams shall travel. */
@@ -46,6 +47,8 @@ export interface DatagramOptions extends OpenSessionOptions {
 /** A destination that speaks in datagrams. */
 export interface Datagrams extends AsyncDisposable {
   readonly destination: Destination
+  /** What it stands on; owned by this object. */
+  readonly session: OpenedSession
   /** Bounded; one consumer; ends with the session. */
   readonly incoming: AsyncIterable<Datagram>
   /** How many were lost because nobody took those that waited. */
@@ -57,7 +60,7 @@ export interface Datagrams extends AsyncDisposable {
    * repliable datagrams which have any.
    *
    * @param payload - 1 to 31,744 bytes.
-   * @throws {AlliumError} `TOO_LARGE`, `BUSY` when the control socket is full, `SESSION_CLOSED`,
+   * @throws {AlliumError} `TOO_LARGE`, `BUSY` when the socket is full, `SESSION_CLOSED`,
    * `SESSION_LOST`, `BRIDGE_UNREACHABLE`.
    */
   send(target: Destination, payload: Uint8Array, ports?: DatagramPorts): Promise<void>
@@ -89,7 +92,10 @@ async function openOverUdp(options: DatagramOptions, waiting: Waiting): Promise<
   socket.on("error", () => {}) // a packet that could not leave; datagrams get lost
   socket.bind(0, host)
   await once(socket, "listening", { signal })
-  socket.on("message", (packet) => waiting.take(parsePacket(style, packet)))
+  const { bridge } = options
+  socket.on("message", (packet, from) => {
+    if (mayBeFrom(bridge, from)) waiting.take(parsePacket(style, packet))
+  })
   const address: [string, string][] = [
     ["PORT", String(socket.address().port)],
     ["HOST", host],
@@ -97,6 +103,7 @@ async function openOverUdp(options: DatagramOptions, waiting: Waiting): Promise<
   const session = scope.use(await openSession({ ...options, values: [...values, ...address] }))
   const send: Datagrams["send"] = async (target, payload, ports) => {
     const packet = formatPacket(session.id, target, payload, ports)
+    if (socket.getSendQueueSize() > UNSENT_BYTES_MAX) throw busy()
     await sendPacket(socket, packet, session)
   }
   return assemble(session, waiting, scope.move(), send)
@@ -115,8 +122,7 @@ async function openOverControl(options: DatagramOptions, waiting: Waiting): Prom
   const session = scope.use(await openSession({ ...options, takePayload }))
   const send: Datagrams["send"] = async (target, payload, ports) => {
     const { control } = session
-    if (control.socket.writableLength > UNSENT_BYTES_MAX)
-      throw new AlliumError("BUSY", "Cannot send datagram: the router does not take them so fast")
+    if (control.socket.writableLength > UNSENT_BYTES_MAX) throw busy()
     control.tell(formatSend(style, target, payload, ports))
   }
   return assemble(session, waiting, scope.move(), send)
@@ -132,6 +138,7 @@ function assemble(
   void closed.then(() => waiting.queue.end())
   return {
     destination,
+    session,
     closed,
     incoming: waiting.queue,
     get lostCount() {
@@ -140,6 +147,15 @@ function assemble(
     send,
     [Symbol.asyncDispose]: () => scope.close(),
   }
+}
+
+/** Another program of this machine shall not speak in the name of a peer: a router here sends from its own port. */
+function mayBeFrom(bridge: BridgeAddress, { address, port }: RemoteInfo): boolean {
+  return !isLoopback(bridge.host) || (address === bridge.host && port === udpPortOf(bridge))
+}
+
+function busy(): AlliumError {
+  return new AlliumError("BUSY", "Cannot send datagram: the router does not take them so fast")
 }
 
 function sendPacket(socket: Socket, packet: Uint8Array, { context }: OpenedSession): Promise<void> {

@@ -136,6 +136,15 @@ describe("openDatagrams() over UDP", () => {
     expect(value).toMatchObject({ peerB32: PEER.b32 })
     expect(text(value?.payload)).toBe("in")
   })
+  it("does not believe other programs of this machine", async () => {
+    const { router, datagrams, port } = await opened()
+    const rude = await udpPort()
+    rude.send(`${PEER.base64}\nforged`, port, "127.0.0.1")
+    await settle()
+    router.send(`${PEER.base64}\nreal`, port, "127.0.0.1")
+    const { value } = await datagrams.incoming[Symbol.asyncIterator]().next()
+    expect(text(value?.payload)).toBe("real")
+  })
   it("counts what is lost because nobody takes it", async () => {
     const { router, datagrams, port } = await opened("RAW")
     while (datagrams.lostCount === 0) {
