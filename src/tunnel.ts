@@ -21,9 +21,11 @@ export { relay } from "./base/relay.ts"
 export { Scope } from "./base/scope.ts"
 export { Spool, SpoolPlace } from "./base/spool.ts"
 export { type RelayReport, spoolRelay } from "./base/spool-relay.ts"
+export * from "./base/udp/index.ts"
 export { type Credentials, openUserFile, readUserLine } from "./base/user-file.ts"
 export { awaitSession } from "./router/session-wait.ts"
 export {
+  type DatagramWish,
   defineTunnel,
   type FoundName,
   type OpenTunnel,
@@ -32,6 +34,8 @@ export {
   type TunnelKind,
 } from "./router/tunnel.ts"
 export { type Way, type WayRules, Ways } from "./router/ways.ts"
+export type { Datagram } from "./sam/datagram-format.ts"
 export { type Destination, parseDestination } from "./sam/destination.ts"
 export { isReaderKey } from "./sam/reader-keys.ts"
 export type { SamStream, Session } from "./sam/session.ts"
+export type { DatagramSession } from "./sam/supervised-datagrams.ts"

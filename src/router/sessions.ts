@@ -11,6 +11,7 @@ import type { Log } from "../base/log.ts"
 import type { Chance, RandomBytes } from "../base/random.ts"
 import type { Scope } from "../base/scope.ts"
 import type { BridgeAddress } from "../sam/bridge-address.ts"
+import type { DatagramStyle } from "../sam/datagram-format.ts"
 import { deriveDestinationKeys } from "../sam/derive.ts"
 import { type Destination, ED25519_SIGNATURE_TYPE, keyTypes } from "../sam/destination.ts"
 import { signAs } from "../sam/ed25519.ts"
@@ -18,6 +19,7 @@ import type { KeyGuard } from "../sam/key-guard.ts"
 import { readDestinationKeys, readKeyFile } from "../sam/private-keys.ts"
 import type { Session, SessionState } from "../sam/session.ts"
 import type { I2cpOptions } from "../sam/session-options.ts"
+import { type DatagramSession, openSupervisedDatagrams } from "../sam/supervised-datagrams.ts"
 import { openSupervisedSession } from "../sam/supervised-session.ts"
 import type { StoreRoom, Table } from "../store/store.ts"
 
@@ -47,6 +49,15 @@ export interface Sessions extends AsyncDisposable {
     scope: Scope,
     i2cpOptions?: I2cpOptions,
   ): Promise<Session>
+  /**
+   * A session for datagrams, whose keys are of no stream session: `persistent` ones are made of the owner's
+   * seed, or were adopted, and are forgotten with it. At once, in state `opening`.
+   */
+  openDatagrams(
+    owner: SessionOwner,
+    wish: { keys: "persistent" | "transient"; style: DatagramStyle },
+    scope: Scope,
+  ): Promise<DatagramSession>
   /** Keys nobody has yet, as a private key file for {@linkcode Sessions.open}. */
   freshKeys(): Uint8Array
   /** Seed of a key for links on a session with persistent keys, 32 bytes; secret, and forgotten with them. */
@@ -91,11 +102,14 @@ export interface Signer {
   sign(message: Uint8Array): Uint8Array
 }
 
+/** Sessions of either sort, as far as the book knows them. */
+type Kept = Pick<Session, "destination" | "state" | "watch"> & AsyncDisposable
+
 interface Entry {
   /** Private key file; a secret. */
   readonly keys: Uint8Array
   readonly owner: SessionOwner
-  readonly session: Session
+  readonly session: Kept
   readonly close: () => Promise<void>
   readonly is: SessionState["name"]
   /** Monotonic. */
@@ -104,6 +118,7 @@ interface Entry {
 
 const SEED_BYTES = 32
 const LINK_KEY_INFO = "allium link key of a session v1"
+const DATAGRAM_SEED_INFO = "allium datagram destination v1 "
 const seedShape = z.instanceof(Uint8Array).refine((seed) => seed.length === SEED_BYTES)
 
 /** Opens the book of sessions; none stands yet. */
@@ -118,18 +133,26 @@ export function openSessions(options: SessionsOptions): Sessions {
     return { owner, address: destination.b32, state, forMs: clock.monotonicMs() - sinceMs }
   }
 
+  const toolsFor = (owner: SessionOwner) => ({
+    bridge: options.bridge,
+    guard: options.guard,
+    coolDownMs: options.coolDownMs,
+    clock,
+    chance: options.chance,
+    random: options.random,
+    log: options.log.child(owner.kind),
+  })
+
   const open: Sessions["open"] = (owner, keys, ownerScope, i2cpOptions = {}) => {
-    const session = openSupervisedSession({
-      bridge: options.bridge,
-      keys,
-      i2cpOptions,
-      guard: options.guard,
-      coolDownMs: options.coolDownMs,
-      clock,
-      chance: options.chance,
-      random: options.random,
-      log: options.log.child(owner.kind),
-    })
+    const session = openSupervisedSession({ ...toolsFor(owner), keys, i2cpOptions })
+    return enter({ owner, keys, session }, ownerScope)
+  }
+
+  /** Writes it into the book until it is closed. */
+  const enter = <S extends Kept>(
+    { owner, keys, session }: { owner: SessionOwner; keys: Uint8Array; session: S },
+    ownerScope: Scope,
+  ): S => {
     const close = once(() => Promise.resolve(session[Symbol.asyncDispose]()))
     const is = session.state.name
     const entry: Entry = { keys, owner, session, close, is, sinceMs: clock.monotonicMs() }
@@ -163,6 +186,15 @@ export function openSessions(options: SessionsOptions): Sessions {
     return undefined
   }
 
+  /** Keys that were imported for this owner, or others than those of its streams. */
+  const datagramKeys = async (owner: SessionOwner, style: DatagramStyle): Promise<Uint8Array> => {
+    const known = await adopted.get(`${owner.kind}/${owner.name}`)
+    if (known !== undefined) return known
+    const info = `${DATAGRAM_SEED_INFO}${style}`
+    const seed = hkdfSync("sha256", await seedOf(owner), "", info, SEED_BYTES)
+    return deriveKeys(new Uint8Array(seed))
+  }
+
   const freshKeys = () => deriveKeys(options.random(SEED_BYTES))
 
   return {
@@ -170,6 +202,11 @@ export function openSessions(options: SessionsOptions): Sessions {
     async openOwn(owner, keys, ownerScope, i2cpOptions) {
       const made = keys === "persistent" ? await keysOf(owner) : freshKeys()
       return open(owner, made, ownerScope, i2cpOptions)
+    },
+    async openDatagrams(owner, { keys, style }, ownerScope) {
+      const made = keys === "persistent" ? await datagramKeys(owner, style) : freshKeys()
+      const session = openSupervisedDatagrams({ ...toolsFor(owner), keys: made, style })
+      return enter({ owner, keys: made, session }, ownerScope)
     },
     freshKeys,
     async linkSeed(owner) {

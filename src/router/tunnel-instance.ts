@@ -113,13 +113,14 @@ async function makeContext(
   const folder = join(tools.folder, name)
   await rm(folder, { recursive: true, force: true })
   await makePrivateFolder(folder)
-  const { session, closeSession } = tools.own
+  const { session, datagrams, closeSession } = tools.own
   return {
     signal: scope.signal,
     log: tools.log.child("tunnel"),
     clock: tools.clock,
     folder,
     session,
+    datagrams,
     closeSession,
     lookup: tools.lookup,
     pin: tools.pin,

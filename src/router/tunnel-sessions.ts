@@ -9,8 +9,9 @@ import { Scope } from "../base/scope.ts"
 import { readerOptions } from "../sam/reader-keys.ts"
 import type { Session } from "../sam/session.ts"
 import type { I2cpOptions } from "../sam/session-options.ts"
+import type { DatagramSession } from "../sam/supervised-datagrams.ts"
 import type { SessionOwner, Sessions } from "./sessions.ts"
-import type { SessionWish } from "./tunnel.ts"
+import type { DatagramWish, SessionWish } from "./tunnel.ts"
 
 /** Names whose keys are remembered after their session was closed; the oldest are forgotten. */
 const KEPT_KEYS_MAX = 256
@@ -46,20 +47,22 @@ function budgetSpent(sessionsMax: number): AlliumError {
 }
 
 /** Where a tunnel's sessions come from. */
-export type SessionOpener = Pick<Sessions, "open" | "openOwn" | "freshKeys">
+export type SessionOpener = Pick<Sessions, "open" | "openOwn" | "openDatagrams" | "freshKeys">
 
 /** The sessions of one tunnel; closing ends all. */
 export interface TunnelSessions extends AsyncDisposable {
   /** As `TunnelContext.session`. */
   session(wish: SessionWish): Promise<Session>
+  /** As `TunnelContext.datagrams`. */
+  datagrams(wish: DatagramWish): Promise<DatagramSession>
   /** How many stand. */
   readonly count: number
   /** As `TunnelContext.closeSession`. */
   closeSession(name: string | undefined, options: { keepKeys: boolean }): Promise<void>
 }
 
-interface Standing {
-  readonly session: Promise<Session>
+interface Standing<S = Session> {
+  readonly session: Promise<S>
   readonly scope: Scope
   readonly keys: Uint8Array | undefined
 }
@@ -75,13 +78,19 @@ export function openTunnelSessions(
   { sessions, budget }: { sessions: SessionOpener; budget: SessionBudget },
 ): TunnelSessions {
   const standing = new Map<string, Standing>()
+  const speaking = new Map<string, Standing<DatagramSession>>()
   const kept = new Map<string, Uint8Array>()
   let over = false
 
-  const open = (name: string, wish: SessionWish): Standing => {
+  const takePlace = (): Scope => {
     if (over) throw new AlliumError("SESSION_CLOSED", "Cannot open session: its tunnel has ended")
     const scope = new Scope()
     scope.defer(budget.take())
+    return scope
+  }
+
+  const open = (name: string, wish: SessionWish): Standing => {
+    const scope = takePlace()
     if (wish.keys === "persistent")
       return { scope, keys: undefined, session: sessions.openOwn(owner, "persistent", scope) }
     const keys = kept.get(name) ?? sessions.freshKeys()
@@ -102,19 +111,20 @@ export function openTunnelSessions(
 
   return {
     get count() {
-      return standing.size
+      return standing.size + speaking.size
     },
     async session(wish) {
       const name = wish.name ?? ""
       const known = standing.get(name)
       if (known !== undefined) return known.session
-      const one = open(name, wish)
-      standing.set(name, one)
-      return one.session.catch((error) => {
-        if (standing.get(name) === one) standing.delete(name)
-        void one.scope.close()
-        throw error
-      })
+      return keepStanding(standing, name, open(name, wish))
+    },
+    async datagrams(wish) {
+      const known = speaking.get(wish.style)
+      if (known !== undefined) return known.session
+      const scope = takePlace()
+      const session = sessions.openDatagrams(owner, wish, scope)
+      return keepStanding(speaking, wish.style, { scope, keys: undefined, session })
     },
     async closeSession(name = "", { keepKeys }) {
       const one = standing.get(name)
@@ -125,9 +135,24 @@ export function openTunnelSessions(
     },
     async [Symbol.asyncDispose]() {
       over = true
-      const all = [...standing.values()].map(({ scope }) => scope.close())
+      const all = [...standing.values(), ...speaking.values()].map(({ scope }) => scope.close())
       standing.clear()
+      speaking.clear()
       await Promise.all(all)
     },
   }
+}
+
+/** Into the book, unless it cannot be opened. */
+function keepStanding<S>(
+  book: Map<string, Standing<S>>,
+  name: string,
+  one: Standing<S>,
+): Promise<S> {
+  book.set(name, one)
+  return one.session.catch((error) => {
+    if (book.get(name) === one) book.delete(name)
+    void one.scope.close()
+    throw error
+  })
 }

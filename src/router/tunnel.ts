@@ -7,6 +7,7 @@ import type { z } from "zod"
 import type { Clock } from "../base/clock.ts"
 import type { Log } from "../base/log.ts"
 import type { SamStream, Session } from "../sam/session.ts"
+import type { DatagramSession } from "../sam/supervised-datagrams.ts"
 import type { NameRecord } from "./names.ts"
 
 /**
@@ -22,6 +23,14 @@ export type SessionWish =
       /** Reads encrypted LeaseSets with this key; each session has one at most. */
       readonly readerKey?: string | undefined
     }
+
+/** Which datagram session; a tunnel has one of each style at most. */
+export interface DatagramWish {
+  /** `persistent` keeps its address over restarts; it is never the address of the tunnel's streams. */
+  readonly keys: "persistent" | "transient"
+  /** `DATAGRAM` says who sent each, and proves it; `RAW` does not. */
+  readonly style: "DATAGRAM" | "RAW"
+}
 
 /** Where a name leads, and who said so. */
 export interface FoundName {
@@ -46,6 +55,12 @@ export interface TunnelContext {
    * @throws {AlliumError} `SESSION_LIMIT` when all tunnels together have as many as they may.
    */
   session(wish: SessionWish): Promise<Session>
+  /**
+   * A session of the tunnel for datagrams, on a destination of its own; opened at the first call, the same
+   * one afterwards, until the tunnel ends.
+   * @throws {AlliumError} `SESSION_LIMIT`, `SESSION_CLOSED`.
+   */
+  datagrams(wish: DatagramWish): Promise<DatagramSession>
   /**
    * Ends a session with its streams; the next {@linkcode TunnelContext.session} of that name opens it
    * again, with the same keys when they are kept, else with new ones. Persistent keys are always kept.

@@ -66,4 +66,9 @@ export type { ConnectCall, SamStream, Session, SessionState } from "./session.ts
 export type { I2cpOptions, SessionStyle } from "./session-options.ts"
 export { acceptStream, connectStream, type StreamSession } from "./stream.ts"
 export { addSubsession, type Subsession, type SubsessionOptions } from "./subsession.ts"
+export {
+  type DatagramSession,
+  openSupervisedDatagrams,
+  type SupervisedDatagramsOptions,
+} from "./supervised-datagrams.ts"
 export { openSupervisedSession, type SupervisedSessionOptions } from "./supervised-session.ts"

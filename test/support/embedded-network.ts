@@ -6,7 +6,11 @@
 import { randomBytes } from "node:crypto"
 import { openEmbeddedBridge } from "../../src/bridge/index.ts"
 import type { Fault } from "../../src/bridge/knobs.ts"
-import { deriveDestinationKeys, openSupervisedSession } from "../../src/sam/index.ts"
+import {
+  deriveDestinationKeys,
+  openSupervisedDatagrams,
+  openSupervisedSession,
+} from "../../src/sam/index.ts"
 import type { FakeNetwork } from "./fake-session.ts"
 
 /** How i2pd loses what a reader has not taken yet. */
@@ -34,6 +38,15 @@ export async function openEmbeddedNetwork(): Promise<FakeNetwork & AsyncDisposab
       const session = openSupervisedSession({ bridge: { host, port }, keys, coolDownMs: 0 })
       keysOf.set(session.destination.b32, keys)
       return session
+    },
+    openDatagrams(style) {
+      const keys = deriveDestinationKeys(randomBytes(32)).privateKeyFile
+      return openSupervisedDatagrams({
+        bridge: async () => bridge.address,
+        keys,
+        style,
+        coolDownMs: 0,
+      })
     },
     [Symbol.asyncDispose]: () => bridge[Symbol.asyncDispose](),
   }

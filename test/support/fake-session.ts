@@ -10,6 +10,7 @@ import { AlliumError } from "../../src/base/errors.ts"
 import { Queue } from "../../src/base/queue.ts"
 import { type Destination, readDestination } from "../../src/sam/destination.ts"
 import type { SamStream, Session, SessionState } from "../../src/sam/session.ts"
+import type { DatagramSession } from "../../src/sam/supervised-datagrams.ts"
 
 /** Faults of a network in memory; may be changed at any time. */
 export interface FakeFaults {
@@ -105,6 +106,8 @@ export interface FakeNetwork {
   readonly faults: FakeFaults
   /** Opens a session; the same destination again when one is given. */
   open(destination?: Destination): Session
+  /** A session for datagrams, where the network has any. */
+  openDatagrams?(style: "DATAGRAM" | "RAW"): DatagramSession
 }
 
 /** An empty network in memory. */

@@ -10,7 +10,7 @@ import { systemClock } from "../../src/base/clock.ts"
 import { AlliumError } from "../../src/base/errors.ts"
 import { silentLog } from "../../src/base/log.ts"
 import { Scope } from "../../src/base/scope.ts"
-import type { TunnelContext } from "../../src/router/tunnel.ts"
+import type { DatagramWish, TunnelContext } from "../../src/router/tunnel.ts"
 import { openSessionBudget, openTunnelSessions } from "../../src/router/tunnel-sessions.ts"
 import type { Destination } from "../../src/sam/destination.ts"
 import type { Session } from "../../src/sam/session.ts"
@@ -43,7 +43,7 @@ export async function openFakeTunnelContext(
   const budget = openSessionBudget(sessionsMax)
   const sessions = fakeSessions(network, opened)
   const own = openTunnelSessions({ kind: "tunnel", name: "fake" }, { sessions, budget })
-  const { session, closeSession } = scope.use(own)
+  const { session, datagrams, closeSession } = scope.use(own)
   const lookup: TunnelContext["lookup"] = async (host) => {
     const isPublic = publicNames.has(host)
     if (host.endsWith(".b32.i2p") || host.length > 500)
@@ -63,6 +63,7 @@ export async function openFakeTunnelContext(
     dialled,
     opened,
     session,
+    datagrams,
     closeSession,
     resolve,
     lookup,
@@ -94,5 +95,10 @@ function fakeSessions(network: FakeNetwork, opened: Session[]) {
     freshKeys,
     openOwn: async (_owner: unknown, keys: "persistent" | "transient", scope: Scope) =>
       open(_owner, keys === "persistent" ? Uint8Array.of(0) : freshKeys(), scope),
+    openDatagrams: async (_owner: unknown, { style }: DatagramWish, scope: Scope) => {
+      const session = network.openDatagrams?.(style)
+      if (session !== undefined) return scope.use(session)
+      throw new AlliumError("SESSION_NOT_SUPPORTED", "Cannot open session: no datagrams here")
+    },
   }
 }

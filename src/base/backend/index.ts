@@ -4,6 +4,6 @@
  * @module
  */
 export { formatBackend, parseBackend } from "./address.ts"
-export { uniqueLocalFor } from "./client-address.ts"
-export { type Backend, connectBackend } from "./connect.ts"
+export { loopbackFor, uniqueLocalFor } from "./client-address.ts"
+export { type Backend, connectBackend, requirePossible } from "./connect.ts"
 export { backendOptions, chooseBackend } from "./options.ts"

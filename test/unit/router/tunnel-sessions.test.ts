@@ -52,6 +52,17 @@ describe("the sessions of a tunnel", () => {
     await expect(addressOf("e")).rejects.toMatchObject({ code: "SESSION_LIMIT" })
   })
 
+  it("do not count a datagram session that cannot be opened", async () => {
+    for (let count = 0; count < 4; count++)
+      await expect(
+        context.datagrams({ keys: "transient", style: "DATAGRAM" }),
+      ).rejects.toMatchObject({ code: "SESSION_NOT_SUPPORTED" })
+    for (const name of ["a", "b", "c"]) await addressOf(name)
+    await expect(context.datagrams({ keys: "transient", style: "DATAGRAM" })).rejects.toMatchObject(
+      { code: "SESSION_LIMIT" },
+    )
+  })
+
   it("end with the tunnel, and none opens after", async () => {
     await addressOf("a")
     await context[Symbol.asyncDispose]()
