@@ -28,14 +28,15 @@ export async function loadParts(): Promise<Parts> {
     import("../tunnels/socks/index.ts"),
     import("../tunnels/irc-client/index.ts"),
     import("../tunnels/irc-server/index.ts"),
+    import("../tunnels/udp-client/index.ts"),
+    import("../tunnels/udp-server/index.ts"),
   ])
   const [{ httpProxy }, { tcpClient }, { tcpServer }, { httpServer }, ...more] = kinds
-  const [{ socks }, { ircClient }, { ircServer }] = more
+  const [{ socks }, { ircClient }, { ircServer }, { udpClient }, { udpServer }] = more
   const plugins = [messages, files, sites, tower]
-  return {
-    plugins,
-    tunnels: [httpProxy, tcpClient, tcpServer, httpServer, socks, ircClient, ircServer],
-  }
+  const chat = [ircClient, ircServer]
+  const web = [httpProxy, tcpClient, tcpServer, httpServer, socks]
+  return { plugins, tunnels: [...web, ...chat, udpClient, udpServer] }
 }
 
 /** What the command line offers while no router runs; a router tells its own. */

@@ -10,6 +10,8 @@ import { ircServer } from "../../../tunnels/irc-server/index.ts"
 import { socks } from "../../../tunnels/socks/index.ts"
 import { tcpClient } from "../../../tunnels/tcp-client/index.ts"
 import { tcpServer } from "../../../tunnels/tcp-server/index.ts"
+import { udpClient } from "../../../tunnels/udp-client/index.ts"
+import { udpServer } from "../../../tunnels/udp-server/index.ts"
 import { projectRoot } from "../../support/project.ts"
 
 const page = readFileSync(join(projectRoot, "docs/reference/tunnels.md"), "utf8")
@@ -21,6 +23,8 @@ const kinds = [
   socks,
   tcpClient,
   tcpServer,
+  udpClient,
+  udpServer,
 ] as unknown as TunnelKind[]
 
 interface Property {
