@@ -67,8 +67,8 @@ export interface TunnelContext {
    */
   closeSession(name: string | undefined, options: { keepKeys: boolean }): Promise<void>
   /**
-   * Resolves a host name by petnames, contacts, then the router: a destination in base64 or a
-   * `.b32.i2p` name, ready for {@linkcode Session.connect}.
+   * Resolves a host name by petnames, contacts, pinned names, feeds, then the I2P router: a destination
+   * in base64 or a `.b32.i2p` address, ready for {@linkcode Session.connect}.
    * @throws {AlliumError} `NAME_NOT_FOUND`, `BAD_NAME`.
    */
   resolve(host: string, call: { signal: AbortSignal }): Promise<string>
