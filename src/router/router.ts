@@ -232,7 +232,7 @@ async function openNames(tools: Tools, parts: Parts, scope: Scope) {
   const petnames = await openOwnNames(room, "petname", clock.now)
   const pinned = await openOwnNames(room, "pinned", clock.now)
   const conflicts = await openConflicts(room)
-  const fed = await openFeedNames(room, conflicts)
+  const fed = await openFeedNames({ store: room, conflicts, pinned })
   const lists = [petnames, contactNames(identities), pinned, fed]
   const { signal } = scope
   const bridge = () => network.bridge()

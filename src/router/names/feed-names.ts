@@ -8,15 +8,10 @@ import type { Change, StoreRoom, Table } from "../../store/store.ts"
 import type { NameRecord } from "../names.ts"
 import type { NameLayer } from "../resolver.ts"
 import { readAddress, shortAddress } from "./address.ts"
-import type { Conflicts, Dispute } from "./conflicts.ts"
-import {
-  type FeedRecord,
-  feedRecordShape,
-  type Judge,
-  judgeLine,
-  type Ruling,
-} from "./feed-rules.ts"
-import { parseHostLine } from "./host-line.ts"
+import type { Conflicts } from "./conflicts.ts"
+import { findDisputes, type Told } from "./feed-disputes.ts"
+import { type FeedRecord, feedRecordShape, type Judge, judgeLine } from "./feed-rules.ts"
+import { type HostLine, parseHostLine } from "./host-line.ts"
 import { canonicalName } from "./host-name.ts"
 
 /** Names of all feeds together; more are not believed. */
@@ -44,13 +39,15 @@ export class FeedNames implements NameLayer {
   readonly #table: Table<FeedRecord>
   readonly #byAddress: Table<string[]>
   readonly #conflicts: Conflicts
+  readonly #pinned: NameLayer
   readonly #known: Set<string>
   /** What was judged and is not committed yet. */
   readonly #pending = new Map<string, FeedRecord>()
 
-  constructor(store: StoreRoom, conflicts: Conflicts, tables: Tables) {
+  constructor({ store, conflicts, pinned }: FeedNamesParts, tables: Tables) {
     this.#store = store
     this.#conflicts = conflicts
+    this.#pinned = pinned
     this.#table = tables.names
     this.#byAddress = tables.byAddress
     this.#known = tables.known
@@ -82,20 +79,23 @@ export class FeedNames implements NameLayer {
       namesOf: (short) => this.#namesOf(short),
     }
     const counts = { added: 0, same: 0, changed: 0, removed: 0, conflicts: 0, rejected: 0 }
-    let open = text.split("\n")
-    for (let pass = 1; open.length > 0; pass++) {
-      const { disputed, moved } = await this.#pass(open, judge, counts)
-      if (moved && pass < PASSES_MAX) open = disputed.map(({ line }) => line)
-      else return this.#close(disputed, counts, judge)
+    const names = new Set<string>()
+    let lines = text.split("\n").map(parseHostLine)
+    for (const line of lines) if (line.kind === "name") names.add(line.name)
+    for (let pass = 1; ; pass++) {
+      const { disputed, moved } = await this.#pass(lines, judge, counts)
+      lines = disputed.map(({ line }) => line)
+      if (lines.length > 0 && moved && pass < PASSES_MAX) continue
+      const claims = disputed.map(({ ruling }) => ruling)
+      return { ...counts, conflicts: await this.#dispute({ claims, names }, judge) }
     }
-    return counts
   }
 
-  async #pass(lines: readonly string[], judge: Judge, counts: Record<keyof FeedCounts, number>) {
-    const disputed: { line: string; ruling: Extract<Ruling, { kind: "conflict" }> }[] = []
+  async #pass(lines: readonly HostLine[], judge: Judge, counts: Record<keyof FeedCounts, number>) {
+    const disputed: { line: HostLine; ruling: Told["claims"][number] }[] = []
     let moved = false
     for (const line of lines) {
-      const ruling = await judgeLine(parseHostLine(line), judge)
+      const ruling = await judgeLine(line, judge)
       if (ruling.kind === "conflict") disputed.push({ line, ruling })
       else if (ruling.kind !== "nothing") counts[ruling.kind]++
       if (!("records" in ruling)) continue
@@ -107,21 +107,8 @@ export class FeedNames implements NameLayer {
     return { disputed, moved }
   }
 
-  async #close(
-    disputed: readonly { ruling: Extract<Ruling, { kind: "conflict" }> }[],
-    counts: FeedCounts,
-    { feed, nowMs }: Judge,
-  ): Promise<FeedCounts> {
-    const disputes: Dispute[] = []
-    for (const { ruling } of disputed) {
-      const { name, address, reason } = ruling
-      const known = await this.#get(name)
-      if (known === undefined) continue
-      const kept = { address: known.address, from: known.feed, at: known.firstSeen }
-      disputes.push({ name, kept, claim: { address, from: feed, at: nowMs, reason } })
-    }
-    await this.#conflicts.note(disputes)
-    return { ...counts, conflicts: disputes.length }
+  async #dispute(told: Told, judge: Judge): Promise<number> {
+    return this.#conflicts.note(await findDisputes(told, judge, this.#pinned))
   }
 
   /** Forgets what came from a feed. */
@@ -186,6 +173,14 @@ export class FeedNames implements NameLayer {
   }
 }
 
+/** What the layer stands on. */
+export interface FeedNamesParts {
+  readonly store: StoreRoom
+  readonly conflicts: Conflicts
+  /** Names the user pinned: they hold, whatever feeds say, and who says otherwise is noted. */
+  readonly pinned: NameLayer
+}
+
 interface Tables {
   readonly names: Table<FeedRecord>
   readonly byAddress: Table<string[]>
@@ -193,12 +188,13 @@ interface Tables {
 }
 
 /** Opens what is kept in `store`. */
-export async function openFeedNames(store: StoreRoom, conflicts: Conflicts): Promise<FeedNames> {
+export async function openFeedNames(parts: FeedNamesParts): Promise<FeedNames> {
+  const { store } = parts
   const names: Table<FeedRecord> = store.table("feed-names", feedRecordShape)
   const byAddress: Table<string[]> = store.table("feed-addresses", z.array(z.string()))
   const known = new Set<string>()
   for await (const [name] of names.entries()) known.add(name)
-  return new FeedNames(store, conflicts, { names, byAddress, known })
+  return new FeedNames(parts, { names, byAddress, known })
 }
 
 function shown({ name, address, feed, signature }: FeedRecord): NameRecord {

@@ -59,9 +59,10 @@ export class NameDesk {
 
   /** Forgets a petname, or else a pinned name. @throws {AlliumError} `NAME_NOT_FOUND`. */
   async remove(name: string): Promise<void> {
-    const { petnames, pinned } = this.#parts
-    const isPetname = (await petnames.find(name)) !== undefined
-    await (isPetname ? petnames : pinned).remove(name)
+    const { petnames, pinned, conflicts } = this.#parts
+    const found = (await petnames.find(name)) ?? (await pinned.find(name))
+    await (found?.source === "petname" ? petnames : pinned).remove(name)
+    if (found !== undefined) await conflicts.forget(found.name)
   }
 
   /**
@@ -124,7 +125,7 @@ export class NameDesk {
   }
 
   /**
-   * The user decides where a name leads: it is pinned, and the conflict is over.
+   * The user decides where a name leads: it is pinned, and who says otherwise as before is not told of again.
    * @throws {AlliumError} `BAD_NAME`, `BAD_DESTINATION`, `ALREADY_EXISTS` when a petname says otherwise.
    */
   async choose(name: string, address: string): Promise<NameRecord> {
@@ -135,7 +136,7 @@ export class NameDesk {
     if (petname !== undefined && !isSame)
       throw new AlliumError("ALREADY_EXISTS", "Cannot choose: a petname of yours leads elsewhere")
     const chosen = petname ?? (await pinned.replace(name, address))
-    await conflicts.forget(chosen.name)
+    await conflicts.decide(chosen.name)
     return chosen
   }
 

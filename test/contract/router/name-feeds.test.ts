@@ -8,6 +8,7 @@ import { getFeed } from "../../../src/router/names/feed-get.ts"
 import { openFeedKeeper } from "../../../src/router/names/feed-keeper.ts"
 import { openFeedNames } from "../../../src/router/names/feed-names.ts"
 import { parseFeedUrl } from "../../../src/router/names/feed-url.ts"
+import { openOwnNames } from "../../../src/router/names.ts"
 import type { Session } from "../../../src/sam/session.ts"
 import { openEmbeddedNetwork } from "../../support/embedded-network.ts"
 import { FakeClock } from "../../support/fake-clock.ts"
@@ -65,7 +66,8 @@ describe("feeds, over the embedded network", () => {
   async function openKeeper(disk = new MemoryDisk(), clock = new FakeClock(1_700_000_000_000)) {
     const store = new MemoryLife(disk, new FakeWorld(), () => {}).room("/")
     const conflicts = await openConflicts(store)
-    const names = await openFeedNames(store, conflicts)
+    const pinned = await openOwnNames(store, "pinned", clock.now.bind(clock))
+    const names = await openFeedNames({ store, conflicts, pinned })
     const parts = { store, names, visit, clock, chance: () => 0.5, log: silentLog }
     const keeper = await openFeedKeeper(parts)
     const call = { signal: new AbortController().signal }

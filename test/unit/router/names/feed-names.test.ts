@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { openConflicts } from "../../../../src/router/names/conflicts.ts"
 import { openFeedNames } from "../../../../src/router/names/feed-names.ts"
+import { openOwnNames } from "../../../../src/router/names.ts"
 import { encodeBase64 } from "../../../../src/sam/index.ts"
 import { FakeWorld } from "../../../support/fake-world.ts"
 import { MemoryDisk, MemoryLife } from "../../../support/memory-store.ts"
@@ -16,10 +17,11 @@ const dsa = encodeBase64(new Uint8Array(387).fill(1, 0, 384))
 async function openBook(disk = new MemoryDisk()) {
   const store = new MemoryLife(disk, new FakeWorld(), () => {}).room("/")
   const conflicts = await openConflicts(store)
-  const names = await openFeedNames(store, conflicts)
+  const pinned = await openOwnNames(store, "pinned", () => NOW_MS)
+  const names = await openFeedNames({ store, conflicts, pinned })
   const read = (...lines: string[]) => names.apply(FEED, lines.join("\n"), NOW_MS)
   const leads = async (name: string) => (await names.find(name))?.address
-  return { names, conflicts, read, leads, disk }
+  return { names, conflicts, pinned, read, leads, disk }
 }
 
 const move = (date: number, to = bob, from = ann) =>
@@ -49,6 +51,33 @@ describe("FeedNames", () => {
         kept: { address: ann.dest, from: FEED, at: NOW_MS },
         claims: [{ address: eve.dest, from: FEED, at: NOW_MS }],
       },
+    ])
+  })
+
+  it("notes a conflict when what is believed differs from a pinned name, until the user decides", async () => {
+    const { read, conflicts, pinned } = await openBook()
+    await pinned.add("a.i2p", ann.dest)
+    await pinned.add("b.i2p", bob.b32)
+    const counts = await read(eve.line("a.i2p"), bob.line("b.i2p"), bob.line("c.i2p"))
+    expect(counts).toMatchObject({ added: 3, conflicts: 1 })
+    const kept = { address: ann.dest, from: "pinned", at: NOW_MS }
+    const claims = [{ address: eve.dest, from: FEED, at: NOW_MS }]
+    expect(await conflicts.list()).toMatchObject([{ name: "a.i2p", kept, claims }])
+    await conflicts.decide("a.i2p")
+    expect(await conflicts.list()).toEqual([])
+    expect(await read(eve.line("a.i2p"))).toMatchObject({ same: 1, conflicts: 0 })
+    expect(await conflicts.list()).toEqual([])
+    expect(await read(move(DATE, bob, eve))).toMatchObject({ changed: 1, conflicts: 1 })
+    expect(await conflicts.list()).toMatchObject([{ name: "a.i2p", kept }])
+  })
+
+  it("notes no conflict for a line that agrees with what is pinned, though another feed was first", async () => {
+    const { read, conflicts, pinned } = await openBook()
+    await read(ann.line("a.i2p"))
+    await pinned.add("a.i2p", bob.dest)
+    await read(bob.line("a.i2p"))
+    expect(await conflicts.list()).toMatchObject([
+      { kept: { address: bob.dest, from: "pinned" }, claims: [{ address: ann.dest }] },
     ])
   })
 

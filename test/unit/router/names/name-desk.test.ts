@@ -136,6 +136,20 @@ describe("NameDesk", () => {
     expect(await resolver.known("forum.i2p")).toMatchObject({ address: destination(2) })
   })
 
+  it("does not tell of a claim again that was decided, until the user's name is gone", async () => {
+    const { desk } = await openDesk()
+    await desk.pin("forum.i2p", b32(1))
+    const file = await write("again.txt", `forum.i2p=${destination(2)}`)
+    await desk.import(file, { dryRun: false })
+    await desk.choose("forum.i2p", b32(1))
+    await desk.import(file, { dryRun: false })
+    expect(await desk.conflicts()).toEqual([])
+    await desk.remove("Forum.i2p")
+    await desk.pin("forum.i2p", b32(1))
+    await desk.import(file, { dryRun: false })
+    expect(await desk.conflicts()).toHaveLength(1)
+  })
+
   it("believes petnames before pinned names, and shows both for an address, in any spelling", async () => {
     const { desk, petnames, resolver } = await openDesk()
     await desk.pin("site.i2p", b32(1))
