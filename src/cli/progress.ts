@@ -59,7 +59,7 @@ export function writeProgress(
     perSecond && total !== undefined && done < total
       ? `${writeSpan((total - done) / perSecond)} left`
       : undefined,
-    progress.doing === undefined ? undefined : printable(progress.doing),
+    ...(progress.doing === undefined ? [] : printable(progress.doing).split(", ")),
   ]
   return shorten(
     parts.filter((part) => part !== undefined),

@@ -160,7 +160,7 @@ describe("the command line", () => {
         expect(exit, screen).toBe(0)
         expect(screen).toMatch(/done: film\.mkv, 3145728 bytes/)
       }
-      expect(loud.screen).toMatch(/\[[#.]{20}\] +\d+% +.* of 3 MiB .*sending/)
+      expect(loud.screen).toMatch(/\[[#.]{20}\] +\d+% +.* of 3 MiB .*left +sending/)
       expect(quiet.screen).not.toContain("%")
     })
   })

@@ -101,24 +101,15 @@ function toLine({ path, size }: { path: string; size: number }): string {
   return `  ${path}, ${size} bytes`
 }
 
-/** Such as `1:02:03`. */
-function inTime(seconds: number): string {
-  const whole = Math.ceil(seconds)
-  const parts = [Math.floor(whole / 3_600), Math.floor(whole / 60) % 60, whole % 60]
-  return parts.map((part, index) => String(part).padStart(index === 0 ? 1 : 2, "0")).join(":")
-}
-
-/** What is going on, in the present. */
+/** What is going on, in the present; whoever shows it tells rate and time left. */
 function toProgress(
   document: TransferDocument,
   { streams, pieces, pieceCount }: Activity,
 ): Progress {
-  const { done, size, state, contact, direction, reason, bytesPerSecond } = document
-  const left = bytesPerSecond > 0 ? `, ${inTime((size - done) / bytesPerSecond)} left` : ""
-  const rate = `${(bytesPerSecond / 1_000).toFixed(0)} kB/s${left}`
-  const way = `${rate}, ${streams} ${streams === 1 ? "stream" : "streams"}, ${pieces}/${pieceCount} pieces`
+  const { done, size, state, contact, direction, reason } = document
+  const way = `${streams} ${streams === 1 ? "stream" : "streams"}, ${pieces}/${pieceCount} pieces`
   const doing = {
-    hashing: `hashing, ${rate}`,
+    hashing: "hashing",
     waiting: reason === undefined ? `waiting for ${contact}` : `waiting: ${reason}`,
     offered: direction === "out" ? `waiting for ${contact} to accept` : "waiting for your decision",
     transferring: `${direction === "out" ? "sending" : "receiving"}, ${way}`,

@@ -161,14 +161,12 @@ async function untilWhole(id: string, shares: Shares, call: OfferCall): Promise<
   }
 }
 
-function progressOf({ done, size, state, bytesPerSecond, peers = 0 }: TransferDocument) {
-  const rate = `${(bytesPerSecond / 1_000).toFixed(0)} kB/s`
-  const left = bytesPerSecond > 0 ? `, ${Math.ceil((size - done) / bytesPerSecond)} s left` : ""
+function progressOf({ done, size, state, peers = 0 }: TransferDocument) {
   const doing = {
     metadata: "asking peers what it is",
     verifying: "verifying",
     paused: "paused",
-    transferring: `${rate} from ${peers} peers${left}`,
+    transferring: `from ${peers} ${peers === 1 ? "peer" : "peers"}`,
   }[state as string]
   return {
     ...{ done, unit: "bytes" as const, doing: doing ?? `waiting for peers, ${peers} here` },
