@@ -20,9 +20,40 @@ export interface StreamAgentOptions {
 }
 
 /** Called by {@linkcode Agent} with the connection, or with what went wrong. */
-type Created = (error: Error | null, connection?: Duplex) => void
+type Created = (error: Error | null | undefined, connection?: Duplex) => void
 
-/** Keeps connections by host and port. A connection on which bytes arrive unasked is destroyed. */
+/** What {@linkcode Agent} has beyond its types. */
+interface AgentInside {
+  totalSocketCount: number
+  readonly sockets: Record<string, object[] | undefined>
+  readonly freeSockets: Record<string, object[] | undefined>
+  readonly requests: Record<string, WaitingRequest[] | undefined>
+  getName(to: ClientRequestArgs): string
+  createSocket(request: WaitingRequest, to: ClientRequestArgs, created: Created): void
+  removeSocket(connection: object, to: ClientRequestArgs): void
+}
+
+/** A request in line; it hears of a failure through `onSocket` alone. */
+type WaitingRequest = Omit<ClientRequest, "onSocket"> & {
+  onSocket(connection: undefined, error: Error): void
+}
+
+const { createSocket, removeSocket } = Agent.prototype as unknown as AgentInside
+
+/** Stands among the connections of a host while one is opened, so that it counts. */
+class Place {
+  readonly writable = false
+  isGivenUp = false
+
+  destroy(): void {
+    this.isGivenUp = true
+  }
+}
+
+/**
+ * Keeps connections by host and port. A connection on which bytes arrive unasked is destroyed. One that is being
+ * opened counts as well; when none can be opened and none is left, all who wait for that host are told.
+ */
 export class StreamAgent extends Agent {
   readonly #dial: DialForHttp
 
@@ -36,6 +67,24 @@ export class StreamAgent extends Agent {
       scheduling: "lifo",
     })
     this.#dial = dial
+  }
+
+  /** Called by `node:http` for a request that comes, or for one of those in line: then any of them may get it. */
+  createSocket(request: WaitingRequest, to: ClientRequestArgs, created: Created): void {
+    const inside = this as unknown as AgentInside
+    const name = inside.getName(to)
+    const isInLine = inside.requests[name]?.includes(request) === true
+    const place = takePlace(inside, name)
+    createSocket.call(inside, request, to, (error, connection) => {
+      leavePlace(inside, name, place)
+      if (error === null || error === undefined) {
+        if (place.isGivenUp) connection?.destroy()
+        return created(null, connection)
+      }
+      if (!isInLine) created(error)
+      tellWaiting(inside, name, error)
+      if (inside.requests[name] === undefined) removeSocket.call(inside, place, to)
+    })
   }
 
   override createConnection(to: ClientRequestArgs, created: Created): undefined {
@@ -59,6 +108,28 @@ export class StreamAgent extends Agent {
     connection.off("data", destroyUnasked)
     super.reuseSocket(connection, request)
   }
+}
+
+function takePlace(inside: AgentInside, name: string): Place {
+  const place = new Place()
+  inside.sockets[name] = [...(inside.sockets[name] ?? []), place]
+  inside.totalSocketCount += 1
+  return place
+}
+
+function leavePlace(inside: AgentInside, name: string, place: Place): void {
+  inside.totalSocketCount -= 1
+  const left = inside.sockets[name]?.filter((one) => one !== place) ?? []
+  if (left.length > 0) inside.sockets[name] = left
+  else delete inside.sockets[name]
+}
+
+/** While others are open, or being opened, they serve who waits. */
+function tellWaiting(inside: AgentInside, name: string, error: Error): void {
+  if (inside.sockets[name] !== undefined || inside.freeSockets[name] !== undefined) return
+  const waiting = inside.requests[name] ?? []
+  delete inside.requests[name]
+  for (const request of waiting) request.onSocket(undefined, error)
 }
 
 function destroyUnasked(this: Duplex): void {
