@@ -11,6 +11,7 @@ import type { Agent, ClientRequest, IncomingMessage, ServerResponse } from "node
 import { request as openRequest } from "node:http"
 import type { Duplex } from "node:stream"
 import { pipeline } from "node:stream/promises"
+import { setTimeout as pause } from "node:timers/promises"
 import { AlliumError } from "../errors.ts"
 import { type Field, HTTP_FIELDS_MAX, readFields, withoutHopByHop, writeFields } from "./fields.ts"
 import { identifiesSender } from "./privacy.ts"
@@ -22,6 +23,8 @@ const ANSWER_HEAD_BYTES_MAX = 64 * 1024
 const INTERIM_MAX = 16
 /** A body that lives by being quiet: server-sent events. */
 const EVENT_STREAM_IDLE_MS = 3_600_000
+/** Before what changes nothing is asked again whose new connection was cut; then four times that. */
+const AGAIN_AFTER_MS = 250
 
 /** Time limits of an exchange. */
 export interface ExchangeLimits {
@@ -29,7 +32,8 @@ export interface ExchangeLimits {
   readonly connectMs?: number
   /**
    * How long a new connection may be silent before a request that changes nothing is sent once more, on
-   * another one: a stream may be called open while nobody is at its end. Never, unless given.
+   * another one: a stream may be called open while nobody is at its end, or be cut at once, which is tried
+   * a few times more. Never, unless given.
    */
   readonly secondMs?: number
   /** Until the head of the answer, counted anew with each piece of the request's body. */
@@ -85,10 +89,43 @@ async function askTwice(call: Exchange): Promise<IncomingMessage> {
   const failed = answer.catch((error: AlliumError) => error)
   const early = await Promise.race([failed, silence(first, call.limits.secondMs)])
   if (early === undefined) return await race(first, answer, call)
-  if (!(early instanceof Error)) return early
-  const isStale = first.reusedSocket && early.code === "BAD_ANSWER"
-  if (!isStale || call.response.destroyed) throw early
-  return await awaitAnswer(openAsk(call, KEPT, { fresh: true }), call)
+  return early instanceof Error ? await askAgain(first, early, call) : early
+}
+
+/**
+ * A kept connection that was cut says nothing about the site: another is opened at once. A new one that was cut
+ * may be the site's trouble or a limit of it, so what follows waits, and keeps within the agent's bounds.
+ */
+async function askAgain(
+  last: ClientRequest,
+  failed: AlliumError,
+  call: Exchange,
+): Promise<IncomingMessage> {
+  const pausesMs = call.limits.secondMs === undefined ? [] : [AGAIN_AFTER_MS, 4 * AGAIN_AFTER_MS]
+  const waitsMs = isKept(last) ? [0, ...pausesMs] : pausesMs
+  for (const ms of waitsMs) {
+    if (!isCut(failed)) break
+    if (ms > 0) await pause(ms, undefined, { ref: false })
+    if (call.response.destroyed) break
+    last = openAsk(call, KEPT, { fresh: isKept(last) })
+    const answer = await awaitAnswer(last, call).catch((error: AlliumError) => error)
+    if (!(answer instanceof Error)) return answer
+    failed = answer
+  }
+  throw failed
+}
+
+/** Connections that have carried an answer; `reusedSocket` is not set for one that somebody waited in line for. */
+const kept = new WeakSet<Duplex>()
+
+function isKept({ reusedSocket, socket }: ClientRequest): boolean {
+  return reusedSocket || (socket !== null && kept.has(socket))
+}
+
+/** The connection ended before the answer; what was read of it, if anything, was no offence. */
+function isCut({ code, cause }: AlliumError): boolean {
+  const { code: reason = "" } = (cause ?? { code: "HPE_" }) as NodeJS.ErrnoException
+  return code === "BAD_ANSWER" && !reason.startsWith("HPE_")
 }
 
 /** Resolves when `ask` has a connection and nothing came on it for `ms`; never once something came. */
@@ -155,10 +192,15 @@ function framing(request: IncomingMessage): Field[] {
 function awaitAnswer(ask: ClientRequest, call: Exchange): Promise<IncomingMessage> {
   const { request, response, limits } = call
   return new Promise<IncomingMessage>((resolve, reject) => {
-    const late = (ms: number) => setTimeout(() => ask.destroy(noAnswer(ms)), ms).unref()
+    // One that waits in line for a connection would tell of its end only when it gets one.
+    const stop = (error: AlliumError) => {
+      reject(error)
+      ask.destroy(error)
+    }
+    const late = (ms: number) => setTimeout(() => stop(noAnswer(ms)), ms).unref()
     let watch = late(limits.connectMs ?? limits.answerMs)
     const refresh = () => void watch.refresh()
-    const leave = () => ask.destroyed || ask.destroy(readerLeft())
+    const leave = () => ask.destroyed || stop(readerLeft())
     const done = () => {
       clearTimeout(watch)
       request.off("data", refresh)
@@ -170,13 +212,16 @@ function awaitAnswer(ask: ClientRequest, call: Exchange): Promise<IncomingMessag
     response.once("close", leave)
     ask.once("close", () => response.off("close", leave))
     passInterim(ask, call)
-    ask.once("response", (answer) => resolve(answer))
+    ask.once("response", (answer) => {
+      kept.add(answer.socket)
+      resolve(answer)
+    })
     ask.once("upgrade", (_answer, connection) => {
       reject(badAnswer("it switches protocols unasked"))
       connection.destroy()
     })
     ask.on("error", (error) => reject(answerFault(error)))
-    const closed = () => reject(badAnswer("the connection was closed"))
+    const closed = () => reject(badAnswer("the connection was closed", new Error("closed")))
     ask.once("close", closed)
     ask.once("response", () => ask.off("close", closed))
     ask.once("response", done)
