@@ -1,6 +1,6 @@
 /**
- * Much at once through two routers, `http-proxy` and `http-server`, over real i2pd: a large file both ways, readers
- * who do not read, and an i2pd that dies.
+ * Much at once through two routers, `http-proxy` and `http-server`, over real i2pd: a large file both ways, 200
+ * connections, readers who do not read, and an i2pd that dies.
  *
  * Run it with `npm run testnet -- npx vitest run --project live test/live/http-load.test.ts`;
  * `ALLIUM_LIVE_MIB=1024` for the whole promise of A2.
@@ -9,7 +9,7 @@ import { spawn } from "node:child_process"
 import { createHash, randomBytes } from "node:crypto"
 import { once } from "node:events"
 import { mkdtemp, readFile, rm } from "node:fs/promises"
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import { Agent, createServer, get, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -27,6 +27,9 @@ const MIB = 2 ** 20
 /** Of the large file, in MiB; 1,024 for the whole promise. */
 const BIG_MIB = Number(process.env.ALLIUM_LIVE_MIB ?? 64)
 const GROWTH_MIB_MAX = 64
+const CONNECTIONS = 200
+/** How long those ask one page after another; 60 for the whole promise. */
+const ASK_SECONDS = Number(process.env.ALLIUM_LIVE_SECONDS ?? 10)
 const SLOW_READERS = 50
 /** What each of them asks for. */
 const SLOW_MIB = 2
@@ -90,7 +93,10 @@ else
       const expose = String((origin.address() as AddressInfo).port)
       const [client, server] = await Promise.all([
         near.call<{ listens: string }>("tunnel add http-proxy", { listen: "0", waitSeconds: 600 }),
-        far.call<{ address: string }>("tunnel add http-server", { expose }),
+        far.call<{ address: string }>("tunnel add http-server", {
+          expose,
+          requestRate: "1000000/60", // one destination asks for all of them
+        }),
       ])
       proxy = client.listens
       site = `http://${server.address}`
@@ -121,6 +127,32 @@ else
       expect(down.value).toBe(sumOf(BIG_MIB))
       expect(up.value).toBe(sumOf(BIG_MIB))
       for (const one of mib) expect(one).toBeLessThan(GROWTH_MIB_MAX)
+    })
+
+    it("A13: 200 connections ask page after page, and each is answered", async () => {
+      const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS })
+      const [host, port] = proxy.split(":") as [string, string]
+      const waitedMs: number[] = []
+      const endMs = performance.now() + ASK_SECONDS * 1_000
+      const askOn = async () => {
+        while (performance.now() < endMs) {
+          const startMs = performance.now()
+          const path = `${site}/page`
+          const headers = { host: new URL(site).host }
+          const asked = get({ agent, host, port, path, headers, timeout: 60_000 })
+          asked.on("timeout", () => asked.destroy(new Error("nothing came for 60 s")))
+          const [answer] = (await once(asked, "response")) as [IncomingMessage]
+          const page: Buffer[] = await answer.toArray()
+          expect(answer.statusCode).toBe(200)
+          expect(Buffer.concat(page).equals(BLOCK.subarray(0, 1_024))).toBe(true)
+          waitedMs.push(performance.now() - startMs)
+        }
+      }
+      await Promise.all(Array.from({ length: CONNECTIONS }, askOn))
+      agent.destroy()
+      const at = (share: number) => waitedMs[Math.floor(waitedMs.length * share)]!.toFixed(0)
+      waitedMs.sort((left, right) => left - right)
+      console.log(`A13: ${waitedMs.length} pages, half within ${at(0.5)} ms, 99 % in ${at(0.99)}`)
     })
 
     it("A14: readers who hardly read hold no memory, and hold up nobody", async () => {
