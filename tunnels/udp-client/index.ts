@@ -8,10 +8,9 @@ import { openUdpClient } from "./udp-client.ts"
 
 const options = z.object({
   to: z
-    .string()
+    .array(z.string().min(1).max(1_024).regex(/^\S+$/))
     .min(1)
-    .max(1_024)
-    .regex(/^\S+$/)
+    .max(1)
     .meta({ description: "Where datagrams go: a name, .b32.i2p or base64" }),
   listen: z
     .string()
@@ -58,7 +57,7 @@ type UdpClientOptions = z.output<typeof options>
 async function open(context: TunnelContext, given: UdpClientOptions): Promise<OpenTunnel> {
   return openUdpClient(context, {
     at: parseHostPort(given.listen, { allowLan: given.allowLan, allowAnyPort: true }),
-    target: given.to,
+    target: given.to[0]!,
     keys: given.keys,
     isPlain: given.plain,
     waitMs: given.waitSeconds * 1_000,

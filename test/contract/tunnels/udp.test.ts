@@ -70,7 +70,7 @@ describe("udp-client and udp-server on the embedded network", () => {
   async function client(to: string, options: Record<string, unknown> = {}, clock?: Clock) {
     const made = scope.use(await openFakeTunnelContext(network))
     const context = clock === undefined ? made : { ...made, clock }
-    const chosen = udpClient.options.parse({ to, ...options })
+    const chosen = udpClient.options.parse({ to: [to], ...options })
     const tunnel = scope.use(await udpClient.open(context, chosen))
     const session = await context.datagrams({ keys: "transient", style: "DATAGRAM" })
     await session.ready({ signal: scope.signal })
