@@ -215,7 +215,7 @@ const catalogue = {
   SESSION_LIMIT: {
     status: 503,
     exit: 5,
-    next: "Wait until a session that is not used closes, or allow fewer tunnels to be open.",
+    next: "End what has many (see: allium status), or start the router with more: allium run --sessions N.",
   },
   PROXY_AUTH_NEEDED: {
     status: 407,

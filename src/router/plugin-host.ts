@@ -20,6 +20,7 @@ import type { Links } from "./links.ts"
 import type { OfferBook } from "./offers.ts"
 import type { BackupPart, Plugin, PluginBlobs, PluginContext, PluginMail } from "./plugin.ts"
 import { openListener } from "./plugin-listen.ts"
+import type { SessionBudget } from "./session-budget.ts"
 import type { SessionOwner, Sessions } from "./sessions.ts"
 
 /** A plugin that takes longer than this to start is given up. */
@@ -51,6 +52,8 @@ export interface PluginHostOptions {
   readonly identities: IdentityBook
   readonly links: Links
   readonly sessions: Sessions
+  /** Every session of a plugin takes a place. */
+  readonly budget: SessionBudget
   readonly offers: OfferBook
   readonly events: EventBus
   readonly contactNews: Pick<ContactNewsDesk, "listen">
@@ -188,8 +191,10 @@ function makeContext(
     },
     async session({ name, keys, readers }) {
       const owner = ownerOf(plugin, name)
-      const options = readers === undefined ? {} : encryptedOptions(readers)
-      const session = await sessions.openOwn(owner, keys, scope, options)
+      const i2cp = readers === undefined ? {} : encryptedOptions(readers)
+      const session = await inBudget(options.budget, owner, () =>
+        sessions.openOwn(owner, keys, scope, i2cp),
+      )
       unheard.set(session, owner)
       return session
     },
@@ -203,6 +208,26 @@ function makeContext(
       return scope.use(openListener({ session, seed, protocol, handle, clock, random, log }))
     },
     forgetSession: (name) => sessions.forget(ownerOf(plugin, name)),
+  }
+}
+
+/** The place is given back when the session closes, whoever closes it. */
+async function inBudget(
+  budget: SessionBudget,
+  owner: SessionOwner,
+  open: () => Promise<Session>,
+): Promise<Session> {
+  const giveBack = budget.take(owner)
+  try {
+    const session = await open()
+    session.watch(({ name }) => {
+      if (name === "closed") giveBack()
+    })
+    if (session.state.name === "closed") giveBack()
+    return session
+  } catch (error) {
+    giveBack()
+    throw error
   }
 }
 

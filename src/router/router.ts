@@ -53,7 +53,8 @@ import { openPluginShelf } from "./plugin-shelf.ts"
 import { openPostOffice, type PostOffice } from "./post-office.ts"
 import { openRecentPeers } from "./recent-peers.ts"
 import { contactNames, openResolver, type Resolver } from "./resolver.ts"
-import { openSessions, type Sessions } from "./sessions.ts"
+import { openSessionBudget, SESSIONS_MAX } from "./session-budget.ts"
+import { openSessions, type SessionOwner, type Sessions } from "./sessions.ts"
 import { makeStatus } from "./status.ts"
 import type { TunnelKind } from "./tunnel.ts"
 import { openTunnelHost, type TunnelHost } from "./tunnel-host.ts"
@@ -71,6 +72,8 @@ export interface RouterOptions {
   readonly passphrase?: string | undefined
   readonly plugins: readonly Plugin[]
   readonly tunnels: readonly TunnelKind[]
+  /** Sessions of tunnels and plugins together; {@linkcode SESSIONS_MAX} by default. */
+  readonly sessionsMax?: number | undefined
   readonly clock?: Clock
   readonly chance?: Chance
   readonly random?: RandomBytes
@@ -324,6 +327,9 @@ async function openUpper(
       store: store.room("devices"),
     }),
   )
+  const budget = openSessionBudget(options.sessionsMax ?? SESSIONS_MAX, () =>
+    sessions.list().flatMap(({ owner }) => (isCounted(owner.kind) ? [] : [owner])),
+  )
   const plugins = scope.use(
     await openPluginHost(options.plugins, {
       ...tools,
@@ -332,6 +338,7 @@ async function openUpper(
       identities,
       links,
       sessions,
+      budget,
       offers,
       events,
       contactNews,
@@ -349,6 +356,7 @@ async function openUpper(
       store: store.room("tunnels"),
       folder: home.tunnels,
       sessions,
+      budget,
       lookup: async (host, call) => {
         const { address, source, signed } = await resolver.lookup(host, call)
         return { address, source, isPublic: signed === true }
@@ -365,6 +373,11 @@ async function openUpper(
   answerFeedOffers(offers, names.feeds, publish)
   const setReach = reachBy(post.setReach)
   return { desk, devices, post, backups, plugins, tunnels, resolver, onNew, setReach }
+}
+
+/** Whose sessions take a place in the budget. */
+function isCounted(kind: SessionOwner["kind"]): boolean {
+  return kind === "tunnel" || kind === "plugin"
 }
 
 function answerOffers(

@@ -23,12 +23,9 @@ import {
 } from "./tunnel-instance.ts"
 import { type FirstByteTimes, readMeter } from "./tunnel-metrics.ts"
 import { type Emit, tellNumbers, tellState } from "./tunnel-news.ts"
-import { openSessionBudget } from "./tunnel-sessions.ts"
 
 /** More tunnels than this are refused: each keeps several I2P tunnels of the router busy. */
 const TUNNELS_MAX = 32
-/** Sessions of all tunnels together: one each, and some for tunnels that keep visits apart. */
-const TUNNEL_SESSIONS_MAX = 64
 
 /** Names of tunnels: they become folder names too. */
 export const tunnelNameShape = z
@@ -87,7 +84,7 @@ export interface TunnelHost extends AsyncDisposable {
 }
 
 /** What tunnels stand on. */
-export interface TunnelHostOptions extends Omit<InstanceTools, "budget"> {
+export interface TunnelHostOptions extends InstanceTools {
   readonly store: StoreRoom
   /** `tunnel.state` and `tunnel.numbers`. */
   readonly emit: Emit
@@ -112,7 +109,7 @@ class Host implements TunnelHost {
 
   constructor(options: TunnelHostOptions) {
     this.#options = options
-    this.#tools = { ...options, budget: openSessionBudget(TUNNEL_SESSIONS_MAX) }
+    this.#tools = options
     this.#table = options.store.table("tunnels", tunnelRecordShape)
   }
 

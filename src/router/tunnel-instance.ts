@@ -13,9 +13,10 @@ import type { Chance } from "../base/random.ts"
 import { Scope } from "../base/scope.ts"
 import { dial } from "./dial.ts"
 import { makePrivateFolder } from "./home.ts"
+import type { SessionBudget } from "./session-budget.ts"
 import type { Sessions } from "./sessions.ts"
 import type { OpenTunnel, TunnelContext, TunnelKind } from "./tunnel.ts"
-import { openTunnelSessions, type SessionBudget, type TunnelSessions } from "./tunnel-sessions.ts"
+import { openTunnelSessions, type TunnelSessions } from "./tunnel-sessions.ts"
 
 /** What the store keeps of a tunnel; options passed the shape of their kind. */
 export const tunnelRecordShape = z.object({

@@ -10,41 +10,12 @@ import { readerOptions } from "../sam/reader-keys.ts"
 import type { Session } from "../sam/session.ts"
 import type { I2cpOptions } from "../sam/session-options.ts"
 import type { DatagramSession } from "../sam/supervised-datagrams.ts"
+import type { SessionBudget } from "./session-budget.ts"
 import type { SessionOwner, Sessions } from "./sessions.ts"
 import type { DatagramWish, SessionWish } from "./tunnel.ts"
 
 /** Names whose keys are remembered after their session was closed; the oldest are forgotten. */
 const KEPT_KEYS_MAX = 256
-
-/** How many sessions all tunnels may have together: each keeps several I2P tunnels of the router busy. */
-export interface SessionBudget {
-  /**
-   * Takes one place; what it returns gives the place back, once.
-   * @throws {AlliumError} `SESSION_LIMIT` when there is none.
-   */
-  take(): () => void
-}
-
-/** A budget of so many places. */
-export function openSessionBudget(sessionsMax: number): SessionBudget {
-  let taken = 0
-  return {
-    take() {
-      if (taken >= sessionsMax) throw budgetSpent(sessionsMax)
-      taken++
-      let given = false
-      return () => {
-        if (!given) taken--
-        given = true
-      }
-    },
-  }
-}
-
-function budgetSpent(sessionsMax: number): AlliumError {
-  const message = `Cannot open session: tunnels have ${sessionsMax} already, expected fewer`
-  return new AlliumError("SESSION_LIMIT", message)
-}
 
 /** Where a tunnel's sessions come from. */
 export type SessionOpener = Pick<Sessions, "open" | "openOwn" | "openDatagrams" | "freshKeys">
@@ -85,7 +56,7 @@ export function openTunnelSessions(
   const takePlace = (): Scope => {
     if (over) throw new AlliumError("SESSION_CLOSED", "Cannot open session: its tunnel has ended")
     const scope = new Scope()
-    scope.defer(budget.take())
+    scope.defer(budget.take(owner))
     return scope
   }
 

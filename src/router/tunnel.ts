@@ -52,7 +52,7 @@ export interface TunnelContext {
   /**
    * A session of the tunnel, shared with no identity and no other tunnel; opened at the first call, the
    * same one afterwards, until it is closed.
-   * @throws {AlliumError} `SESSION_LIMIT` when all tunnels together have as many as they may.
+   * @throws {AlliumError} `SESSION_LIMIT` when tunnels and plugins together have as many as they may.
    */
   session(wish: SessionWish): Promise<Session>
   /**

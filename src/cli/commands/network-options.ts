@@ -8,6 +8,7 @@ import { z } from "zod"
 import { LOG_LEVELS } from "../../base/log.ts"
 import { NETWORK_CHOICES } from "../../router/network.ts"
 import type { RouterOptions } from "../../router/router.ts"
+import { SESSIONS_MAX } from "../../router/session-budget.ts"
 import { parseBridgeAddress } from "../../sam/bridge-address.ts"
 
 /** See `allium run --help`. */
@@ -26,6 +27,13 @@ export const runOptions = z.object({
     kind: "secret",
     description: "Ask for the home's passphrase; sets it on the first run",
   }),
+  sessions: z
+    .number()
+    .int()
+    .min(1)
+    .max(1_024)
+    .default(SESSIONS_MAX)
+    .meta({ description: "Sessions that tunnels and plugins may have together" }),
   apiPort: z
     .number()
     .int()

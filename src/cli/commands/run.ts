@@ -69,6 +69,7 @@ export async function serve(
       home: paths.home,
       network: await networkOf(input),
       passphrase: input.passphrase,
+      sessionsMax: input.sessions,
       log,
     }),
   )
