@@ -35,7 +35,7 @@ export default defineConfig({
           // Stories wait more than they work: for back-offs, silences and restarts.
           maxWorkers: 3,
           sequence: { groupOrder: 1 },
-          testTimeout: 120_000,
+          testTimeout: 300_000,
           hookTimeout: 120_000,
         },
       },
