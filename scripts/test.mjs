@@ -19,7 +19,8 @@ const VITEST = join(root, "node_modules/vitest/vitest.mjs")
 const TESTNET = ["--conditions=source", "--import", "tsx", "test/support/testnet/main.ts"]
 /** Live tests that take long, by the private network they share; everything else has one of its own. */
 const LONG_ONES = [
-  ["test/live/mail.test.ts", "test/live/files.test.ts"],
+  ["test/live/mail.test.ts"],
+  ["test/live/files.test.ts"],
   ["test/live/two-routers.test.ts", "test/live/shares.test.ts"],
 ]
 const SUITES = { fast: runPlain, scenario: runPlain, live: runLive }

@@ -3,7 +3,7 @@ import { tellFilesStory } from "../support/files-story.ts"
 import { killRouter, startRouter, testnetPorts } from "../support/testnet/testnet.ts"
 
 /** `FILE_MIB=1024` for the record. */
-const FILE_MIB = Number(process.env.FILE_MIB ?? 32)
+const FILE_MIB = Number(process.env.FILE_MIB ?? 16)
 
 tellFilesStory("files between two routers, each with its own i2pd", async () => {
   const [portA, portB] = testnetPorts()
