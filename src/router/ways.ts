@@ -17,6 +17,8 @@ export interface WayRules {
   readonly idleMs: number
   /** A way that was closed comes back under the address it had. */
   readonly keepAddress: boolean
+  /** Of the way with the empty key; `transient` by default. */
+  readonly ownKeys?: "transient" | "persistent"
 }
 
 /** What a tunnel keeps at a way; it is destroyed when the way closes. */
@@ -31,7 +33,8 @@ interface Standing<Kit> {
   readonly key: string
   readonly kit: Kit
   users: number
-  idle: NodeJS.Timeout | undefined
+  /** Aborted when it is used again before it was closed. */
+  idle: AbortController | undefined
 }
 
 /** The ways of one tunnel. */
@@ -65,7 +68,7 @@ export class Ways<Kit extends WayKit> implements AsyncDisposable {
   take(key: string, readerKey?: string): Way<Kit> {
     const way = this.#standing.get(key) ?? this.#open(key, readerKey)
     way.users++
-    clearTimeout(way.idle)
+    way.idle?.abort()
     let held = true
     const release = () => {
       if (held) this.#rest(way)
@@ -82,10 +85,14 @@ export class Ways<Kit extends WayKit> implements AsyncDisposable {
   #open(key: string, readerKey: string | undefined): Standing<Kit> {
     const { sessionsMax } = this.#rules
     if (this.#standing.size >= sessionsMax && !this.#closeOneIdle()) throw tooMany(sessionsMax)
-    const kit = this.#make(() => this.#session(wishFor(key, readerKey)))
+    const kit = this.#make(() => this.#session(this.#wishFor(key, readerKey)))
     const way = { key, kit, users: 0, idle: undefined }
     this.#standing.set(key, way)
     return way
+  }
+
+  #wishFor(key: string, readerKey: string | undefined): SessionWish {
+    return key === "" ? { keys: this.#rules.ownKeys ?? "transient" } : wishFor(key, readerKey)
   }
 
   /** All tunnels share a budget: when it is spent, one of ours that rests makes room. */
@@ -105,7 +112,14 @@ export class Ways<Kit extends WayKit> implements AsyncDisposable {
     this.#standing.delete(way.key)
     this.#standing.set(way.key, way)
     const { idleMs } = this.#rules
-    if (idleMs > 0) way.idle = setTimeout(() => this.#close(way), idleMs).unref()
+    if (idleMs > 0) void this.#closeAfter(way, idleMs)
+  }
+
+  async #closeAfter(way: Standing<Kit>, idleMs: number): Promise<void> {
+    const idle = new AbortController()
+    way.idle = idle
+    await this.#context.clock.sleep(idleMs, idle).catch(() => {})
+    if (!idle.signal.aborted) await this.#close(way)
   }
 
   /** Resolves when it has closed; `undefined` when all are in use. */
@@ -126,7 +140,7 @@ export class Ways<Kit extends WayKit> implements AsyncDisposable {
 }
 
 function end({ kit, idle }: Standing<WayKit>): void {
-  clearTimeout(idle)
+  idle?.abort()
   kit.destroy()
 }
 

@@ -6,7 +6,7 @@
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { systemClock } from "../../src/base/clock.ts"
+import { type Clock, systemClock } from "../../src/base/clock.ts"
 import { AlliumError } from "../../src/base/errors.ts"
 import { silentLog } from "../../src/base/log.ts"
 import { Scope } from "../../src/base/scope.ts"
@@ -32,7 +32,7 @@ export interface FakeTunnelContext extends TunnelContext, AsyncDisposable {
 /** Opens one; its folder is real. */
 export async function openFakeTunnelContext(
   network: FakeNetwork,
-  { sessionsMax = 64 } = {},
+  { sessionsMax = 64, clock = systemClock }: { sessionsMax?: number; clock?: Clock } = {},
 ): Promise<FakeTunnelContext> {
   const scope = new Scope()
   const folder = await mkdtemp(join(tmpdir(), "allium-tunnel-"))
@@ -57,7 +57,7 @@ export async function openFakeTunnelContext(
   return {
     signal: scope.signal,
     log: silentLog,
-    clock: systemClock,
+    clock,
     folder,
     names,
     publicNames,

@@ -38,6 +38,17 @@ const options = z.object({
     .boolean()
     .default(false)
     .meta({ description: "Let the user name and real name pass that the program is set to" }),
+  lazy: z
+    .boolean()
+    .default(false)
+    .meta({ description: "Open the address with the first connection instead of at once" }),
+  closeMinutes: z
+    .number()
+    .int()
+    .min(0)
+    .max(1_440)
+    .default(0)
+    .meta({ description: "Close an address nobody used for so long; 0 never" }),
   waitSeconds: z
     .number()
     .int()
@@ -74,6 +85,8 @@ async function open(context: TunnelContext, given: IrcClientOptions): Promise<Op
     targets: given.to,
     toPort: given.toPort,
     keys: given.keys,
+    isLazy: given.lazy,
+    idleMs: given.closeMinutes * 60_000,
     tellsNames: given.tellNames,
     waitMs: given.waitSeconds * 1_000,
     lingerMs: given.lingerSeconds * 1_000,

@@ -10,8 +10,11 @@ import {
   listen,
   Meter,
   type OpenTunnel,
+  OwnSession,
+  type OwnSessionRules,
   type SamStream,
   Scope,
+  type Session,
   SpoolPlace,
   spoolRelay,
   type TunnelContext,
@@ -20,11 +23,12 @@ import { filterIncoming } from "./incoming.ts"
 import { filterOutgoing, type IrcMemory } from "./outgoing.ts"
 
 /** What {@linkcode openIrcClient} needs; units are in the names. */
-export interface IrcClientSettings extends HostPort {
+export interface IrcClientSettings extends HostPort, OwnSessionRules {
   /** The first that answers. */
   readonly targets: readonly string[]
   readonly toPort: number
-  readonly keys: "transient" | "persistent"
+  /** The session opens with the first connection instead of at once. */
+  readonly isLazy: boolean
   readonly tellsNames: boolean
   /** For each target. */
   readonly waitMs: number
@@ -40,6 +44,7 @@ export async function openIrcClient(
 ): Promise<OpenTunnel> {
   await using scope = new Scope()
   const meter = new Meter(["dropped"], context.clock)
+  const own = scope.use(new OwnSession(context, settings))
   const place = new SpoolPlace(context.folder, settings.spoolBytesMax)
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true })
   server.maxConnections = settings.connectionsMax
@@ -53,9 +58,12 @@ export async function openIrcClient(
     }
     try {
       local.setKeepAlive(true)
-      const stream = await dialFirst(context, settings, signal)
-      const filtered = filterLines(local, filtersOf(settings, meter))
-      await spoolRelay(stream, filtered, { place, lingerMs: settings.lingerMs, signal, onBytes })
+      const { lingerMs } = settings
+      await own.use(async (session) => {
+        const stream = await dialFirst(context, { ...settings, session: await session() }, signal)
+        const filtered = filterLines(local, filtersOf(settings, meter))
+        await spoolRelay(stream, filtered, { place, lingerMs, signal, onBytes })
+      })
     } catch (error) {
       local.destroy()
       if (!signal.aborted) context.log.info("connection.failed", { code: meter.fail(error) })
@@ -71,9 +79,11 @@ export async function openIrcClient(
     void serve(local, owned.signal)
   })
   server.on("error", () => meter.add("refused"))
-  void context.session(settings).catch((error) => {
-    context.log.warn("session.failed", { code: meter.fail(error) })
-  })
+  const warmUp = own.use.bind(own, (session) => session())
+  if (!settings.isLazy)
+    void warmUp().catch((error) => {
+      context.log.warn("session.failed", { code: meter.fail(error) })
+    })
   return {
     listens,
     counters: () => meter.read(),
@@ -92,10 +102,9 @@ function filtersOf({ tellsNames }: IrcClientSettings, meter: Meter) {
 
 async function dialFirst(
   context: TunnelContext,
-  { targets, toPort, waitMs, keys }: IrcClientSettings,
+  { targets, toPort, waitMs, session }: IrcClientSettings & { readonly session: Session },
   signal: AbortSignal,
 ): Promise<SamStream> {
-  const session = await context.session({ keys })
   const [last, ...others] = [...targets].reverse()
   for (const target of others.reverse()) {
     const stream = await context

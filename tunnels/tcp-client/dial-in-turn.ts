@@ -3,13 +3,12 @@
  *
  * @module
  */
-import { AlliumError, type SamStream, type TunnelContext } from "allium/tunnel"
+import { AlliumError, type SamStream, type Session, type TunnelContext } from "allium/tunnel"
 
 /** Where to dial. */
 export interface DialSettings {
   readonly targets: readonly string[]
   readonly toPort: number
-  readonly keys: "transient" | "persistent"
   /** For each target. */
   readonly waitMs: number
 }
@@ -21,11 +20,10 @@ export interface DialSettings {
 export function dialInTurn(
   context: TunnelContext,
   settings: DialSettings,
-): (signal: AbortSignal) => Promise<SamStream> {
+): (session: Session, signal: AbortSignal) => Promise<SamStream> {
   let preferred = 0
-  return async (signal) => {
-    const { targets, toPort, waitMs, keys } = settings
-    const session = await context.session({ keys })
+  return async (session, signal) => {
+    const { targets, toPort, waitMs } = settings
     let failure: unknown = new AlliumError("NO_ANSWER", "Cannot connect: no destination was given")
     for (let turn = 0; turn < targets.length; turn++) {
       const index = (preferred + turn) % targets.length

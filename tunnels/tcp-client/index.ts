@@ -34,6 +34,17 @@ const options = z.object({
     .enum(["transient", "persistent"])
     .default("transient")
     .meta({ description: "transient: a new address each start; persistent: the same one" }),
+  lazy: z
+    .boolean()
+    .default(false)
+    .meta({ description: "Open the address with the first connection instead of at once" }),
+  closeMinutes: z
+    .number()
+    .int()
+    .min(0)
+    .max(1_440)
+    .default(0)
+    .meta({ description: "Close an address nobody used for so long; 0 never" }),
   waitSeconds: z
     .number()
     .int()
@@ -70,6 +81,8 @@ async function open(context: TunnelContext, given: TcpClientOptions): Promise<Op
     targets: given.to,
     toPort: given.toPort,
     keys: given.keys,
+    isLazy: given.lazy,
+    idleMs: given.closeMinutes * 60_000,
     waitMs: given.waitSeconds * 1_000,
     lingerMs: given.lingerSeconds * 1_000,
     connectionsMax: given.connections,

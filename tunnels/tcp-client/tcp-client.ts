@@ -9,6 +9,8 @@ import {
   listen,
   Meter,
   type OpenTunnel,
+  OwnSession,
+  type OwnSessionRules,
   Scope,
   SpoolPlace,
   spoolRelay,
@@ -17,10 +19,11 @@ import {
 import { dialInTurn } from "./dial-in-turn.ts"
 
 /** What {@linkcode openTcpClient} needs; units are in the names. */
-export interface TcpClientSettings extends HostPort {
+export interface TcpClientSettings extends HostPort, OwnSessionRules {
   readonly targets: readonly string[]
   readonly toPort: number
-  readonly keys: "transient" | "persistent"
+  /** The session opens with the first connection instead of at once. */
+  readonly isLazy: boolean
   readonly waitMs: number
   readonly lingerMs: number
   readonly connectionsMax: number
@@ -38,6 +41,7 @@ export async function openTcpClient(
 ): Promise<OpenTunnel> {
   await using scope = new Scope()
   const counters = new Meter([], context.clock)
+  const own = scope.use(new OwnSession(context, settings))
   const place = new SpoolPlace(context.folder, settings.spoolBytesMax)
   const dial = dialInTurn(context, settings)
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true })
@@ -52,9 +56,11 @@ export async function openTcpClient(
     }
     try {
       local.setKeepAlive(true)
-      const stream = await dial(signal)
       const { lingerMs } = settings
-      await spoolRelay(stream, local, { place, lingerMs, signal, onBytes })
+      await own.use(async (session) => {
+        const stream = await dial(await session(), signal)
+        await spoolRelay(stream, local, { place, lingerMs, signal, onBytes })
+      })
     } catch (error) {
       local.destroy()
       if (!signal.aborted) context.log.info("connection.failed", { code: counters.fail(error) })
@@ -70,9 +76,11 @@ export async function openTcpClient(
     void serve(local, owned.signal)
   })
   server.on("error", () => counters.add("refused"))
-  void context.session(settings).catch((error) => {
-    context.log.warn("session.failed", { code: counters.fail(error) })
-  })
+  const warmUp = own.use.bind(own, (session) => session())
+  if (!settings.isLazy)
+    void warmUp().catch((error) => {
+      context.log.warn("session.failed", { code: counters.fail(error) })
+    })
   return {
     listens,
     counters: () => counters.read(),
