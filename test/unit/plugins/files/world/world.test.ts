@@ -114,7 +114,7 @@ describe("files and the world", () => {
     await expect(owner.pause(got.id)).rejects.toMatchObject({ code: "FILE_STATE" })
     await owner.resume(got.id)
     await bob.until(got.id, "seeding")
-    await bob.call("file verify", { id: got.id.slice(0, 6) })
+    await owner.verify(got.id, { signal: new AbortController().signal })
     await bob.until(got.id, "seeding")
     expect((await owner.cancel({ id: got.id }, {} as never)).state).toBe("cancelled")
     expect(owner.ids()).toEqual([])
