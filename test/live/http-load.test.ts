@@ -163,7 +163,8 @@ else
       const slow = Array.from({ length: SLOW_READERS }, () =>
         curl("--limit-rate", "10k", "--output", "/dev/null", `${site}/${SLOW_MIB}`),
       )
-      await wait(15_000) // what is meant for them has come by now, or waits at the other end
+      // By then what is meant for them has come: five times what came for the ten.
+      await wait(15_000 + 5 * alone)
       const beside = median(await askTen())
       const mib = growth()
       const left = slow.filter(({ exitCode }) => exitCode === null)
