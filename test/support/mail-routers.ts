@@ -11,7 +11,7 @@ import { createRouter, type Router } from "../../src/router/router.ts"
 import { notes } from "./notes.ts"
 import { eventually } from "./story.ts"
 
-const PATIENCE_MS = 30_000
+const PATIENCE_MS = 90_000
 
 /** One home; at times there is a router on it. */
 export class MailRouter {

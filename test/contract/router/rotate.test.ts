@@ -21,7 +21,7 @@ interface Contact {
   readonly trust: string
   readonly reachable: boolean
 }
-const PATIENCE_MS = 120_000
+const PATIENCE_MS = 180_000
 
 describe("a key that is rotated", () => {
   let world: MailWorld
