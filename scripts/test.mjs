@@ -17,12 +17,13 @@ import { provideTools, toolPath } from "./tools.mjs"
 const root = fileURLToPath(new URL("..", import.meta.url))
 const VITEST = join(root, "node_modules/vitest/vitest.mjs")
 const TESTNET = ["--conditions=source", "--import", "tsx", "test/support/testnet/main.ts"]
-/** Live tests that take long, by the private network they share; everything else has one of its own. */
-const LONG_ONES = [
-  ["test/live/mail.test.ts"],
-  ["test/live/files.test.ts"],
-  ["test/live/two-routers.test.ts", "test/live/shares.test.ts"],
-]
+/** Live tests by the private network they share, so that all take about as long; the rest has one of its own. */
+const SHARED_NETWORKS = [
+  ["mail"],
+  ["files"],
+  ["two-routers", "shares"],
+  ["http-proxy", "tcp", "sites", "socks", "irc", "udp", "encrypted"],
+].map((names) => names.map((name) => `test/live/${name}.test.ts`))
 const SUITES = { fast: runPlain, scenario: runPlain, live: runLive }
 
 process.exitCode = await main(process.argv.slice(2))
@@ -33,11 +34,13 @@ async function main(words) {
     console.error(`Cannot run tests: --only is ${only}, expected ${Object.keys(SUITES).join(", ")}`)
     return 2
   }
+  // Stories on the embedded network use foreign programs too.
+  const problem = only === "fast" ? undefined : provideTools()
   const folder = mkdtempSync(join(tmpdir(), "allium-test-"))
   const tallies = []
   try {
     for (const suite of only === undefined ? Object.keys(SUITES) : [only])
-      tallies.push({ suite, ...(await SUITES[suite](suite, rest, folder)) })
+      tallies.push({ suite, ...(await SUITES[suite](suite, rest, folder, problem)) })
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
@@ -70,11 +73,11 @@ async function runPlain(suite, words, folder) {
 }
 
 /** On several private networks side by side: stories wait more than they work. */
-async function runLive(suite, words, folder) {
-  const problem = provideTools() ?? (await whyNoNamespace())
+async function runLive(suite, words, folder, toolsProblem) {
+  const problem = toolsProblem ?? (await whyNoNamespace())
   if (problem !== undefined) return skippedLive(problem)
-  const others = LONG_ONES.flat().flatMap((file) => ["--exclude", file])
-  const networks = words.length > 0 ? [words] : [...LONG_ONES, others]
+  const others = SHARED_NETWORKS.flat().flatMap((file) => ["--exclude", file])
+  const networks = words.length > 0 ? [words] : [...SHARED_NETWORKS, others]
   return addUp(
     await Promise.all(
       networks.map((chosen, n) => runOnNetwork(suite, chosen, join(folder, `live${n}`))),
