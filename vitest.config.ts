@@ -8,6 +8,9 @@ const ssr = { resolve: { conditions, externalConditions: conditions } }
 /** Contracts of whole routers: they wait for back-offs, as stories do. */
 const WHOLE_ROUTERS = "test/contract/router/{devices,door,mail,restore,rotate}.test.ts"
 
+/** Stories start the program as its user does. */
+const BUILT_PROGRAM = "test/support/built-program.ts"
+
 export default defineConfig({
   resolve,
   ssr,
@@ -32,6 +35,7 @@ export default defineConfig({
         test: {
           name: "scenario",
           include: ["test/scenario/**/*.test.ts", WHOLE_ROUTERS],
+          globalSetup: BUILT_PROGRAM,
           // Stories wait more than they work: for back-offs, silences and restarts.
           maxWorkers: 3,
           sequence: { groupOrder: 1 },
@@ -45,6 +49,7 @@ export default defineConfig({
         test: {
           name: "live",
           include: ["test/live/**/*.test.ts", "test/contract/**/*.live.test.ts"],
+          globalSetup: BUILT_PROGRAM,
           pool: "forks",
           // A tunnel may be built over a router that was just killed; a second try builds others.
           retry: 1,

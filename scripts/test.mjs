@@ -34,8 +34,9 @@ async function main(words) {
     console.error(`Cannot run tests: --only is ${only}, expected ${Object.keys(SUITES).join(", ")}`)
     return 2
   }
-  // Stories on the embedded network use foreign programs too.
+  // Stories, on the embedded network too, use foreign programs and start the built one.
   const problem = only === "fast" ? undefined : provideTools()
+  if (only !== "fast" && (await run("npm", ["run", "--silent", "build"], {})) !== 0) return 1
   const folder = mkdtempSync(join(tmpdir(), "allium-test-"))
   const tallies = []
   try {
@@ -181,7 +182,7 @@ function run(program, words, env, stdio = "inherit") {
   const child = spawn(program, words, {
     cwd: root,
     stdio,
-    env: { ...process.env, PATH: toolPath, ...env },
+    env: { ...process.env, PATH: toolPath, ALLIUM_BUILT: "1", ...env },
   })
   const forward = (signal) => void child.kill(signal)
   const wait = () => {}

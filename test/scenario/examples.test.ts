@@ -11,7 +11,7 @@ import { AlliumProcess } from "../support/allium-process.ts"
 import { projectRoot } from "../support/project.ts"
 import { eventually } from "../support/story.ts"
 
-/** The program from its source, as in the other tests. */
+/** Examples are run as they stand, with `allium/plugin` from its source. */
 const NODE = [process.execPath, "--conditions=source", "--import", "tsx"]
 const PATIENCE_MS = 30_000
 const example = (name: string): string => join(projectRoot, "examples", name)

@@ -13,8 +13,8 @@ import { promisify } from "node:util"
 import { projectRoot } from "./project.ts"
 
 const run = promisify(execFile)
-/** The program from its source: no build is needed before a test. */
-const PROGRAM = ["--conditions=source", "--import", "tsx", join(projectRoot, "src", "main.ts")]
+/** What `built-program.ts` builds before the first test. */
+const PROGRAM = join(projectRoot, "dist", "src", "main.js")
 const START_PATIENCE_MS = 60_000
 
 /** A command's result. */
@@ -26,8 +26,8 @@ export interface CommandResult {
 
 /** Environment of everything we start: nothing of the tester's own. */
 function cleanEnvironment(changes: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
-  const { PATH, TMPDIR, TSX_DISABLE_CACHE } = process.env
-  return { PATH, TMPDIR, TSX_DISABLE_CACHE, HOME: "/nonexistent", NO_COLOR: "1", ...changes }
+  const { PATH, TMPDIR } = process.env
+  return { PATH, TMPDIR, HOME: "/nonexistent", NO_COLOR: "1", ...changes }
 }
 
 /** One home folder with, at times, a router on it. */
@@ -93,7 +93,7 @@ export class AlliumProcess implements AsyncDisposable {
     args: readonly string[],
     env: NodeJS.ProcessEnv = {},
   ): ChildProcessByStdio<null, Readable, Readable> {
-    const all = [...PROGRAM, "--home", this.home, ...args]
+    const all = [PROGRAM, "--home", this.home, ...args]
     const stdio: ["ignore", "pipe", "pipe"] = ["ignore", "pipe", "pipe"]
     return spawn(process.execPath, all, { stdio, env: cleanEnvironment(env) })
   }
@@ -104,7 +104,7 @@ export class AlliumProcess implements AsyncDisposable {
     stdin = "",
     through: readonly string[] = [],
   ): Promise<CommandResult> {
-    const words = [...through, process.execPath, ...PROGRAM, "--home", this.home, ...args]
+    const words = [...through, process.execPath, PROGRAM, "--home", this.home, ...args]
     const [program = "", ...rest] = words
     const running = run(program, rest, { env: cleanEnvironment(), maxBuffer: 2 ** 26 })
     running.child.stdin?.end(stdin)
@@ -121,7 +121,7 @@ export class AlliumProcess implements AsyncDisposable {
     args: readonly string[],
     env: NodeJS.ProcessEnv = {},
   ): Promise<{ exit: number; screen: string }> {
-    const line = quoted([process.execPath, ...PROGRAM, "--home", this.home, ...args])
+    const line = quoted([process.execPath, PROGRAM, "--home", this.home, ...args])
     const options = { env: cleanEnvironment({ TERM: "xterm", ...env }), stdio: "pipe" } as const
     const child = spawn("script", ["-qec", line, "/dev/null"], options)
     child.stdin.end()
@@ -131,7 +131,7 @@ export class AlliumProcess implements AsyncDisposable {
 
   /** Runs a bash script in which `allium` is our program; returns what it prints. */
   async inBash(script: string): Promise<string> {
-    const program = `allium() { ${quoted([process.execPath, ...PROGRAM])} "$@"; }`
+    const program = `allium() { ${quoted([process.execPath, PROGRAM])} "$@"; }`
     const { stdout } = await run("bash", ["-c", `${program}\n${script}`], {
       env: cleanEnvironment({ ALLIUM_HOME: this.home }),
     })

@@ -9,6 +9,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net"
 import { platform, tmpdir } from "node:os"
 import { join } from "node:path"
+import type { Duplex } from "node:stream"
 import { buffer } from "node:stream/consumers"
 import { setTimeout as wait } from "node:timers/promises"
 import { createServer as createTlsServer } from "node:tls"
@@ -56,11 +57,11 @@ export function describeTcpTunnels(
     }
 
     /** Resolves when the connection is over, whoever ended it and how. */
-    async function gone(local: Socket): Promise<void> {
-      local.on("error", () => {})
-      local.on("end", () => local.end())
-      local.resume()
-      if (!local.destroyed) await once(local, "close")
+    async function gone(stream: Duplex): Promise<void> {
+      stream.on("error", () => {})
+      stream.on("end", () => stream.end())
+      stream.resume()
+      if (!stream.destroyed) await new Promise((resolve) => stream.once("close", resolve))
     }
 
     const whole = new Scope()
@@ -206,8 +207,7 @@ export function describeTcpTunnels(
         const server = await openServer({ expose, allow: [friend.destination.b32] })
         const call = { signal: scope.signal }
         const refused = await stranger.connect(server.address!, call)
-        refused.on("error", () => {}).resume()
-        await once(refused, "end")
+        await gone(refused)
         const accepted = await friend.connect(server.address!, call)
         accepted.write("friend")
         expect(String((await once(accepted, "data"))[0])).toBe("friend")
@@ -242,8 +242,7 @@ export function describeTcpTunnels(
         const server = await openServer({ expose: free })
         const peer = scope.use(network.open())
         const stream = await peer.connect(server.address!, { signal: scope.signal })
-        stream.on("error", () => {}).resume()
-        await once(stream, "end")
+        await gone(stream)
         expect(server.counters()).toMatchObject({ "failed.BACKEND_DOWN": 1 })
       })
 
@@ -366,12 +365,10 @@ export function describeTcpTunnels(
         const server = await openServer({ expose: await startProgram(echo), hourlyMib: 1 })
         const peer = scope.use(network.open())
         const stream = await peer.connect(server.address!, { signal: scope.signal })
-        stream.on("error", () => {}).resume()
         stream.write(randomBytes(2 ** 20 + 1))
-        await once(stream, "end")
+        await gone(stream)
         const again = await peer.connect(server.address!, { signal: scope.signal })
-        again.on("error", () => {}).resume()
-        await once(again, "end")
+        await gone(again)
         expect(server.counters()).toMatchObject({ connections: 1, refused: 1 })
       })
 
