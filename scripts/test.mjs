@@ -21,8 +21,9 @@ const TESTNET = ["--conditions=source", "--import", "tsx", "test/support/testnet
 const SHARED_NETWORKS = [
   ["mail"],
   ["files"],
-  ["two-routers", "shares"],
-  ["http-proxy", "tcp", "sites", "socks", "irc", "udp", "encrypted"],
+  ["two-routers", "irc", "udp"],
+  ["shares", "encrypted", "socks"],
+  ["http-proxy", "tcp", "sites"],
 ].map((names) => names.map((name) => `test/live/${name}.test.ts`))
 const SUITES = { fast: runPlain, scenario: runPlain, live: runLive }
 

@@ -20,6 +20,7 @@ import { setTimeout as wait } from "node:timers/promises"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { Scope } from "../../src/base/scope.ts"
 import { AlliumProcess } from "../support/allium-process.ts"
+import { CURL_AGAIN } from "../support/foreign-programs.ts"
 import { livePorts } from "../support/live-tunnels.ts"
 import { killRouter, startRouter } from "../support/testnet/testnet.ts"
 
@@ -100,7 +101,7 @@ else
       ])
       proxy = client.listens
       site = `http://${server.address}`
-      await once(curl("--fail", `${site}/`), "exit")
+      await once(curl("--fail", ...CURL_AGAIN, `${site}/`), "exit")
     })
     afterAll(() => scope.close())
 

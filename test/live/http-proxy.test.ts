@@ -22,7 +22,7 @@ import { openSupervisedSession } from "../../src/sam/index.ts"
 import { httpProxy } from "../../tunnels/http-proxy/index.ts"
 import type { FakeNetwork } from "../support/fake-session.ts"
 import { openFakeTunnelContext } from "../support/fake-tunnel-context.ts"
-import { CHROMIUM_FLAGS, foreign, lacks } from "../support/foreign-programs.ts"
+import { CHROMIUM_FLAGS, CURL_AGAIN, foreign, lacks } from "../support/foreign-programs.ts"
 
 const MIB = 2 ** 20
 /** Of the large download, in MiB; 1,024 for the whole promise. */
@@ -185,6 +185,7 @@ else
         "--fail",
         "--max-time",
         "600",
+        ...CURL_AGAIN,
         "--proxy",
         proxy,
         `http://${host}/first`,

@@ -22,7 +22,7 @@ import { openSupervisedSession } from "../../src/sam/index.ts"
 import { httpServer } from "../../tunnels/http-server/index.ts"
 import { socks } from "../../tunnels/socks/index.ts"
 import { openFakeTunnelContext } from "../support/fake-tunnel-context.ts"
-import { foreign, lacks } from "../support/foreign-programs.ts"
+import { CURL_AGAIN, foreign, lacks } from "../support/foreign-programs.ts"
 
 const MIB = 2 ** 20
 const ports = (process.env.ALLIUM_TESTNET_SAM_PORTS ?? "").split(",").filter(Boolean).map(Number)
@@ -105,7 +105,7 @@ else
       host = exposed.address!
       proxy = tunnel.listens!
       refusals = () => tunnel.counters()["failed.PROXY_REFUSED"] ?? 0
-      await curl("--socks5-hostname", proxy, `http://${host}/`)
+      await curl(...CURL_AGAIN, "--socks5-hostname", proxy, `http://${host}/`)
     })
     afterAll(() => scope.close())
 

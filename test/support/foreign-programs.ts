@@ -22,6 +22,9 @@ export const CHROMIUM_FLAGS = [
   "--disable-sync",
 ] as const
 
+/** curl's options for a hook, which vitest does not try twice as it does a test: i2pd may have ended under the first try. */
+export const CURL_AGAIN = ["--retry", "5", "--retry-all-errors", "--retry-max-time", "800"] as const
+
 /** The full path of a program, or of a library such as `libtorsocks.so`; nothing when it is not there. */
 export function findForeign(name: string): string | undefined {
   return toolPath()
