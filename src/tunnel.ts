@@ -34,6 +34,7 @@ export {
   type TunnelContext,
   type TunnelKind,
 } from "./router/tunnel.ts"
+export * from "./router/tunnel-kit/index.ts"
 export { type Way, type WayRules, Ways } from "./router/ways.ts"
 export type { Datagram } from "./sam/datagram-format.ts"
 export { type Destination, parseDestination } from "./sam/destination.ts"

@@ -42,6 +42,18 @@ export class Meter extends Counters {
     this.add("bytesOut", bytesOut)
   }
 
+  /**
+   * Counts what a connection moves, and from now on waits for its first byte `in` from I2P, or `out` to there.
+   * What is returned is told each piece, as `moved`.
+   */
+  watch(first: "in" | "out"): (bytesIn: number, bytesOut: number) => void {
+    const firstByte = this.awaitFirstByte()
+    return (bytesIn, bytesOut) => {
+      if ((first === "in" ? bytesIn : bytesOut) > 0) firstByte()
+      this.moved(bytesIn, bytesOut)
+    }
+  }
+
   /** Begins to wait for a first byte; what is returned says that it is there. Only its first call counts. */
   awaitFirstByte(): () => void {
     const sinceMs = this.#clock.monotonicMs()

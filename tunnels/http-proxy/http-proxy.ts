@@ -6,28 +6,25 @@
  */
 import type { Socket } from "node:net"
 import {
-  type HostPort,
   type HttpServerLimits,
-  listen,
   makeHttpServer,
   type OpenTunnel,
+  openLocalPort,
+  type ProxyRules,
   Scope,
   SpoolPlace,
   type TunnelContext,
+  warmUp,
 } from "allium/tunnel"
 import { HttpProxy, type ProxySettings } from "./proxy.ts"
 import { openWays, type WaySettings } from "./ways.ts"
 
 /** What {@linkcode openHttpProxy} needs. */
 export interface HttpProxySettings
-  extends HostPort,
+  extends ProxyRules,
     ProxySettings,
     Omit<WaySettings, "place" | "onBytes"> {
   readonly server: HttpServerLimits
-  readonly connectionsMax: number
-  readonly spoolBytesMax: number
-  /** The tunnel's own session opens with the first request instead of at once. */
-  readonly isLazy: boolean
 }
 
 /** A program that ended its side and hears nothing for so long has gone. */
@@ -49,25 +46,21 @@ export async function openHttpProxy(
   )
   const proxy: HttpProxy = new HttpProxy(context, settings, { ways, place })
   const server = makeHttpServer(settings.server)
-  server.maxConnections = settings.connectionsMax
   server.on("request", proxy.request)
   server.on("checkContinue", proxy.request)
   server.on("upgrade", proxy.upgrade)
   server.on("connect", proxy.connect)
-  server.on("drop", () => proxy.counters.add("refused"))
-  server.on("connection", (connection) => {
-    connection.once("close", proxy.counters.enter())
-    letGoWhenOver(connection, proxy)
-  })
   Object.assign(server, { httpAllowHalfOpen: true }) // `printf … | nc` waits for its answer
-  const listens = await listen(server, settings)
+  const take = (connection: Socket) => letGoWhenOver(connection, proxy)
+  const listens = await openLocalPort(server, settings, { meter: proxy.counters, take })
   const owned = scope.move()
   owned.defer(() => {
     server.close()
     server.closeAllConnections()
     proxy.close()
   })
-  if (!settings.isLazy) proxy.warmUp()
+  if (!settings.isLazy)
+    warmUp(() => context.session({ keys: "transient" }), { context, meter: proxy.counters })
   return {
     listens,
     counters: () => ({ ...proxy.counters.read(), sessions: ways.count }),

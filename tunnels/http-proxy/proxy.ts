@@ -92,13 +92,6 @@ export class HttpProxy {
     this.counters.moved(bytesIn, bytesOut)
   }
 
-  /** Opens the tunnel's own session before anybody asks. */
-  warmUp(): void {
-    void this.#context.session({ keys: "transient" }).catch((error) => {
-      this.#context.log.warn("session.failed", { code: this.counters.fail(error) })
-    })
-  }
-
   request = (request: IncomingMessage, response: ServerResponse): void => {
     this.counters.add("requests")
     this.#turns.run(request.socket, response, () => {

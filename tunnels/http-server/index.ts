@@ -18,6 +18,7 @@ import {
   type TunnelContext,
   webAccessOptions,
   webServerOptions,
+  whole,
   z,
 } from "allium/tunnel"
 
@@ -32,11 +33,7 @@ const options = z.object({
   ...webServerOptions,
   ...backendOptions,
   ...webAccessOptions,
-  idleSeconds: z
-    .number()
-    .int()
-    .min(10)
-    .max(86_400)
+  idleSeconds: whole(10, 86_400)
     .default(3_600)
     .meta({ description: "Longest pause of a stream, WebSockets and events included" }),
   spoolMib: z.number().int().min(1).max(1_048_576).default(1_024).meta({

@@ -4,94 +4,34 @@
  *
  * @module
  */
-import { defineTunnel, type OpenTunnel, parseHostPort, type TunnelContext, z } from "allium/tunnel"
-import { openIrcClient } from "./irc-client.ts"
-
-const MIB = 2 ** 20
+import type { Socket } from "node:net"
+import {
+  clientOptions,
+  defineTunnel,
+  filterLines,
+  type Meter,
+  openClientTunnel,
+  readClient,
+  z,
+} from "allium/tunnel"
+import { filterIncoming } from "./incoming.ts"
+import { filterOutgoing, type IrcMemory } from "./outgoing.ts"
 
 const options = z.object({
-  to: z
-    .array(z.string().min(1).max(1_024).regex(/^\S+$/))
-    .min(1)
-    .max(16)
-    .meta({ description: "Where to connect: names, .b32.i2p or base64; the first that answers" }),
-  toPort: z
-    .number()
-    .int()
-    .min(0)
-    .max(65_535)
-    .default(0)
-    .meta({ description: "Port at the other end; i2pd ignores it" }),
-  listen: z
-    .string()
-    .default("127.0.0.1:6668")
-    .meta({ description: "PORT or HOST:PORT of this machine; port 0 takes a free one" }),
-  allowLan: z
-    .boolean()
-    .default(false)
-    .meta({ description: "Allow a HOST that other machines can reach" }),
-  keys: z
-    .enum(["transient", "persistent"])
-    .default("transient")
-    .meta({ description: "transient: a new address each start; persistent: the same one" }),
+  ...clientOptions("127.0.0.1:6668"),
   tellNames: z
     .boolean()
     .default(false)
     .meta({ description: "Let the user name and real name pass that the program is set to" }),
-  lazy: z
-    .boolean()
-    .default(false)
-    .meta({ description: "Open the address with the first connection instead of at once" }),
-  closeMinutes: z
-    .number()
-    .int()
-    .min(0)
-    .max(1_440)
-    .default(0)
-    .meta({ description: "Close an address nobody used for so long; 0 never" }),
-  waitSeconds: z
-    .number()
-    .int()
-    .min(1)
-    .max(600)
-    .default(60)
-    .meta({ description: "How long to try one destination" }),
-  lingerSeconds: z
-    .number()
-    .int()
-    .min(1)
-    .max(3_600)
-    .default(60)
-    .meta({ description: "How long to wait for an answer after the program's last word" }),
-  connections: z
-    .number()
-    .int()
-    .min(1)
-    .max(10_000)
-    .default(128)
-    .meta({ description: "Connections at a time; more are refused" }),
-  spoolMib: z.number().int().min(1).max(1_048_576).default(1_024).meta({
-    description: "Disk for answers that wait for slow programs, in MiB, for the whole tunnel",
-  }),
 })
 
-/** Options of `irc-client` after they were checked. */
-type IrcClientOptions = z.output<typeof options>
-
-async function open(context: TunnelContext, given: IrcClientOptions): Promise<OpenTunnel> {
-  const at = parseHostPort(given.listen, { allowLan: given.allowLan, allowAnyPort: true })
-  return openIrcClient(context, {
-    ...at,
-    targets: given.to,
-    toPort: given.toPort,
-    keys: given.keys,
-    isLazy: given.lazy,
-    idleMs: given.closeMinutes * 60_000,
-    tellsNames: given.tellNames,
-    waitMs: given.waitSeconds * 1_000,
-    lingerMs: given.lingerSeconds * 1_000,
-    connectionsMax: given.connections,
-    spoolBytesMax: given.spoolMib * MIB,
+/** The program's lines, both ways, without what tells who it is. */
+function filtered(local: Socket, { tellsNames, meter }: { tellsNames: boolean; meter: Meter }) {
+  const memory: IrcMemory = { tellsNames }
+  return filterLines(local, {
+    read: (line) => filterOutgoing(line, memory),
+    write: (line) => filterIncoming(line, memory),
+    onDropped: (count) => meter.add("dropped", count),
   })
 }
 
@@ -104,5 +44,9 @@ export const ircClient = defineTunnel({
     "tunnel add irc-client --to irc.postman.i2p --listen 6668",
     "tunnel add irc-client --to irc.postman.i2p --to irc.echelon.i2p --keys persistent",
   ],
-  open,
+  open: async (context, given) =>
+    openClientTunnel(context, readClient(given), {
+      counts: ["dropped"],
+      wrap: (local, meter) => filtered(local, { tellsNames: given.tellNames, meter }),
+    }),
 })

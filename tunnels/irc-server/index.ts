@@ -6,17 +6,16 @@
 import { readFile } from "node:fs/promises"
 import {
   AlliumError,
-  accessOptions,
-  backendOptions,
   chooseBackend,
   defineTunnel,
   type OpenTunnel,
+  openServerTunnel,
+  readServer,
+  serverOptions,
   type TunnelContext,
   z,
 } from "allium/tunnel"
-import { openIrcServer } from "./irc-server.ts"
-
-const MIB = 2 ** 20
+import { leadToIrc } from "./lead-to-irc.ts"
 
 const options = z.object({
   expose: z
@@ -30,30 +29,20 @@ const options = z.object({
     description:
       "A file with the server's WEBIRC password, mode 0600; without it, USER names the client",
   }),
-  ...backendOptions,
-  ...accessOptions,
-  lingerSeconds: z.number().int().min(0).max(3_600).default(30).meta({
-    description: "How long to wait for the other side to close first, after the last byte",
-  }),
-  spoolMib: z
-    .number()
-    .int()
-    .min(1)
-    .max(1_048_576)
-    .default(1_024)
-    .meta({ description: "Disk for what waits for a slow program, in MiB, for the whole tunnel" }),
+  ...serverOptions,
 })
 
 /** Options of `irc-server` after they were checked. */
 type IrcServerOptions = z.output<typeof options>
 
 async function open(context: TunnelContext, given: IrcServerOptions): Promise<OpenTunnel> {
-  return openIrcServer(context, {
+  const irc = {
     backend: await chooseBackend(given.expose, given),
     webircPassword: given.webirc === undefined ? undefined : await readPassword(given.webirc),
-    access: given,
-    lingerMs: given.lingerSeconds * 1_000,
-    spoolBytesMax: given.spoolMib * MIB,
+  }
+  return openServerTunnel(context, readServer(given), {
+    counts: ["dropped"],
+    choose: (stream) => leadToIrc(stream, irc),
   })
 }
 

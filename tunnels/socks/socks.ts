@@ -7,18 +7,18 @@ import { createServer, type Socket } from "node:net"
 import {
   AlliumError,
   awaitSession,
-  type HostPort,
-  listen,
   Meter,
   type OpenTunnel,
+  openLocalPort,
+  type ProxyRules,
   readI2pHost,
   type SamStream,
   Scope,
   SpoolPlace,
   spoolRelay,
   type TunnelContext,
-  type WayRules,
   Ways,
+  warmUp,
 } from "allium/tunnel"
 import { openByteReader } from "./byte-reader.ts"
 import { type Isolation, isolationKey } from "./isolation.ts"
@@ -35,17 +35,10 @@ const GREETINGS_MAX = 64
 const LEAVE_MS = 5_000
 
 /** What {@linkcode openSocks} needs; units are in the names. */
-export interface SocksSettings extends HostPort, WayRules {
+export interface SocksSettings extends ProxyRules {
   readonly isolation: Isolation
   readonly admit: Admit
-  /** The tunnel's own session opens with the first connection instead of at once. */
-  readonly isLazy: boolean
-  readonly waitMs: number
-  readonly sessionWaitMs: number
   readonly lingerMs: number
-  readonly connectionsMax: number
-  readonly spoolBytesMax: number
-  readonly greetingMs?: number
 }
 
 /** A bare stream to a host of I2P. */
@@ -60,17 +53,14 @@ export async function openSocks(
   const ways = scope.use(openSocksWays(context, settings))
   const proxy = new SocksProxy(context, settings, ways, scope.signal)
   const server = createServer({ allowHalfOpen: true, noDelay: true })
-  server.maxConnections = settings.connectionsMax
-  server.on("drop", () => proxy.counters.add("refused"))
-  server.on("connection", proxy.take)
-  const listens = await listen(server, settings)
-  server.on("error", () => proxy.counters.add("refused"))
+  const listens = await openLocalPort(server, settings, proxy)
   const owned = scope.move()
   owned.defer(() => server.close())
-  if (!settings.isLazy) proxy.warmUp()
+  if (!settings.isLazy)
+    warmUp(() => context.session({ keys: "transient" }), { context, meter: proxy.meter })
   return {
     listens,
-    counters: () => ({ ...proxy.counters.read(), sessions: ways.count }),
+    counters: () => ({ ...proxy.meter.read(), sessions: ways.count }),
     [Symbol.asyncDispose]: () => owned.close(),
   }
 }
@@ -95,7 +85,7 @@ interface Answer {
 }
 
 class SocksProxy {
-  readonly counters = new Meter(["resolved"])
+  readonly meter = new Meter(["resolved"])
   readonly #context: TunnelContext
   readonly #settings: SocksSettings
   readonly #ways: ReturnType<typeof openSocksWays>
@@ -117,16 +107,7 @@ class SocksProxy {
     this.#place = new SpoolPlace(context.folder, settings.spoolBytesMax)
   }
 
-  /** Opens the tunnel's own session before anybody asks. */
-  warmUp(): void {
-    void this.#context.session({ keys: "transient" }).catch((error) => {
-      this.#context.log.warn("session.failed", { code: this.counters.fail(error) })
-    })
-  }
-
   readonly take = (local: Socket): void => {
-    local.once("close", this.counters.enter())
-    local.on("error", () => {}) // told by the relay; before that, its close says enough
     const gone = new AbortController()
     local.once("close", () => gone.abort(new AlliumError("ABORTED", "Cannot go on: it closed")))
     void this.#serve(local, AbortSignal.any([this.#signal, gone.signal]))
@@ -143,7 +124,7 @@ class SocksProxy {
       if (stream === undefined) letGo(local)
       else await this.#relay(stream, local).finally(release)
     } catch (error) {
-      const code = this.counters.fail(error)
+      const code = this.meter.fail(error)
       if (!signal.aborted) this.#context.log.info("connection.failed", { code })
       letGo(local)
     }
@@ -154,9 +135,9 @@ class SocksProxy {
     const [oldest] = this.#greeting
     if (this.#greeting.size >= GREETINGS_MAX) oldest?.destroy()
     this.#greeting.add(local)
-    const { greetingMs = GREETING_MS, admit } = this.#settings
+    const { admit } = this.#settings
     const slow = new AbortController()
-    const timer = setTimeout(() => slow.abort(tooSlow()), greetingMs).unref()
+    const timer = setTimeout(() => slow.abort(tooSlow()), GREETING_MS).unref()
     const reader = openByteReader(local, AbortSignal.any([signal, slow.signal]))
     try {
       return await readSocks(reader, { say: (bytes) => local.write(bytes), admit })
@@ -175,7 +156,7 @@ class SocksProxy {
     const isPtr = command === COMMANDS.resolvePtr && version === 5
     if (command !== COMMANDS.resolve && !isPtr) throw badCommand()
     const host = this.#hostOf(request.address)
-    this.counters.add("resolved")
+    this.meter.add("resolved")
     if (isPtr) return { reply: formatName(host) }
     return { reply: formatReply(version, REPLY.done, this.#madeUp.of(host)) }
   }
@@ -198,11 +179,7 @@ class SocksProxy {
   async #relay(stream: SamStream, local: Socket): Promise<void> {
     local.setKeepAlive(true)
     const { lingerMs } = this.#settings
-    const firstByte = this.counters.awaitFirstByte()
-    const onBytes = (bytesIn: number, bytesOut: number) => {
-      if (bytesIn > 0) firstByte()
-      this.counters.moved(bytesIn, bytesOut)
-    }
+    const onBytes = this.meter.watch("in")
     await spoolRelay(stream, local, { place: this.#place, lingerMs, signal: this.#signal, onBytes })
   }
 

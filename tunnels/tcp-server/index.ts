@@ -4,18 +4,17 @@
  * @module
  */
 import {
-  accessOptions,
-  backendOptions,
   chooseBackend,
   defineTunnel,
   type OpenTunnel,
+  openServerTunnel,
+  readServer,
+  serverOptions,
   type TunnelContext,
   z,
 } from "allium/tunnel"
+import { leadByPort } from "./lead-by-port.ts"
 import { parsePortRule } from "./port-rules.ts"
-import { openTcpServer } from "./tcp-server.ts"
-
-const MIB = 2 ** 20
 
 const expose = z.string().min(1).max(512)
 
@@ -26,39 +25,25 @@ const options = z.object({
     description:
       'Where the program listens: PORT, HOST:PORT or unix:PATH; by port: "80 -> 8080", "* -> refuse"',
   }),
-  ...backendOptions,
-  ...accessOptions,
+  ...serverOptions,
   clientFirst: z.boolean().default(false).meta({
     description: "Connect to the program only when the client has said something",
   }),
-  lingerSeconds: z.number().int().min(0).max(3_600).default(30).meta({
-    description: "How long to wait for the other side to close first, after the last byte",
-  }),
-  spoolMib: z
-    .number()
-    .int()
-    .min(1)
-    .max(1_048_576)
-    .default(1_024)
-    .meta({ description: "Disk for what waits for a slow program, in MiB, for the whole tunnel" }),
 })
 
 /** Options of `tcp-server` after they were checked. */
 type TcpServerOptions = z.output<typeof options>
 
 async function open(context: TunnelContext, given: TcpServerOptions): Promise<OpenTunnel> {
-  const rules = given.expose.map(parsePortRule)
-  return openTcpServer(context, {
-    rules: await Promise.all(
-      rules.map(async ({ port, target }) => ({
-        port,
-        backend: target === "refuse" ? undefined : await chooseBackend(target, given),
-      })),
-    ),
-    access: given,
-    clientFirst: given.clientFirst,
-    lingerMs: given.lingerSeconds * 1_000,
-    spoolBytesMax: given.spoolMib * MIB,
+  const { clientFirst } = given
+  const rules = await Promise.all(
+    given.expose.map(parsePortRule).map(async ({ port, target }) => ({
+      port,
+      backend: target === "refuse" ? undefined : await chooseBackend(target, given),
+    })),
+  )
+  return openServerTunnel(context, readServer(given), {
+    choose: (stream) => leadByPort(stream, { rules, clientFirst }),
   })
 }
 

@@ -3,50 +3,34 @@
  *
  * @module
  */
-import { defineTunnel, type OpenTunnel, parseHostPort, type TunnelContext, z } from "allium/tunnel"
+import {
+  defineTunnel,
+  keyOptions,
+  listenOptions,
+  type OpenTunnel,
+  parseHostPort,
+  type TunnelContext,
+  targetOptions,
+  whole,
+  z,
+} from "allium/tunnel"
 import { openUdpClient } from "./udp-client.ts"
 
 const options = z.object({
-  to: z
-    .array(z.string().min(1).max(1_024).regex(/^\S+$/))
-    .min(1)
-    .max(1)
-    .meta({ description: "Where datagrams go: a name, .b32.i2p or base64" }),
-  listen: z
-    .string()
-    .default("127.0.0.1:0")
-    .meta({ description: "PORT or HOST:PORT of this machine; port 0 takes a free one" }),
-  allowLan: z
-    .boolean()
-    .default(false)
-    .meta({ description: "Allow a HOST that other machines can reach" }),
-  keys: z
-    .enum(["transient", "persistent"])
-    .default("transient")
-    .meta({ description: "transient: a new address each start; persistent: the same one" }),
+  ...targetOptions(1, "Where datagrams go: a name, .b32.i2p or base64"),
+  ...listenOptions("127.0.0.1:0"),
+  ...keyOptions,
   plain: z.boolean().default(false).meta({
     description:
       "The other end is no udp-server of Allium: one program at a time, bytes as they are",
   }),
-  waitSeconds: z
-    .number()
-    .int()
-    .min(1)
-    .max(600)
+  waitSeconds: whole(1, 600)
     .default(60)
     .meta({ description: "How long to look for the destination while datagrams wait" }),
-  idleSeconds: z
-    .number()
-    .int()
-    .min(1)
-    .max(86_400)
+  idleSeconds: whole(1, 86_400)
     .default(120)
     .meta({ description: "Forget a program that sent and got nothing for so long" }),
-  programs: z
-    .number()
-    .int()
-    .min(1)
-    .max(4_096)
+  programs: whole(1, 4_096)
     .default(256)
     .meta({ description: "Programs at a time; the one quiet longest makes room" }),
 })

@@ -10,6 +10,7 @@ import {
   parseHostPort,
   requirePossible,
   type TunnelContext,
+  whole,
   z,
 } from "allium/tunnel"
 import { openUdpServer } from "./udp-server.ts"
@@ -28,11 +29,7 @@ const options = z.object({
     description: "Tell the program who sends: loopback (127.x.y.z, Linux)",
   }),
   ...accessOptions,
-  idleSeconds: z
-    .number()
-    .int()
-    .min(1)
-    .max(86_400)
+  idleSeconds: whole(1, 86_400)
     .default(120)
     .meta({ description: "Forget a client that sent and got nothing for so long" }),
 })

@@ -37,4 +37,32 @@ describe("Meter", () => {
     })
     expect(FIRST_BYTE_STEPS).toHaveLength(9)
   })
+
+  it.each([
+    {
+      first: "in",
+      pieces: [
+        [0, 5],
+        [3, 0],
+        [4, 0],
+      ],
+    },
+    {
+      first: "out",
+      pieces: [
+        [7, 0],
+        [0, 2],
+        [0, 3],
+      ],
+    },
+  ] as const)("watches a connection for its first byte $first", ({ first, pieces }) => {
+    let nowMs = 0
+    const meter = new Meter([], { monotonicMs: () => nowMs })
+    const onBytes = meter.watch(first)
+    for (const [bytesIn, bytesOut] of pieces) {
+      nowMs += 60
+      onBytes(bytesIn, bytesOut)
+    }
+    expect(meter.read()).toMatchObject({ bytesIn: 7, bytesOut: 5, "firstByteMs.sum": 120 })
+  })
 })

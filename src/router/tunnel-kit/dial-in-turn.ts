@@ -3,7 +3,9 @@
  *
  * @module
  */
-import { AlliumError, type SamStream, type Session, type TunnelContext } from "allium/tunnel"
+import { AlliumError } from "../../base/errors.ts"
+import type { SamStream, Session } from "../../sam/session.ts"
+import type { TunnelContext } from "../tunnel.ts"
 
 /** Where to dial. */
 export interface DialSettings {
