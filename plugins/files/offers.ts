@@ -189,7 +189,7 @@ export const showOffer = offer({
 
 export const verifyOffer = offer({
   verb: "file verify",
-  summary: "Hash what is on disk again, and say or fetch what is wrong",
+  summary: "Hash what is on disk again; what is wrong of a download is fetched again",
   positional: ["id"],
   examples: ["file verify 3fa9"],
   input: z.object({ id }),

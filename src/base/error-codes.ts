@@ -145,7 +145,11 @@ const catalogue = {
   FILE_LIMIT: { status: 429, exit: 1, next: "Cancel or finish some transfers first." },
   FILE_REFUSED: { status: 409, exit: 5 },
   FILE_CANCELLED: { status: 409, exit: 1 },
-  FILE_CHANGED: { status: 409, exit: 1, next: "Send the file again as it is now." },
+  FILE_CHANGED: {
+    status: 409,
+    exit: 1,
+    next: "Send or share it again as it is now. What is wrong of a download is fetched again by: allium file verify.",
+  },
   FILE_GONE: { status: 404, exit: 1, next: "Put the file back and send it again." },
   FILE_CORRUPT: { status: 502, exit: 1, next: "Ask for the file to be sent again." },
   DISK_FULL: {

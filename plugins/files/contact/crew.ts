@@ -139,6 +139,7 @@ export class Crew {
       commit: (changes: readonly Change[]) => store.commit([...changes]),
       hopeless: (transfer) => this.#hopeless(transfer),
       keep: (id, metainfo, paths) => this.#o.sources.keep(id, metainfo, paths),
+      placed: async ({ id, infohash }) => (await this.#o.sources.load(id, infohash!))?.paths ?? [],
       open: async (transfer, lane, { signal, to }) => {
         const ends = this.#o.post.endsOf({ ...transfer, contact: to })
         if (ends === undefined) throw new AlliumError("NO_CONTACT", "Cannot reach fellow: unknown")
@@ -157,14 +158,14 @@ export class Crew {
   }
 
   /** Removes part files of what has ended, when nobody uses them any more. */
-  async #tidy({ id, folder, stage }: Transfer): Promise<void> {
+  async #tidy({ id, folder, stage, isMending }: Transfer): Promise<void> {
     const { book, room, context, progress } = this.#o
     if (this.#fetchers.has(id) || this.#tidying.has(id)) return
     this.#tidying.add(id)
     try {
       if (folder !== undefined) await removeParts(room, folder, id)
       // Where it is stays known.
-      const isKept = stage === "done"
+      const isKept = stage === "done" || isMending === true
       await context.store.commit(isKept ? progress.forgetProgress(id) : await progress.forget(id))
       await book.change(id, () => ({ isUntidy: false }))
     } catch (error) {

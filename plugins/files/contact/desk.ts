@@ -30,6 +30,7 @@ import type { TransferOwner } from "../owners.ts"
 import type { PlayState } from "../play/playable.ts"
 import type { FileRates } from "../rates.ts"
 import { FILE_BYTES_MAX } from "../size.ts"
+import type { Bitfield } from "../torrent/bitfield.ts"
 import { Admission } from "./admission.ts"
 import { type Activity, TransferBook } from "./book.ts"
 import { Circles } from "./circles.ts"
@@ -88,6 +89,7 @@ export class ContactDesk implements TransferOwner, AsyncDisposable {
   readonly #book: TransferBook
   readonly #sources: Sources
   readonly #post: Post
+  readonly #progress: ProgressBook
   readonly #crew: Crew
   readonly #circles: Circles
   readonly #admission: Admission
@@ -114,6 +116,7 @@ export class ContactDesk implements TransferOwner, AsyncDisposable {
     const { room, rates, random, lanesMax = STREAMS_MAX } = options
     this.#context = context
     this.#o = options
+    this.#progress = progress
     const sources = new Sources(store, room, progress)
     this.#sources = sources
     this.#book = new TransferBook(store, clock, async (one) => {
@@ -282,14 +285,30 @@ export class ContactDesk implements TransferOwner, AsyncDisposable {
 
   async verify(id: string, call: Pick<OfferCall, "signal">): Promise<TransferDocument> {
     const [one = this.#book.require(id)] = this.#sends.of(id)
-    requireStage(one, one.direction === "out" || one.stage === "done", "one that is here whole")
+    const isHere = one.stage === "done" || (isFinished(one) && one.isMending === true)
+    requireStage(one, one.direction === "out" || isHere, "one that is here whole")
     const tools = { room: this.#o.room, sources: this.#sources }
     const signal = AbortSignal.any([call.signal, this.#context.signal])
-    const { isRight, wrong } = await verifyFiles(one, tools, signal)
+    const { isRight, wrong, right } = await verifyFiles(one, tools, signal)
+    const isMending = right?.isFull === false && (await this.#mend(one, right))
     const details = isRight
       ? ["It is as it was offered."]
       : ["It is not as it was offered:", ...wrong.map((path) => `  ${path}`)]
-    return { ...(await this.show(id)), isRight, wrong: [...wrong], details }
+    const more = isMending ? ["What is wrong is asked for again, and written over."] : []
+    return { ...(await this.show(id)), isRight, wrong: [...wrong], details: [...details, ...more] }
+  }
+
+  /** Asks for what is wrong of a whole transfer again. @returns False when it cannot be asked for. */
+  async #mend(transfer: Transfer, have: Bitfield): Promise<boolean> {
+    const { id, infohash } = transfer
+    if (transfer.direction === "out" || transfer.stage !== "done") return false
+    await this.#progress.save(id, infohash!, { have, partial: new Map() }, true)
+    const now = await this.#book.change(
+      id,
+      ({ stage }) => (stage === "done" ? { stage: "accepted", isMending: true } : undefined),
+      this.#post.with(transfer, "accept"),
+    )
+    return now?.stage === "accepted"
   }
 
   pause(id: string): Promise<TransferDocument> {

@@ -29,13 +29,18 @@ export function toDocument(
     done: transfer.stage === "done" ? size : activity.done,
     bytesPerSecond: activity.busy ? activity.meter.bytesPerSecond : 0,
     ...(activity.streams > 0 && { peers: 1 }),
-    ...(path !== undefined && (direction === "out" || transfer.stage === "done") && { path }),
+    ...(path !== undefined && (direction === "out" || isHere(transfer)) && { path }),
     ...(sha256 && { sha256: Buffer.from(sha256).toString("hex") }),
   }
 }
 
 /** Of a group whose name is not known. */
 const GROUP_DIGITS = 8
+
+/** Under its name, whole or nearly so. */
+function isHere({ stage, isMending }: Transfer): boolean {
+  return stage === "done" || isMending === true
+}
 
 /** The sender need not be there any more. */
 function isAtTower({ stage, tower }: Transfer, { busy }: Activity): boolean {
@@ -126,6 +131,7 @@ const WHY = {
   FILE_CHANGED: ["FILE_CHANGED", "it was changed while it was being sent"],
   FILE_GONE: ["FILE_GONE", "it is no longer where it was"],
   FILE_CORRUPT: ["FILE_CORRUPT", "what came is not what was offered"],
+  UNKNOWN: ["FILE_GONE", "the contact knows nothing of it any more"],
   NO_IDENTITY: ["NO_IDENTITY", "its identity was removed"],
   NO_CONTACT: ["NO_CONTACT", "the contact was removed"],
   NO_MEMBER: ["FILE_CANCELLED", "they are no member of the group any more"],

@@ -81,6 +81,8 @@ export interface FetcherOptions {
   readonly fellows: (transfer: Transfer) => readonly string[]
   /** The changes that keep where the files are, so that they can be given to fellows. */
   readonly keep: (id: string, metainfo: Metainfo, paths: readonly string[]) => Promise<Change[]>
+  /** Paths of the files of a transfer that was here whole. */
+  readonly placed: (transfer: Transfer) => Promise<readonly string[]>
 }
 
 /** One transfer's; see the module. */
@@ -221,7 +223,7 @@ export class Fetcher {
       this.#id,
       (now) =>
         now.stage === "verifying"
-          ? { stage: "done", isUntidy: true, ...(path !== undefined && { path }) }
+          ? { stage: "done", isUntidy: true, isMending: false, ...(path !== undefined && { path }) }
           : undefined,
       post.with(transfer, "done", [...forgotten, ...kept]),
     )
@@ -245,7 +247,10 @@ export class Fetcher {
   async #end(how: { stage: "failed"; reason: string }): Promise<void> {
     const { book, post, progress } = this.#o
     const transfer = book.require(this.#id)
-    const forgotten = await progress.forget(this.#id)
+    const { isMending } = transfer
+    const forgotten = isMending
+      ? progress.forgetProgress(this.#id)
+      : await progress.forget(this.#id)
     await book.change(
       this.#id,
       (now) => (isFinished(now) ? undefined : { ...how, isUntidy: true }),
@@ -430,13 +435,14 @@ class Run {
 
   /** The place for the bytes, and what is there already; open until {@linkcode close}. */
   async openStore(metainfo: Metainfo): Promise<SwarmContent & { readonly store: PartStore }> {
-    const { room, progress, commit } = this.#o
-    const { id, infohash, folder } = this.#transfer
+    const { room, progress, commit, placed } = this.#o
+    const { id, infohash, folder, isMending } = this.#transfer
     requireOffered(metainfo, this.#transfer)
     const found = await progress.load(id, infohash!, metainfo.geometry)
     const have = found?.have
+    const mends = isMending && { mends: { paths: await placed(this.#transfer) } }
     const store = await openPartStore({
-      ...{ room, metainfo, id, folder: folder! },
+      ...{ room, metainfo, id, folder: folder!, ...mends },
       ...(have !== undefined && { have: Bitfield.from(have.toBytes(), have.length) }),
     })
     await commit(progress.keepInfo(id, metainfo.info))

@@ -39,6 +39,17 @@ export class Post {
     return identity && contact && { identity, contact }
   }
 
+  /** Tells the contact that nothing is known of the transfer they ask for. */
+  async forgotten(parties: Pick<Transfer, "identity" | "contact">, id: Uint8Array): Promise<void> {
+    const ends = this.endsOf(parties)
+    if (ends === undefined) return
+    const content = writeLetter({ kind: "withdraw", id, reason: "UNKNOWN" })
+    const name = `withdraw/${Buffer.from(id).toString("hex")}`
+    await this.#context.mail.send(ends, { content, name }, []).catch((error: unknown) => {
+      if (!isAlliumError(error, "CONTACT_STATE", "NO_CONTACT")) throw error
+    })
+  }
+
   /**
    * A commit that says `word` to the contact. Who is not to be written to any more is told nothing.
    *

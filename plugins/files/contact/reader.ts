@@ -118,16 +118,22 @@ export class Reader {
   }
 
   async #told(arrived: ArrivedLetter, letter: Exclude<FileLetter, OfferLetter>): Promise<void> {
+    const { book, post } = this.#o
     const parties = { identity: arrived.identity.key, contact: arrived.contact.key }
-    const transfer = this.#o.book.between(parties, Buffer.from(letter.id).toString("hex"))
+    const transfer = book.between(parties, Buffer.from(letter.id).toString("hex"))
     // Only a receiver is told that something is withdrawn or lies at a tower; everything else is for the sender.
     const isForReceiver = letter.kind === "withdraw" || letter.kind === "stored"
     const direction = isForReceiver ? "in" : "out"
+    // They ask for what is forgotten here.
+    if (transfer === undefined && letter.kind === "accept")
+      return post.forgotten(parties, letter.id)
     if (transfer?.direction !== direction) return
-    await this.#o.book.change(transfer.id, (now) => this.#changed(now, letter))
+    await book.change(transfer.id, (now) => this.#changed(now, letter))
   }
 
   #changed(now: Transfer, letter: Exclude<FileLetter, OfferLetter>): Partial<Transfer> | undefined {
+    // They had it, and lost some of it.
+    if (now.stage === "done" && letter.kind === "accept") return { stage: "accepted" }
     if (isFinished(now)) return undefined
     if (letter.kind === "done") return { stage: "done" }
     if (letter.kind === "stored") {

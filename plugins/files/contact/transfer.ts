@@ -84,6 +84,8 @@ export const transferShape = z.object({
       isStored: z.boolean(),
     })
     .optional(),
+  /** Receiving: it was here whole, and wrong pieces are fetched again, over what is there; stays when that fails. */
+  isMending: z.boolean().optional(),
   /** Receiving: part files may still be there though it has ended. */
   isUntidy: z.boolean().optional(),
 })

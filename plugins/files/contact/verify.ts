@@ -22,6 +22,8 @@ export interface Verdict {
    * them are told.
    */
   readonly wrong: readonly string[]
+  /** Pieces that are right, when that was looked at. */
+  readonly right?: Bitfield
 }
 
 /**
@@ -47,7 +49,7 @@ export async function verifyFiles(
     return { isRight: true, wrong: [] }
   const right = await recheck(store, { signal })
   const wrong = paths.filter((_, file) => !isFileRight(metainfo, file, right))
-  return { isRight: false, wrong: wrong.length > 0 ? wrong : paths }
+  return { isRight: false, wrong: wrong.length > 0 ? wrong : paths, right }
 }
 const GONE: ReadonlySet<string> = new Set(["FILE_GONE", "FILE_CHANGED"])
 

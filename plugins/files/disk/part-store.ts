@@ -7,13 +7,13 @@ import { Turns } from "allium/plugin"
 import { Bitfield } from "../torrent/bitfield.ts"
 import type { Block, Geometry } from "../torrent/geometry.ts"
 import type { Metainfo } from "../torrent/metainfo.ts"
-import { diskError, hasSpace, requireSpace } from "./disk.ts"
+import { diskError, hasSpace, look, requireSpace } from "./disk.ts"
 import type { DiskRoom } from "./disk-room.ts"
 import { openPartFolder, type PartFolder } from "./part-folder.ts"
 import { PieceRow } from "./piece-row.ts"
 import type { PieceCheck, PieceStore } from "./piece-store.ts"
 import { openPlaces, type Places } from "./places.ts"
-import { pathOf, type Spot } from "./spot.ts"
+import { openSpot, pathOf, type Spot } from "./spot.ts"
 
 /** What a download is opened with. */
 export interface PartStoreOptions {
@@ -25,6 +25,11 @@ export interface PartStoreOptions {
   readonly id: string
   /** Pieces known to be right; the store's from then on, see {@linkcode PartStore.have}. */
   readonly have?: Bitfield
+  /**
+   * To be mended: files that have their final names are written where they are. The paths are needed when the download was whole,
+   * in the torrent's order.
+   */
+  readonly mends?: { readonly paths: readonly string[] }
 }
 
 /**
@@ -40,7 +45,10 @@ export async function openPartStore(options: PartStoreOptions): Promise<PartStor
     const have = options.have ?? new Bitfield(options.metainfo.geometry.pieceCount)
     await requireSpace(disk, folder, missingBytes(options.metainfo.geometry, have))
     const parts = await openPartFolder(disk, folder, options.id)
-    const places = await openPlaces({ disk, folder, parts, metainfo: options.metainfo })
+    const { metainfo, mends } = options
+    const placed = mends && { placed: mends.paths }
+    const places = await openPlaces({ disk, folder, parts, metainfo, ...placed })
+    if (mends !== undefined) for (const file of await places.found()) parts.made.add(file)
     return new PartStore({ ...options, folder, have }, parts, places)
   } catch (error) {
     throw diskError("open download", error)
@@ -76,7 +84,9 @@ export class PartStore implements PieceStore {
 
   /** Where a file's bytes are now. */
   spotOf(file: number): Spot {
-    return this.#places.spotOf(file) ?? this.#parts.spot(file)
+    const placed = this.#places.spotOf(file)
+    if (placed === undefined) return this.#parts.spot(file)
+    return this.#o.mends === undefined ? placed : { ...placed, isPart: true }
   }
 
   read(block: Block, into: Uint8Array): Promise<void> {
@@ -107,6 +117,7 @@ export class PartStore implements PieceStore {
       await this.sync()
       const complete = this.#files().filter((file) => this.isComplete(file))
       try {
+        if (this.#o.mends !== undefined) await this.#trim()
         await this.#places.place(complete, (path) => this.#o.room.files.forget([path]))
       } catch (error) {
         throw diskError("place file", error)
@@ -131,6 +142,18 @@ export class PartStore implements PieceStore {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#o.room.files.forget(this.#files().map((file) => pathOf(this.spotOf(file))))
+  }
+
+  /** What somebody wrote behind the end of a file that has its name. */
+  async #trim(): Promise<void> {
+    const { room, metainfo } = this.#o
+    for (const file of this.#files()) {
+      const spot = this.#places.spotOf(file)
+      const { size } = metainfo.files[file]!
+      if (!spot || ((await look(room.disk, pathOf(spot)))?.size ?? 0) <= size) continue
+      const handle = await openSpot(room.disk, spot, "write")
+      await handle.truncate(size).finally(() => handle.close())
+    }
   }
 
   #files(): number[] {

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { join } from "node:path"
+import { join, relative, sep } from "node:path"
 import { AlliumError, freeName, z } from "allium/plugin"
 import type { Metainfo } from "../torrent/metainfo.ts"
 import { type Disk, diskCode, look, removeFile, syncFolder } from "./disk.ts"
@@ -33,6 +33,8 @@ export interface PlacesOptions {
   readonly folder: string
   readonly parts: PartFolder
   readonly metainfo: Metainfo
+  /** Paths its files have already, in order; of all of them, or nothing is believed. */
+  readonly placed?: readonly string[]
 }
 
 /** Opens them, and ends what a crash had interrupted. */
@@ -108,6 +110,17 @@ export class Places {
     if ((await look(disk, part)) !== undefined) return isSameFile(disk, part, place)
     // An empty file has no part before it is moved; of any other one it is gone because it was.
     return metainfo.files[file]!.size > 0 || (await look(disk, place)) !== undefined
+  }
+
+  /** Files that have their names and are there; folders that are missing are made again. */
+  async found(): Promise<number[]> {
+    const { disk, folder } = this.#o
+    const [there, folders] = [[] as number[], new Set<string>()]
+    for (const file of this.#placed) {
+      await makeFolders(disk, folder, this.#chosen.get(file)!.slice(0, -1), folders)
+      if ((await look(disk, pathOf(this.spotOf(file)!))) !== undefined) there.push(file)
+    }
+    return there
   }
 
   /** Makes the torrent's folder under a free name. */
@@ -186,9 +199,10 @@ export class Places {
   }
 }
 
-async function readRecord({ disk, parts }: PlacesOptions): Promise<z.infer<typeof RECORD>> {
+async function readRecord(options: PlacesOptions): Promise<z.infer<typeof RECORD>> {
+  const { disk, parts } = options
   const path = join(parts.path, PLACES_NAMES[0])
-  if ((await look(disk, path)) === undefined) return { files: {} }
+  if ((await look(disk, path)) === undefined) return recordOf(options)
   const file = await disk.open(path, "r")
   try {
     if ((await file.stat()).size > RECORD_BYTES_MAX) throw damaged()
@@ -198,6 +212,16 @@ async function readRecord({ disk, parts }: PlacesOptions): Promise<z.infer<typeo
   } finally {
     await file.close()
   }
+}
+
+/** Of files whose names are known from elsewhere. */
+function recordOf({ folder, metainfo, placed = [] }: PlacesOptions): z.infer<typeof RECORD> {
+  const real = [...metainfo.files.keys()].filter((file) => metainfo.files[file]!.kind === "file")
+  if (placed.length !== real.length) return { files: {} }
+  const names = placed.map((path) => relative(folder, path).split(sep))
+  if (names.some(([first]) => first === "..")) throw damaged()
+  const files = Object.fromEntries(real.map((file, index) => [file, names[index]!]))
+  return { files, ...(metainfo.isFolder && names[0] && { root: names[0][0] }) }
 }
 
 function damaged(cause?: unknown): AlliumError {

@@ -72,11 +72,14 @@ export async function openContent(options: ContentOptions): Promise<OpenContent>
     have: new Bitfield(metainfo.geometry.pieceCount),
     partial: new Map(),
   }
-  const store = await openStore(options, progress)
+  // What is to be hashed first may be there whole: it is not asked of the disk twice.
+  const isHashedFirst = kept !== undefined && known === undefined
+  const store = await openStore(options, isHashedFirst ? fullOf(metainfo) : progress.have)
   try {
     const suspects = await suspectsOf(options, store, kept, known)
     await lookAgain(options, store, progress, suspects)
     if (isOurs(record, metainfo) && !progress.have.isFull) throw changed()
+    if (isHashedFirst && !(await store.hasRoom())) throw noRoom()
     return new KeptContent(options, store, progress, kept)
   } catch (error) {
     await store[Symbol.asyncDispose]()
@@ -85,18 +88,24 @@ export async function openContent(options: ContentOptions): Promise<OpenContent>
 }
 
 /** Files that have their names and are only read from now on: of a share, or of a whole download. */
-function isOurs({ kind, paths }: ShareRecord, { files }: Metainfo): boolean {
-  return kind === "share" || paths.length === files.filter((file) => file.kind === "file").length
+function isOurs({ kind, paths, isMending }: ShareRecord, { files }: Metainfo): boolean {
+  if (kind === "share") return true
+  return !isMending && paths.length === files.filter((file) => file.kind === "file").length
 }
 
 async function openStore(
   { room, record, metainfo }: ContentOptions,
-  { have }: Progress,
+  have: Bitfield,
 ): Promise<PartStore | ShareStore> {
   if (isOurs(record, metainfo)) return new ShareStore({ room, metainfo, paths: record.paths })
-  const { folder, id } = record
+  const { folder, id, isMending, paths } = record
+  const mends = isMending && { mends: { paths } }
   const copy = Bitfield.from(have.toBytes(), have.length)
-  return openPartStore({ room, metainfo, folder, id, have: copy })
+  return openPartStore({ room, metainfo, folder, id, have: copy, ...mends })
+}
+
+function fullOf({ geometry }: Metainfo): Bitfield {
+  return Bitfield.full(geometry.pieceCount)
 }
 
 /** What was not on the disk for good is not believed when the whole machine went down since. */
@@ -218,6 +227,11 @@ class KeptContent implements OpenContent {
     const spotOf = (file: number): Spot => this.#store.spotOf(file)
     return takeStamps({ disk: room.disk, metainfo, spotOf })
   }
+}
+
+function noRoom(): AlliumError {
+  const message = "Cannot get files: the disk has no room for what is missing"
+  return new AlliumError("DISK_FULL", message)
 }
 
 function changed(): AlliumError {

@@ -354,11 +354,12 @@ class Live implements LiveShare {
     if (this.#content === undefined || this.#isGivenUp) return
     const paths = await this.#content.finish()
     const wasDone = this.#options.record.isDone
-    await this.#options.keep({ paths: [...paths], isDone: true })
+    const isMended = this.#options.record.isMending === true
+    await this.#options.keep({ paths: [...paths], isDone: true, isMending: false })
     await this.#content.settle(paths)
     if (this.swarm.have !== undefined)
       await this.#content.save({ have: this.swarm.have, partial: new Map() }, true)
-    if (!wasDone && this.#options.record.kind === "get") this.#announcer?.completed()
+    if (!wasDone && !isMended && this.#options.record.kind === "get") this.#announcer?.completed()
     this.#options.changed(true)
   }
 }

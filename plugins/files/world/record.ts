@@ -44,6 +44,8 @@ export const shareShape = z.object({
   isDone: z.boolean(),
   /** Enough was given; goes on only when resumed. */
   isSated: z.boolean(),
+  /** The user wants wrong pieces of files that were whole fetched again, over what is there. */
+  isMending: z.boolean().optional(),
   /** Why it cannot go on. */
   reason: z.string().optional(),
   isSequential: z.boolean(),

@@ -172,7 +172,7 @@ export class Shares implements TransferOwner, AsyncDisposable {
     return playable ? { kind: "now", playable } : { kind: "later" }
   }
 
-  /** Hashes everything again; resolves when it runs again. */
+  /** Hashes everything again, and fetches what is wrong of a download; resolves when it runs again. */
   async verify(id: string): Promise<TransferDocument> {
     const entry = this.#find(id)
     await this.#stop(entry)
@@ -183,7 +183,9 @@ export class Shares implements TransferOwner, AsyncDisposable {
       await this.tables.store.commit([this.tables.putProgress(id, doubtful)])
     }
     const { reason: _, ...rest } = entry.record
-    await this.#keep(entry, { ...rest, isPaused: false }, true)
+    // Files of ours are never written.
+    const again = rest.kind === "get" && { isDone: false, isSated: false, isMending: true }
+    await this.#keep(entry, { ...rest, ...again, isPaused: false }, true)
     await this.#start(entry)
     return this.#document(entry)
   }

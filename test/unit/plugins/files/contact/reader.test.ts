@@ -72,6 +72,13 @@ describe("letters about files, read", () => {
     await read(offer)
     expect(await list()).toMatchObject([{ state: "failed", reason: "FILE_GONE" }])
   })
+  it("that accept what the sender has forgotten are answered, so that nobody waits for it", async () => {
+    story.pair.connect()
+    await read(offer)
+    await story.ann.life!.mail.arrive(writeLetter({ kind: "accept", id }), "contact")
+    expect(await story.until(story.bob, "failed")).toMatchObject({ reason: "UNKNOWN" })
+    expect(await story.list(story.ann)).toEqual([])
+  })
   it("of another device of ours are left to it", async () => {
     await read(offer, "own device")
     expect(await list()).toEqual([])

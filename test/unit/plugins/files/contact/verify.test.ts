@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { type TransferDocument, verifyOffer } from "../../../../../plugins/files/offers.ts"
@@ -20,7 +20,7 @@ describe("file verify, of what came from a contact", () => {
   const verify = (peer: "ann" | "bob", id: string): Promise<TransferDocument> =>
     story[peer].run(verifyOffer, { id })
 
-  it("says that all is right, and which file is not when one was changed or is gone", async () => {
+  it("says that all is right, and which file is not when one was changed, and fetches it again", async () => {
     const { id } = await story.send(folder)
     await story.until(story.bob, "offered")
     await expect(verify("bob", id)).rejects.toMatchObject({ code: "FILE_STATE" })
@@ -31,13 +31,57 @@ describe("file verify, of what came from a contact", () => {
     await story.bob.stop()
     await story.start(story.bob)
     writeFileSync(join(path, "b.bin"), `${"b.bin".repeat(49_999)}b.txt`)
-    expect(await verify("bob", id)).toMatchObject({
-      ...{ isRight: false, wrong: [join(path, "b.bin")], state: "done" },
-      details: ["It is not as it was offered:", `  ${join(path, "b.bin")}`],
-    })
-    rmSync(join(path, "a.bin"))
-    const { wrong } = await verify("bob", id)
-    expect(wrong).toEqual([join(path, "a.bin"), join(path, "b.bin")])
+    const found = await verify("bob", id)
+    expect(found).toMatchObject({ isRight: false, wrong: [join(path, "b.bin")], path })
+    expect(found.details?.slice(0, 2)).toEqual([
+      "It is not as it was offered:",
+      `  ${join(path, "b.bin")}`,
+    ])
+    expect(found.state).toBe("waiting")
+    story.pair.connect()
+    await expectMended(id, path)
     expect(await verify("ann", id)).toMatchObject({ isRight: true })
   })
+
+  it("brings back what was deleted, also when both were killed meanwhile, and nothing else is there", async () => {
+    const { id } = await story.send(folder)
+    await story.until(story.bob, "offered")
+    const { path } = await story.accept(id, { wait: true })
+    story.pair.cut()
+    rmSync(path!, { recursive: true })
+    const { wrong } = await verify("bob", id)
+    expect(wrong).toEqual(["a.bin", "b.bin"].map((name) => join(path!, name)))
+    story.areKilled = true
+    for (const peer of [story.bob, story.ann]) {
+      await peer.crash()
+      await story.start(peer)
+    }
+    story.pair.connect()
+    await expectMended(id, path!)
+  })
+
+  it("says why it cannot be fetched again, and leaves what is there", async () => {
+    const { id } = await story.send(folder)
+    await story.until(story.bob, "offered")
+    const { path } = await story.accept(id, { wait: true })
+    rmSync(folder, { recursive: true })
+    const damaged = "x".repeat(250_000)
+    writeFileSync(join(path!, "b.bin"), damaged)
+    await verify("bob", id)
+    const failed = await story.until(story.bob, "failed")
+    expect(failed).toMatchObject({ path })
+    expect(["FILE_GONE", "FILE_CHANGED"]).toContain(failed.reason)
+    expect(readFileSync(join(path!, "b.bin"), "utf8")).toBe(damaged)
+    await story.eventually(() => story.received().length === 1)
+    // It may still be looked at; nobody is asked in vain.
+    expect(await verify("bob", id)).toMatchObject({ isRight: false, state: "failed" })
+  })
+
+  async function expectMended(id: string, path: string): Promise<void> {
+    for (const peer of [story.bob, story.ann]) await story.until(peer, "done", id)
+    for (const name of ["a.bin", "b.bin", "empty"])
+      expect(readFileSync(join(path, name))).toEqual(readFileSync(join(folder, name)))
+    expect(await verify("bob", id)).toMatchObject({ isRight: true, path })
+    await story.eventually(() => story.received().length === 1)
+  }
 })

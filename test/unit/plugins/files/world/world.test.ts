@@ -121,6 +121,45 @@ describe("files and the world", () => {
     expect(existsSync(got.path!)).toBe(true)
   })
 
+  it("says FILE_CHANGED of a download that somebody changed, and mends it only when it is verified", async () => {
+    const network = openFakeNetwork()
+    const ann = await new Router("ann", network).start()
+    const bob = await new Router("bob", network).start()
+    const album = join(folder, "album")
+    await mkdir(join(album, "inner"), { recursive: true })
+    const names = ["a.bin", join("inner", "b.bin"), "empty"]
+    const contents = [randomBytes(200_000), randomBytes(90_001), Buffer.alloc(0)]
+    for (const [index, name] of names.entries())
+      await writeFile(join(album, name), contents[index]!)
+    const input = { paths: [album], tracker: ["none"] }
+    const [shared] = await ann.call<TransferDocument[]>("file share", input)
+    await ann.until(shared!.id, "seeding")
+    const { magnet: target } = await ann.world!.owner.show(shared!.id)
+    const got = await bob.call("file get", { target, wait: true })
+    await bob.stop()
+    const changed = Buffer.concat([contents[0]!, Buffer.from("more")]).fill(7, 150_000, 150_010)
+    await writeFile(join(got.path!, "a.bin"), changed)
+    await rm(join(got.path!, "inner"), { recursive: true })
+    await rm(join(got.path!, "empty"))
+    await bob.start()
+    expect(await bob.until(got.id, "failed")).toMatchObject({ reason: "FILE_CHANGED" })
+    expect(await readFile(join(got.path!, "a.bin"))).toEqual(changed)
+    const { uploaded } = await ann.world!.owner.show(shared!.id)
+    await bob.world!.owner.verify(got.id, { signal: new AbortController().signal })
+    const whole = await bob.until(got.id, "seeding")
+    expect(whole.path).toBe(got.path)
+    for (const [index, name] of names.entries())
+      expect((await readFile(join(got.path!, name))).equals(contents[index]!)).toBe(true)
+    expect((await readdir(join(got.path!, ".."))).sort()).toEqual(["album"])
+    // Only what was wrong, in pieces of 16 KiB, and not all of it.
+    const again = (await ann.world!.owner.show(shared!.id)).uploaded! - uploaded!
+    expect(again).toBeGreaterThanOrEqual(90_001)
+    expect(again).toBeLessThan(200_000)
+    await bob.stop()
+    await bob.start()
+    await bob.until(got.id, "seeding")
+  })
+
   it("ends a share when its time is over, also when that was while the router was off", async () => {
     const ann = await new Router("ann", openFakeNetwork()).start()
     const soon = new Date(Date.now() + 3_000).toISOString().replace(/\.\d+Z/, "Z")
