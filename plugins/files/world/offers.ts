@@ -57,6 +57,9 @@ export const shareOffer = offer({
       .max(PATHS_MAX)
       .meta({ kind: "path", description: "Files and folders, each a torrent" }),
     ownAddress,
+    as: z.string().optional().meta({
+      description: "Refused: everybody would know the identity's address, and what it shares",
+    }),
     tracker: z.array(z.string().min(1).max(2_048)).max(16).default([]).meta({
       description: "Announce to this URL; `own` is our own tracker, `none` none at all",
     }),

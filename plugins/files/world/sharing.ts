@@ -54,6 +54,7 @@ export async function sharePaths(
       "BAD_INPUT",
       "Cannot share files: a path is relative, expected whole ones",
     )
+  if (input.as !== undefined) throw linked()
   if (input.secret && (input.torrent !== undefined || input.tracker.some((one) => one !== "none")))
     throw new AlliumError("BAD_INPUT", "Cannot share secretly: nobody else is to be told of it")
   if (input.once && input.copies !== undefined)
@@ -89,6 +90,11 @@ async function sharePath(
   const record = newRecord(tools, id, made, { ...input, tiers, folder: dirname(path) })
   const progress = await wholeProgress(tools, made)
   return shares.add(record, made.metainfo, [shares.tables.putProgress(id, progress)])
+}
+
+function linked(): AlliumError {
+  const found = "trackers and peers would know the identity's address for good"
+  return new AlliumError("BAD_INPUT", `Cannot share as an identity: ${found}; see --own-address`)
 }
 
 /** The router's home, with its keys and its store, is not for the world; files that were received are. @throws {AlliumError} `BAD_INPUT`. */

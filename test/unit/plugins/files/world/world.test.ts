@@ -160,6 +160,15 @@ describe("files and the world", () => {
     await bob.until(got.id, "seeding")
   })
 
+  it("never uses an identity's address, and says so when it is asked to", async () => {
+    const ann = await new Router("ann", openFakeNetwork()).start()
+    const input = { paths: ["/none"], as: "work" }
+    await expect(ann.call("file share", input)).rejects.toMatchObject({
+      ...{ code: "BAD_INPUT", message: expect.stringMatching(/identity's address.*--own-address/) },
+    })
+    expect(ann.world!.owner.ids()).toEqual([])
+  })
+
   it("ends a share when its time is over, also when that was while the router was off", async () => {
     const ann = await new Router("ann", openFakeNetwork()).start()
     const soon = new Date(Date.now() + 3_000).toISOString().replace(/\.\d+Z/, "Z")
