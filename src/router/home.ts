@@ -23,7 +23,7 @@ export interface Home {
 }
 
 /**
- * Makes the home's folders where they are missing.
+ * Makes the home's folders where they are missing; nothing is put into a home that others may read.
  *
  * @throws {AlliumError} `HOME_EXPOSED` when others may read it, `HOME_UNUSABLE` when it cannot be made.
  */
@@ -38,9 +38,9 @@ export async function openHome(folder: string): Promise<Home> {
     log: join(folder, "allium.log"),
   }
   await makePrivateFolder(folder)
+  await requirePrivate(folder)
   for (const inner of [home.keys, home.i2pd, home.plugins, home.tunnels])
     await makePrivateFolder(inner)
-  await requirePrivate(folder)
   return home
 }
 

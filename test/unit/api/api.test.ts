@@ -28,7 +28,7 @@ async function dial(socketPath: string, ...pieces: string[]): Promise<Socket> {
 /** The machine may be busy. */
 const PATIENT = { timeout: 5_000 }
 
-describe("openApi() on loopback", () => {
+describe("B10: openApi() on loopback", () => {
   it.each([
     ["a rebound name", { host: "evil.example" }, 421],
     ["0.0.0.0", { host: "0.0.0.0:80" }, 421],
