@@ -40,6 +40,7 @@ const NO_LIMITS: Readonly<Record<string, string>> = {
   "plugins/messages/groups/records.ts RECORD_LIMITS": "the shape of a record",
   "plugins/messages/wire.ts SENT_AT_MAX_MS": "the last minute of the calendar, in docs/protocol",
   "src/base/access/options.ts HOUR_S": "a unit",
+  "src/base/forget.ts WORTH_BYTES": "what is worth it",
   "src/base/backend/client-address.ts V2_ADDRESSES_BYTES": "a format",
   "src/base/pack.ts UNLIMITED": "for what we wrote ourselves",
   "src/bridge/command-datagram.ts I2PD_UDP_BYTES": "a fault of i2pd that is played",

@@ -9,9 +9,14 @@ import type { Duplex } from "node:stream"
 /** Small messages that wait for a peer that does not read: 30,000 rejects. */
 const WAITING_BYTES_MAX = 512 * 1_024
 
-/** A stream that looks at bytes no more when their `write` has called back, as a socket. */
+/** A stream that looks at bytes no more when their `write` has called back, nor at those it gave out, as a socket. */
 export interface Returning {
   readonly returnsWrites: true
+}
+
+/** Whether bytes are the caller's alone after they were written or read there. */
+export function isReturning(stream: Duplex): boolean {
+  return stream instanceof Socket || "returnsWrites" in stream
 }
 
 /** The sending half of one stream. */
@@ -28,7 +33,7 @@ export class Outbox {
   /** @param tooMuch - The peer reads too slowly for what it is to be told. */
   constructor(stream: Duplex, tooMuch: () => void) {
     this.#stream = stream
-    this.#returnsWrites = stream instanceof Socket || "returnsWrites" in stream
+    this.#returnsWrites = isReturning(stream)
     this.#tooMuch = tooMuch
     stream.on("drain", () => this.#onDrain())
     stream.on("close", () => this.#wake())

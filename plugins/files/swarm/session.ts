@@ -6,7 +6,7 @@
  * @module
  */
 import type { Duplex } from "node:stream"
-import { AlliumError, isAlliumError } from "allium/plugin"
+import { AlliumError, forget, isAlliumError } from "allium/plugin"
 import { BLOCK_BYTES, type Block } from "../torrent/geometry.ts"
 import { encodeHandshake, type Handshake } from "../torrent/handshake.ts"
 import { encodeMessage, type PeerMessage } from "../torrent/message.ts"
@@ -16,7 +16,7 @@ import type { Content } from "./content.ts"
 import { Extensions, type ExtensionsHost } from "./extensions.ts"
 import { Flow } from "./flow.ts"
 import { extendedGreeting, piecesGreeting } from "./greeting.ts"
-import { Outbox } from "./outbox.ts"
+import { isReturning, Outbox } from "./outbox.ts"
 import { encodeRequests } from "./requests.ts"
 import { TheirPieces } from "./their-pieces.ts"
 import type { Gate } from "./throttle.ts"
@@ -26,6 +26,8 @@ import { type StreamFacts, Vigil } from "./vigil.ts"
 
 /** Blocks a node of our own is asked for before anything is known of the way: they fill any stream of i2pd. */
 const REQUESTS_FIRST_OWN = 64
+/** Words whose bytes somebody may keep. */
+const KEPT: ReadonlySet<PeerWords["kind"]> = new Set(["extended", "bitfield"])
 /** Pieces told one by one to a peer that came before we knew what the pieces are. */
 const LATE_HAVE_MAX = 1_024
 
@@ -106,9 +108,11 @@ export class PeerSession {
     if (stream.destroyed) this.end("ended")
     if (this.isEnded) return
     // As plain bytes: what is sliced of a Buffer is no copy, and would keep all of it in memory.
-    stream.on("data", ({ buffer, byteOffset, length }: Uint8Array) =>
-      this.#onData(new Uint8Array(buffer, byteOffset, length)),
-    )
+    const isOurs = isReturning(stream)
+    stream.on("data", ({ buffer, byteOffset, length }: Uint8Array) => {
+      const chunk = new Uint8Array(buffer, byteOffset, length)
+      if (!this.#onData(chunk) && isOurs) forget(chunk)
+    })
     if (this.peer.outgoing) this.#shake(this.#host.content !== undefined)
     if (this.peer.outgoing && this.peer.isOwn) this.#greet(true, this.#host.content !== undefined)
     stream.resume()
@@ -292,12 +296,15 @@ export class PeerSession {
     }
   }
 
-  #onData(chunk: Uint8Array): void {
-    if (this.isEnded) return
+  /** @returns Whether somebody may still look at the bytes. */
+  #onData(chunk: Uint8Array): boolean {
+    if (this.isEnded) return false
     const now = this.#host.clock.monotonicMs()
+    let isKept = false
     this.vigil.heard(now)
     this.#guard(() => {
       for (const words of this.#reader.push(chunk)) {
+        isKept ||= KEPT.has(words.kind)
         this.#nuisance.hear(words.kind, now)
         this.#hear(words, now)
         if (this.isEnded) return
@@ -305,6 +312,7 @@ export class PeerSession {
     })
     this.#askSoon()
     this.#regulate()
+    return isKept
   }
 
   /** Once for all that comes in this turn of the event loop: each write costs more than what it says. */

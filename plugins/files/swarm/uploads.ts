@@ -6,6 +6,7 @@
  * @module
  */
 import type { Block, Geometry } from "../torrent/geometry.ts"
+import { PIECE_TYPE } from "../torrent/message.ts"
 import { UploadQueue } from "../torrent/upload-queue.ts"
 import type { Outbox } from "./outbox.ts"
 import type { Gate } from "./throttle.ts"
@@ -15,7 +16,6 @@ import type { SwarmStore } from "./types.ts"
 const RUN_BYTES_MAX = 256 * 1_024
 /** Length, type, piece, begin. */
 const HEAD_BYTES = 13
-const PIECE_TYPE = 7
 /** A run of usual blocks with their heads. */
 const ROOM_BYTES = RUN_BYTES_MAX + 16 * HEAD_BYTES
 

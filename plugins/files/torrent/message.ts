@@ -11,6 +11,8 @@ import type { Block } from "./geometry.ts"
 export const BLOCK_BYTES_MAX = 128 * 1_024
 /** Longest message: a bitfield has at most 64 KiB, a page of metadata 16 KiB, a peer exchange a few KiB. */
 export const PEER_MESSAGE_BYTES_MAX = BLOCK_BYTES_MAX + 16
+/** The first byte of the message that carries a block. */
+export const PIECE_TYPE = 7
 
 /** What a peer says. */
 export type PeerMessage =
@@ -39,7 +41,7 @@ const PLAIN = {
 } as const
 const OF_PIECE = { 4: "have", 13: "suggest", 17: "allowed fast" } as const
 const OF_BLOCK = { 6: "request", 8: "cancel", 16: "reject" } as const
-const TYPES = { bitfield: 5, piece: 7, port: 9, extended: 20 } as const
+const TYPES = { bitfield: 5, piece: PIECE_TYPE, port: 9, extended: 20 } as const
 
 const TYPE_OF = new Map<string, number>(
   [PLAIN, OF_PIECE, OF_BLOCK].flatMap((kinds) =>

@@ -5,7 +5,7 @@
  */
 import { AlliumError } from "allium/plugin"
 import { decodeHandshake, type Handshake, PEER_HANDSHAKE_BYTES } from "./handshake.ts"
-import { decodeMessage, PEER_MESSAGE_BYTES_MAX, type PeerMessage } from "./message.ts"
+import { decodeMessage, PEER_MESSAGE_BYTES_MAX, type PeerMessage, PIECE_TYPE } from "./message.ts"
 
 /** A message's length stands before it, in 4 bytes. */
 const PREFIX = 4
@@ -16,7 +16,7 @@ export type PeerWords = { readonly kind: "handshake"; readonly handshake: Handsh
 /** One direction of one connection. After it has thrown it must not be used again. */
 export class PeerReader {
   #hasShaken = false
-  /** An incomplete handshake or message, with its length. */
+  /** An incomplete handshake or message, with its length; as long as the longest so far. */
   #kept = new Uint8Array(PREFIX)
   #keptBytes = 0
 
@@ -28,7 +28,8 @@ export class PeerReader {
   /**
    * Takes the next bytes.
    *
-   * @param chunk - Not kept, but byte strings of messages may be views of it: it must not change while they are in use.
+   * @param chunk - Not kept, but byte strings of messages may be views of it: it must not change while they are in use. The bytes of a
+   * block are to be used before the next words are asked for.
    * @throws {AlliumError} `PEER_PROTOCOL` for a wrong handshake, a message that is too long, or one that is malformed.
    */
   *push(chunk: Uint8Array): Generator<PeerWords> {
@@ -70,15 +71,14 @@ export class PeerReader {
     return taken.length
   }
 
-  /** What is kept, if it is whole; the room goes with it, for messages are views of it. */
+  /** What is kept, if it is whole. Blocks are long and many, so they go out where they were kept; anything else as a copy. */
   #takeComplete(): Uint8Array | undefined {
     const kept = this.#kept.subarray(0, this.#keptBytes)
     // Throws as soon as a handshake cannot become one.
     if (!this.#hasShaken) decodeHandshake(kept)
     if (this.#keptBytes < (this.#wholeLength(kept) ?? Number.POSITIVE_INFINITY)) return undefined
-    this.#kept = new Uint8Array(PREFIX)
     this.#keptBytes = 0
-    return kept
+    return this.#hasShaken && isBlock(kept) ? kept : kept.slice()
   }
 
   #read(whole: Uint8Array): PeerWords {
@@ -86,4 +86,8 @@ export class PeerReader {
     this.#hasShaken = true
     return { kind: "handshake", handshake: decodeHandshake(whole)! }
   }
+}
+
+function isBlock(whole: Uint8Array): boolean {
+  return whole[PREFIX] === PIECE_TYPE
 }

@@ -198,6 +198,29 @@ describe("PeerReader", () => {
     expect(reader.pendingBytes).toBe(0)
   })
 
+  it("keeps blocks in one place, each until the next words, and everything else for good", () => {
+    const reader = new PeerReader()
+    expect([...reader.push(libtorrentBytes().subarray(0, 68))]).toHaveLength(1)
+    const bits = new Uint8Array(randomBytes(64))
+    const blocks = [1, 2].map((value) => new Uint8Array(16_384).fill(value))
+    const said: PeerMessage[] = [
+      { kind: "bitfield", bits },
+      ...blocks.map((block) => ({ kind: "piece", piece: 0, begin: 0, bytes: block }) as const),
+    ]
+    const heard: PeerWords[] = []
+    for (const message of said) {
+      const encoded = encodeMessage(message)
+      for (const part of [encoded.subarray(0, 9), encoded.subarray(9)])
+        for (const words of reader.push(part)) {
+          expect(words).toEqual(message)
+          heard.push(words)
+        }
+    }
+    const rooms = heard.map((words) => words.kind === "piece" && words.bytes.buffer)
+    expect(heard[0]).toEqual(said[0])
+    expect([rooms[1] instanceof ArrayBuffer, rooms[1] === rooms[2]]).toEqual([true, true])
+  })
+
   it("throws nothing but PEER_PROTOCOL, whatever comes", () => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 10 }), (chunks) => {
