@@ -6,7 +6,7 @@ const resolve = { conditions }
 const ssr = { resolve: { conditions, externalConditions: conditions } }
 
 /** Contracts of whole routers: they wait for back-offs, as stories do. */
-const WHOLE_ROUTERS = "test/contract/router/{devices,door,mail,restore,rotate}.test.ts"
+const WHOLE_ROUTERS = "test/contract/router/{devices,door,homecoming,mail,restore,rotate}.test.ts"
 
 /** Stories start the program as its user does. */
 const BUILT_PROGRAM = "test/support/built-program.ts"

@@ -67,6 +67,8 @@ export interface Knobs {
   cutAfterBytes: number
   /** What the fault `noBackpressure` queues for one direction of a stream before it is cut. */
   floodBytesMax: number
+  /** `.b32.i2p` of destinations that nobody finds, as if their LeaseSet was not published; they dial, and their streams stay. */
+  unpublished: Set<string>
   faults: Set<Fault>
 }
 
@@ -81,6 +83,7 @@ export function defaultKnobs(changes: Partial<Knobs> = {}): Knobs {
     cutAfterBytes: 0,
     floodBytesMax: 64 * 1024 * 1024,
     ...changes,
+    unpublished: new Set(changes.unpublished),
     faults: new Set(changes.faults),
   }
 }

@@ -48,6 +48,8 @@ export type Dialled =
   | { readonly result: "OK"; readonly stream: EmbeddedStream | "silent" }
   | { readonly result: "CANT_REACH_PEER" | "INVALID_ID"; readonly message?: string }
 
+const NO_LEASE_SET: Dialled = { result: "CANT_REACH_PEER", message: "no LeaseSet found" }
+
 /** All destinations that are alive, and what becomes of what they send. */
 export class Network {
   readonly stats: NetworkStats = emptyStats()
@@ -155,6 +157,7 @@ export class Network {
     const known = caller.knows(route.to)
     const isStale = known !== undefined && known !== callee?.generation
     if (this.#has("staleLeaseSet") && isStale) return { result: "OK", stream: "silent" }
+    if (this.knobs.unpublished.has(route.to)) return NO_LEASE_SET
     if (callee === undefined) return this.#meetNobody(route.to)
     const listener = callee.listenerFor(this.traits.ports ? route.toPort : 0)
     if (listener === undefined || (listener.full && this.traits.backlogFull === "refused"))
@@ -173,7 +176,7 @@ export class Network {
   #meetNobody(to: string): Dialled {
     const wasHere = this.#past.closedAtMs(to) !== undefined
     if (this.#has("lateOk") && wasHere) return { result: "OK", stream: "silent" }
-    return { result: "CANT_REACH_PEER", message: "no LeaseSet found" }
+    return NO_LEASE_SET
   }
 
   #open(caller: Endpoint, callee: Endpoint, route: StreamRoute): EmbeddedStream {

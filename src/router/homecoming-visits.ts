@@ -27,7 +27,7 @@ const VISITS_MAX = 8
 /** What visits stand on. */
 export interface VisitsOptions {
   readonly identities: Pick<IdentityBook, "list" | "contacts">
-  readonly links: Pick<Links, "reachable" | "visit">
+  readonly links: Pick<Links, "reachable" | "onReachable" | "visit">
   /** Where a contact is to be met, if they told us. */
   readonly homecomingOf: (identity: Identity, contactKey: string) => Promise<string | undefined>
   /** For how long the session of an identity has been up; 0 when it is not. */
@@ -54,8 +54,8 @@ export function visitTheLost(options: VisitsOptions): void {
 class Visits {
   readonly #options: VisitsOptions
   readonly #slots = new Slots(VISITS_MAX)
-  /** By identity: names of links that stood at the last look. */
-  readonly #stood = new Map<string, ReadonlySet<string>>()
+  /** By identity: names of links that stood at the last look, or came up since. */
+  readonly #stood = new Map<string, Set<string>>()
   readonly #lost = new Map<string, Lost>()
 
   constructor(options: VisitsOptions) {
@@ -63,7 +63,11 @@ class Visits {
   }
 
   async run(): Promise<never> {
-    const { clock, signal } = this.#options
+    const { clock, links, signal } = this.#options
+    const undo = links.onReachable(({ identity, contact }) =>
+      this.#stood.set(identity.key, this.#stoodOf(identity).add(contact.key)),
+    )
+    signal.addEventListener("abort", undo, { once: true })
     for (;;) {
       await clock.sleep(LOOK_MS, { signal })
       for (const identity of this.#options.identities.list()) this.#look(identity)
@@ -73,7 +77,7 @@ class Visits {
   #look(identity: Identity): void {
     const { links, identities, clock } = this.#options
     const standing = new Set(links.reachable(identity))
-    const before = this.#stood.get(identity.key) ?? new Set()
+    const before = this.#stoodOf(identity)
     this.#stood.set(identity.key, standing)
     for (const key of before) {
       const isContact = identities.contacts(identity).byKey(key)?.state === "accepted"
@@ -85,6 +89,10 @@ class Visits {
         .catch((thrown: unknown) => this.#tell("ended", thrown))
         .finally(() => this.#lost.delete(place))
     }
+  }
+
+  #stoodOf({ key }: Identity): Set<string> {
+    return this.#stood.get(key) ?? new Set()
   }
 
   async #seek(lost: Lost): Promise<void> {

@@ -20,7 +20,7 @@ import { type LinkSelf, openLink } from "../link/open-link.ts"
 import { within } from "../mail/post/within.ts"
 import type { SamStream, Session } from "../sam/session.ts"
 import { Lanes } from "./lanes.ts"
-import { addressesOf, type OwnDevices, peerName } from "./mail-devices.ts"
+import { addressesOf, FIRST_DEVICE, type OwnDevices, peerName } from "./mail-devices.ts"
 
 /** Links to peers who are no accepted contacts; they may only ask to become one. */
 const STRANGERS_MAX = 16
@@ -55,8 +55,8 @@ export interface Stranger {
   open(protocol: string, call: { signal: AbortSignal }): Channel
 }
 
-/** `own`: another device of the same identity. */
-export type Standing = "stranger" | "contact" | "own"
+/** `own`: another device of the same identity. `met`: a contact where they are met when they come back, for letters alone. */
+export type Standing = "stranger" | "contact" | "own" | "met"
 
 /** What the links of an identity stand on. */
 export interface IdentityLinksOptions {
@@ -67,7 +67,7 @@ export interface IdentityLinksOptions {
   /** Finds who answers a protocol; `undefined` refuses the channel. */
   readonly handlerFor: (protocol: string, standing: Standing) => ChannelHandler | undefined
   /** Told when a link to a device of an accepted contact, or of ourselves, comes up. */
-  readonly onReachable: (peer: { readonly key: string; readonly device: number }) => void
+  readonly onReachable: (peer: ReachedDevice, standing: Exclude<Standing, "stranger">) => void
   /** Told of a key of ours that somebody knows though we never rotated to it: our memory is older than our last rotation. */
   readonly onNewer: (version: number) => Promise<void>
   /** Told when a link to somebody else comes up. */
@@ -76,6 +76,12 @@ export interface IdentityLinksOptions {
   readonly chance: Chance
   readonly random: RandomBytes
   readonly log: Log
+}
+
+/** A device of an accepted contact, or of ourselves. */
+export interface ReachedDevice {
+  readonly key: string
+  readonly device: number
 }
 
 interface Held {
@@ -97,7 +103,7 @@ interface Who {
 
 /** Links are named by the key we know a peer by, and with the number of the device unless it is the first one. */
 export function linkName(key: string, device: number): string {
-  return device === 0 ? key : peerName(key, device)
+  return device === FIRST_DEVICE ? key : peerName(key, device)
 }
 
 /** Links of one identity, by name. */
@@ -108,6 +114,8 @@ export class IdentityLinks implements AsyncDisposable {
   readonly #standing = new Map<string, Held>()
   readonly #dialling = new Map<string, Promise<Link>>()
   readonly #lanes: Lanes
+  /** By contact: where they said they are met. */
+  readonly #homecomings = new Map<string, string>()
 
   constructor(options: IdentityLinksOptions) {
     this.#options = options
@@ -131,9 +139,28 @@ export class IdentityLinks implements AsyncDisposable {
 
   /** Names of links that have a stream now. */
   reachable(): readonly string[] {
-    return this.#good()
-      .filter(([, { link }]) => !link.adrift)
-      .map(([name]) => name)
+    return this.#flowing().map(([name]) => name)
+  }
+
+  /** Names of correspondents whose letters go over one of these links now: those we can reach, and those who are met. */
+  correspondents(): readonly string[] {
+    return [...new Set(this.#flowing().map(([name, { link }]) => this.#atHome(name, link)))]
+  }
+
+  /** The link for letters to one of {@linkcode correspondents}: to their own address when there is one. */
+  forLetters(name: string): Link | undefined {
+    const flowing = this.#flowing()
+    const theirs = flowing.find(([own]) => own === name)
+    return (theirs ?? flowing.find(([own, { link }]) => this.#atHome(own, link) === name))?.[1].link
+  }
+
+  /** Links to a contact where they said they are met; as `link`. */
+  async visit(
+    peer: { key: string; address: string },
+    call: { signal: AbortSignal },
+  ): Promise<void> {
+    this.#homecomings.set(peer.key, peer.address)
+    await this.link(peer, call)
   }
 
   /**
@@ -261,8 +288,15 @@ export class IdentityLinks implements AsyncDisposable {
     this.#standing.set(name, mine)
     if (before !== undefined) close(before.link)
     void link.closed.then(() => this.#forget(name, link))
-    if (standing !== "stranger" && device !== undefined) onReachable({ key, device })
+    if (standing === "contact" && device === FIRST_DEVICE) this.#part(key)
+    if (standing !== "stranger" && device !== undefined) onReachable({ key, device }, standing)
     else this.#meetStranger(link)
+  }
+
+  /** Who is linked to at their own address is met elsewhere no more. */
+  #part(key: string): void {
+    const held = this.#standing.get(`${key}@${this.#homecomings.get(key)}`)
+    if (held !== undefined) close(held.link)
   }
 
   /** Whether the link that stood stays: only when both sides dialled at once, and by the link's own rule. */
@@ -287,6 +321,7 @@ export class IdentityLinks implements AsyncDisposable {
 
   /**
    * Whoever proves a key from an address its owner did not tell is a stranger; so is who proves one that counts no more.
+   * Where a contact is met when they come back, they told us too.
    * @param peer.key - The proven one.
    */
   #who({ key: proven, address }: { key: string; address: string }): Who {
@@ -297,8 +332,11 @@ export class IdentityLinks implements AsyncDisposable {
     if (!isOwn && contact?.state !== "accepted")
       return { key, name: key, standing: "stranger", contact, device: undefined }
     const found = addressesOf(this.#options, key).find((one) => one.address === address)
-    if (found === undefined)
-      return { key, name: `${key}@${address}`, standing: "stranger", contact, device: undefined }
+    if (found === undefined) {
+      const nobody = { key, name: `${key}@${address}`, contact, device: undefined }
+      if (this.#homecomings.get(key) !== address) return { ...nobody, standing: "stranger" }
+      return { ...nobody, standing: "met", device: FIRST_DEVICE }
+    }
     const name = linkName(key, found.number)
     return { key, name, standing: isOwn ? "own" : "contact", contact, device: found.number }
   }
@@ -348,6 +386,17 @@ export class IdentityLinks implements AsyncDisposable {
     if (key === identity.key) return identity.present.key
     const contact = contacts.byAnyKey(key)
     return contact === undefined ? key : presentKeyOf(contact)
+  }
+
+  /** What the correspondent is called whom letters over a link go to. */
+  #atHome(name: string, link: Link): string {
+    const { key, standing } = this.#whoIs(link)
+    return standing === "met" ? linkName(key, FIRST_DEVICE) : name
+  }
+
+  /** Links that have a stream now. */
+  #flowing() {
+    return this.#good().filter(([, { link }]) => !link.adrift)
   }
 
   /** Links whose proof still counts. */

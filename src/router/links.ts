@@ -13,13 +13,14 @@ import { Slots } from "../base/turns.ts"
 import type { Contact } from "../identity/contacts.ts"
 import type { Device } from "../identity/device-list.ts"
 import type { Identity, IdentityBook } from "../identity/identity.ts"
-import type { Channel } from "../link/link.ts"
+import type { Channel, Link } from "../link/link.ts"
 import type { Session } from "../sam/session.ts"
 import {
   type ChannelHandler,
   IdentityLinks,
   type IdentityLinksOptions,
   linkName,
+  type ReachedDevice,
   type Standing,
   type Stranger,
 } from "./identity-links.ts"
@@ -47,7 +48,10 @@ export type StrangerListener = (identity: Identity, stranger: Stranger) => void
 export interface Links extends AsyncDisposable {
   /** Begins accepting and dialling for an identity whose session stands or will stand. */
   attach(identity: Identity, session: Session): void
-  /** Lets people in at one more session of an identity, as strangers; ends with what is returned, and before the session. */
+  /**
+   * Lets people in at one more session of an identity: strangers without a channel, contacts for letters. Ends with what is
+   * returned, and before the session.
+   */
   welcome(identity: Identity, session: Session): AsyncDisposable
   /** Ends every link of an identity, and dials no more for it; its session is the caller's to close. */
   detach(identity: Identity): Promise<void>
@@ -72,13 +76,16 @@ export interface Links extends AsyncDisposable {
     protocol: string,
     call: { signal: AbortSignal },
   ): Promise<Channel>
-  /** Only links to somebody: what is to be said there is theirs to say. @throws {AlliumError} as `open`. */
+  /** Links to a contact where they said they are met: letters may go there until they are at home. @throws {AlliumError} as `open`. */
   visit(
     identity: Identity,
     peer: { key: string; address: string },
     call: { signal: AbortSignal },
   ): Promise<void>
-  /** Opens a channel to a correspondent. @throws {AlliumError} `NOT_ACCEPTED` for one that is not known; as `open`. */
+  /**
+   * Opens a channel for letters to a correspondent, where they are met when they are not at home.
+   * @throws {AlliumError} `NOT_ACCEPTED` for one that is not known; as `open`.
+   */
   openPeer(
     identity: Identity,
     peer: string,
@@ -105,7 +112,9 @@ export interface Links extends AsyncDisposable {
   onRotated(listener: (identity: Identity) => void): Undo
   /** Names of links an identity can talk over now, see `linkName`; a link that looks for a new stream does not count. */
   reachable(identity: Identity): readonly string[]
-  /** Whether any device of a contact is reachable. */
+  /** The same for letters: with who is met elsewhere than at home, named as at home. */
+  correspondents(identity: Identity): readonly string[]
+  /** Whether letters go to any device of a contact now. */
   isReachable(identity: Identity, contactKey: string): boolean
 }
 
@@ -139,6 +148,8 @@ class LinkBook implements Links {
   readonly #dials = new Slots(DIALS_MAX)
   readonly #scope = new Scope()
   readonly #attached = new Map<string, Attached>()
+  /** By identity that lets people in at one more session. */
+  readonly #welcoming = new Map<string, IdentityLinks>()
   /** By identity without a session yet: who is wanted. */
   readonly #wanted = new Map<string, Set<string>>()
   readonly #handlers = new Map<string, { for: readonly Standing[]; handle: ChannelHandler }>()
@@ -157,7 +168,7 @@ class LinkBook implements Links {
     const links = this.#scope.use(
       this.#linksOf(identity, session, {
         handlerFor: (protocol, standing) => this.#handlerFor(protocol, standing),
-        onReachable: ({ key, device }) => this.#tellReachable(identity, key, device),
+        onReachable: (peer, standing) => this.#tellReachable(identity, peer, standing),
       }),
     )
     const end = new AbortController()
@@ -180,7 +191,17 @@ class LinkBook implements Links {
   }
 
   welcome(identity: Identity, session: Session): AsyncDisposable {
-    return this.#linksOf(identity, session, { handlerFor: () => undefined, onReachable: () => {} })
+    const links = this.#linksOf(identity, session, {
+      handlerFor: (protocol, standing) =>
+        standing === "contact" ? this.#handlerFor(protocol, "met") : undefined,
+      onReachable: (peer) => this.#tellReachable(identity, peer, "met"),
+    })
+    this.#welcoming.set(identity.key, links)
+    const end = async () => {
+      if (this.#welcoming.get(identity.key) === links) this.#welcoming.delete(identity.key)
+      await links.hangUp()
+    }
+    return { [Symbol.asyncDispose]: end }
   }
 
   #linksOf(
@@ -217,7 +238,7 @@ class LinkBook implements Links {
   }
 
   servePeers(protocol: string, handle: Parameters<Links["servePeers"]>[1]): Undo {
-    return this.#register(protocol, ["contact", "own"], async (arrival) => {
+    return this.#register(protocol, ["contact", "own", "met"], async (arrival) => {
       const { identity, contact, device, channel } = arrival
       if (device === undefined) return
       await handle({ identity, peer: peerName((contact ?? identity).key, device), channel })
@@ -225,7 +246,7 @@ class LinkBook implements Links {
   }
 
   serveAnyone(protocol: string, handle: ChannelHandler): Undo {
-    return this.#register(protocol, ["stranger", "contact", "own"], handle)
+    return this.#register(protocol, ["stranger", "contact", "own", "met"], handle)
   }
 
   async open(
@@ -251,7 +272,22 @@ class LinkBook implements Links {
     const found = this.#devices(identity, key).find(({ number }) => number === deviceOf(peer))
     if (found === undefined)
       throw new AlliumError("NOT_ACCEPTED", "Cannot reach contact: it has no such device")
+    const link = this.#elsewhere(identity, linkName(key, found.number))
+    if (link !== undefined) return link.open(protocol, call)
     return this.openToAnyone(identity, { key, address: found.address }, protocol, call)
+  }
+
+  /** Where letters go to who cannot be reached at home. */
+  #elsewhere(identity: Identity, name: string): Link | undefined {
+    if (this.reachable(identity).includes(name)) return undefined
+    return this.#allOf(identity)
+      .map((links) => links.forLetters(name))
+      .find((link) => link !== undefined)
+  }
+
+  #allOf({ key }: Identity): readonly IdentityLinks[] {
+    const all = [this.#attached.get(key)?.links, this.#welcoming.get(key)]
+    return all.filter((links) => links !== undefined)
   }
 
   async openToAnyone(
@@ -277,7 +313,7 @@ class LinkBook implements Links {
     peer: { key: string; address: string },
     call: { signal: AbortSignal },
   ): Promise<void> {
-    await this.#require(identity).links.link(peer, call)
+    await this.#require(identity).links.visit(peer, call)
   }
 
   onReachable(listener: (pair: Pair) => void): Undo {
@@ -326,6 +362,7 @@ class LinkBook implements Links {
     const state = this.#options.identities.contacts(identity).byKey(key)?.state
     const numbers = this.#devices(identity, key).map(({ number }) => number)
     if (numbers.length === 0) this.#options.recent.forget(identity.key, key)
+    this.#keepMeeting(identity, key, state === "blocked")
     const attached = this.#attached.get(identity.key)
     if (attached === undefined) return
     attached.links.dropMistaken()
@@ -335,10 +372,20 @@ class LinkBook implements Links {
     this.#keepAll(attached, key)
   }
 
+  /** Who was a stranger at the other session may be a contact now. */
+  #keepMeeting(identity: Identity, key: string, isBlocked: boolean): void {
+    const links = this.#welcoming.get(identity.key)
+    if (isBlocked) void links?.drop(key).catch(() => {})
+    for (const { number: device } of this.#devices(identity, key))
+      if (links?.reachable().includes(linkName(key, device)))
+        this.#tellReachable(identity, { key, device }, "met")
+  }
+
   #keepAll({ identity, links, touch }: Attached, key: string): void {
     for (const { number, address } of this.#devices(identity, key)) {
       const name = linkName(key, number)
-      if (links.peers().includes(name)) this.#tellReachable(identity, key, number)
+      if (links.peers().includes(name))
+        this.#tellReachable(identity, { key, device: number }, "contact")
       touch.keep(name, (call) => links.link({ key, address }, call))
     }
   }
@@ -354,7 +401,11 @@ class LinkBook implements Links {
   isReachable(identity: Identity, contactKey: string): boolean {
     // Not at an address that is no device's.
     const isDevice = (name: string) => name === contactKey || name.startsWith(`${contactKey}.`)
-    return this.reachable(identity).some(isDevice)
+    return this.correspondents(identity).some(isDevice)
+  }
+
+  correspondents(identity: Identity): readonly string[] {
+    return [...new Set(this.#allOf(identity).flatMap((links) => links.correspondents()))]
   }
 
   reachable(identity: Identity): readonly string[] {
@@ -385,15 +436,21 @@ class LinkBook implements Links {
     return entry?.for.includes(standing) ? entry.handle : undefined
   }
 
-  #tellReachable(identity: Identity, key: string, device: number): void {
-    const { identities, recent } = this.#options
-    const contact = identities.contacts(identity).byKey(key)
-    const name = linkName(key, device)
-    recent.met(identity.key, name)
-    this.#attached.get(identity.key)?.touch.met(name)
+  #tellReachable(
+    identity: Identity,
+    { key, device }: ReachedDevice,
+    standing: Exclude<Standing, "stranger">,
+  ): void {
+    if (standing !== "met") this.#met(identity, linkName(key, device))
     for (const listener of this.#peerListeners) listener(identity, peerName(key, device))
-    if (contact === undefined || device !== 0) return
+    const contact = this.#options.identities.contacts(identity).byKey(key)
+    if (standing === "met" || contact === undefined || device !== 0) return
     for (const listener of this.#listeners) listener({ identity, contact })
+  }
+
+  #met(identity: Identity, name: string): void {
+    this.#options.recent.met(identity.key, name)
+    this.#attached.get(identity.key)?.touch.met(name)
   }
 
   /** Links that were given up take their time to end: nobody waits for that. */

@@ -9,7 +9,7 @@ import type { Device } from "../identity/device-list.ts"
 import type { Identity } from "../identity/identity.ts"
 
 /** Number of the device a contact's identity begins with. */
-const FIRST_DEVICE = 0
+export const FIRST_DEVICE = 0
 
 /** Names of the devices a letter to a contact goes to. */
 export function devicesOf(contact: Pick<Contact, "key" | "devices">): readonly string[] {

@@ -205,7 +205,7 @@ export class ContactMailboxes {
   #standing(): (way: Way) => boolean {
     const lists = new Map<string, ReadonlySet<string>>()
     return ({ identity, peer }) => {
-      const known = lists.get(identity.key) ?? new Set(this.#links.reachable(identity))
+      const known = lists.get(identity.key) ?? new Set(this.#links.correspondents(identity))
       lists.set(identity.key, known)
       return known.has(linkName(keyOf(peer), deviceOf(peer)))
     }

@@ -127,6 +127,8 @@ class Office implements PostOffice {
       links.servePeers(MAILBOX_PROTOCOL, ({ identity, peer, channel }) => {
         const { post, admits } = this.#mail(identity)
         const own = { post, admits: () => admits(peer), signal, clock }
+        // Who was just told of us, and refused our channel before, takes letters now.
+        if (admits(peer)) post.wake(peer)
         return serveOwnMailbox(channel, peer, own)
       }),
     )

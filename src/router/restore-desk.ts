@@ -274,8 +274,8 @@ class Desk implements RestoreDesk {
       links.contactChanged(identity, key)
     }
     await this.#progress.save(identity, { ...progress, backupMs: backup.madeMs })
-    // Whom they call, they call at the address all of them know.
-    await this.#welcoming.get(identity.key)?.close()
+    // Who publishes nothing is met nowhere; others may need the time until they are found at home.
+    if (backup.reach === "pull-only") await this.#welcoming.get(identity.key)?.close()
     emit("identity.restored", { identity: identity.name, contacts: backup.contacts.length })
     await this.#addSiblings(backup)
   }

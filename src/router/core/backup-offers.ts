@@ -88,6 +88,7 @@ export function answerBackupOffers(
     if (to !== undefined) {
       const bytes = await backups.make(identity)
       await writeNew(to, bytes)
+      await keepsakes.refresh(identity)
       return { identity: identity.name, bytes: bytes.length, towers: [], file: to }
     }
     const { byteCount, towers } = await backups.write(identity, { signal })

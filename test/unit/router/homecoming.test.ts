@@ -49,6 +49,7 @@ describe("visitTheLost()", () => {
       identities: book,
       links: {
         reachable: () => standing,
+        onReachable: () => () => {},
         visit: async (_, { address }) => {
           visits.push({ address, atMs: clock.monotonicMs() })
           if (!isThere) throw new AlliumError("PEER_UNREACHABLE", "Nobody is there")

@@ -24,7 +24,7 @@ describe("ContactMailboxes", () => {
     const state = { stands: true, backs: 0, wanted: [] as string[] }
     const links = {
       want: (_: unknown, peer: string) => void state.wanted.push(peer),
-      reachable: () => (state.stands ? [THEM] : []),
+      correspondents: () => (state.stands ? [THEM] : []),
       openPeer: (_: unknown, __: string, ___: string, how: { signal: AbortSignal }) =>
         open(how.signal),
     }
