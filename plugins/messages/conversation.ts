@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Change, type StoreRoom, type Table, Turns, z } from "allium/plugin"
+import { type Change, type Reception, type StoreRoom, type Table, Turns, z } from "allium/plugin"
 import { type Entry, type Head, keyOf } from "./entry.ts"
 import { type Note, Pen } from "./pen.ts"
 import { type Expiry, openShelves, type Shelves, textOf } from "./shelves.ts"
@@ -62,21 +62,56 @@ export class Conversation {
       const result = await work(pen)
       const changes = pen.changes()
       if (changes.length > 0) await this.#write(() => commit(changes))
-      this.#head = pen.head
-      this.#listener.expires(pen.expiries)
-      this.#listener.noted(this, pen.notes)
+      this.#written(pen)
       return result
     })
   }
 
-  /** Who fails may have written all the same: then what is on disk counts. */
+  /**
+   * Does one deed in a commit of somebody else's; other deeds wait until they say how it went. It waits for no other deed
+   * itself: that one may wait for their commit.
+   *
+   * @returns `undefined` when another deed runs or waits. Who calls must call `done` or `failed`.
+   */
+  async join(work: (pen: Pen) => Promise<void>): Promise<Required<Reception> | undefined> {
+    if (!this.#turns.isFree) return undefined
+    let end = () => {}
+    const ended = new Promise<void>((resolve) => (end = resolve))
+    void this.#turns.take(() => ended)
+    const pen = new Pen(this.#shelves, this.#head)
+    try {
+      await work(pen)
+    } catch (error) {
+      end()
+      throw error
+    }
+    const done = () => {
+      this.#written(pen)
+      end()
+    }
+    const failed = () => void this.#readAgain().then(end, end)
+    return { changes: pen.changes(), done, failed }
+  }
+
+  /** What a pen wrote is on disk. */
+  #written(pen: Pen): void {
+    this.#head = pen.head
+    this.#listener.expires(pen.expiries)
+    this.#listener.noted(this, pen.notes)
+  }
+
   async #write(commit: () => Promise<void>): Promise<void> {
     try {
       await commit()
     } catch (error) {
-      this.#head = (await this.#shelves.heads.get(this.key)) ?? this.#head
+      await this.#readAgain()
       throw error
     }
+  }
+
+  /** Who fails may have written all the same: then what is on disk counts. */
+  async #readAgain(): Promise<void> {
+    this.#head = (await this.#shelves.heads.get(this.key)) ?? this.#head
   }
 
   /** Takes every message out, here alone. @returns How many there were. */

@@ -1,9 +1,10 @@
 /**
  * What came by mail, from the receipt until it is in its conversation.
  *
- * A letter or report is appended to one journal in the commit of its receipt: nothing is decided yet, so nothing can
- * contradict what people do meanwhile. Then it is applied to its conversation, and leaves the journal in the same commit.
- * What a crash left here is applied at the next start, before anything new.
+ * A letter is in its conversation with the commit of its receipt, if nobody else writes there. It waits for nobody: who
+ * writes may wait for the mail. Otherwise it is appended to one journal in that commit, as every report is: nothing is
+ * decided yet, so nothing can contradict what people do meanwhile. Then it is applied to its conversation, and leaves the
+ * journal in the same commit. What a crash left here is applied at the next start, before anything new.
  *
  * @module
  */
@@ -44,6 +45,13 @@ const itemShape = z.discriminatedUnion("kind", [
   }),
 ])
 type Item = z.output<typeof itemShape>
+
+/** Whose letter it is; `own`: another device of ours wrote it. */
+interface From {
+  readonly identity: string
+  readonly contact: string
+  readonly own: boolean
+}
 
 /** Takes letters of one kind in place of the conversations with contacts: groups do. */
 export type Extension = (letter: ArrivedLetter, value: unknown) => Promise<Reception>
@@ -89,9 +97,11 @@ export class Inbox {
     const record = readRecord(value)
     const parties = { identity: letter.identity.key, contact: letter.contact.key }
     if (record.kind === "typing") return this.#typing(letter)
-    const own = letter.from === "own device"
-    const changes = this.#appendLetter({ ...parties, own }, letter.content)
-    const task = this.#letterTask({ ...parties, own }, record, changes)
+    const from = { ...parties, own: letter.from === "own device" }
+    const joined = await this.#lines.join(parties, this.#letterDeed(from, record))
+    if (joined !== undefined) return joined
+    const changes = this.#appendLetter(from, letter.content)
+    const task = this.#letterTask(from, record, changes)
     return { changes, done: () => this.#lines.add(task) }
   }
 
@@ -112,28 +122,34 @@ export class Inbox {
     return { changes: [append], done: () => this.#lines.add(task) }
   }
 
-  #appendLetter(from: { identity: string; contact: string; own: boolean }, content: Uint8Array) {
+  #appendLetter({ identity, contact, own }: From, content: Uint8Array) {
     const pieces: Uint8Array[] = []
     for (let start = 0; start === 0 || start < content.length; start += PIECE_BYTES)
       pieces.push(content.slice(start, start + PIECE_BYTES))
     const [first = new Uint8Array(), ...rest] = pieces
     return [
-      this.#journal.append({ kind: "letter", ...from, content: first, more: rest.length }),
+      this.#journal.append({
+        kind: "letter",
+        identity,
+        contact,
+        own,
+        content: first,
+        more: rest.length,
+      }),
       ...rest.map((piece) => this.#journal.append({ kind: "more", content: piece })),
     ]
   }
 
-  #letterTask(
-    { own, ...parties }: { identity: string; contact: string; own: boolean },
-    record: MessageRecord,
-    places: readonly { sequence: number }[],
-  ): Task {
-    const by = own ? parties.identity : parties.contact
-    return {
-      ...parties,
-      deed: (pen) => applyRecord(pen, record, { by, now: this.#now() }),
-      done: places.map(({ sequence }) => this.#journal.remove(sequence)),
-    }
+  #letterDeed({ own, identity, contact }: From, record: MessageRecord): Task["deed"] {
+    const by = own ? identity : contact
+    return (pen) => applyRecord(pen, record, { by, now: this.#now() })
+  }
+
+  #letterTask(from: From, record: MessageRecord, places: readonly { sequence: number }[]): Task {
+    const { identity, contact } = from
+    const deed = this.#letterDeed(from, record)
+    const done = places.map(({ sequence }) => this.#journal.remove(sequence))
+    return { identity, contact, deed, done }
   }
 
   #reportTask(
@@ -168,11 +184,7 @@ export class Inbox {
   }
 
   /** What only a newer version could read leaves the journal without a deed. */
-  #leftLetter(
-    from: { identity: string; contact: string; own: boolean },
-    content: Uint8Array,
-    places: readonly { sequence: number }[],
-  ): Task {
+  #leftLetter(from: From, content: Uint8Array, places: readonly { sequence: number }[]): Task {
     try {
       return this.#letterTask(from, readRecord(unpackRecord(content)), places)
     } catch (error) {

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Change, type PluginContext, toAlliumError } from "allium/plugin"
+import { type Change, type PluginContext, type Reception, toAlliumError } from "allium/plugin"
 import type { ConversationBook } from "./book.ts"
 import type { Conversation } from "./conversation.ts"
 import type { Pen } from "./pen.ts"
@@ -44,6 +44,24 @@ export class TaskLines {
     const fresh = [task]
     this.#waiting.set(key, fresh)
     void this.#drain(key, fresh).catch((error) => this.damaged(error))
+  }
+
+  /**
+   * Does a deed in a commit of somebody else's, when nothing else is to be done to its conversation.
+   * @returns `undefined` when something is, or the deed failed: then it is for {@linkcode add}.
+   */
+  async join(
+    parties: Pick<Task, "identity" | "contact">,
+    deed: Task["deed"],
+  ): Promise<Reception | undefined> {
+    try {
+      const conversation = await this.#book.at(parties)
+      if (this.#waiting.has(`${parties.identity}/${parties.contact}`)) return undefined
+      return await conversation.join(deed)
+    } catch (error) {
+      this.#context.log.debug("letter.not-joined", { code: toAlliumError(error).code })
+      return undefined
+    }
   }
 
   async #drain(key: string, line: Task[]): Promise<void> {

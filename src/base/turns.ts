@@ -7,10 +7,17 @@
 /** Runs tasks in order of asking, each after the one before has ended, well or not. */
 export class Turns {
   #last: Promise<unknown> = Promise.resolve()
+  #count = 0
+
+  /** Whether no task runs or waits. */
+  get isFree(): boolean {
+    return this.#count === 0
+  }
 
   /** Resolves or rejects as the task does. */
   take<T>(task: () => Promise<T>): Promise<T> {
-    const mine = this.#last.then(task)
+    this.#count++
+    const mine = this.#last.then(task).finally(() => this.#count--)
     this.#last = mine.catch(() => {})
     return mine
   }

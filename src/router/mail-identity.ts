@@ -353,7 +353,7 @@ export class MailIdentity implements AsyncDisposable {
     const heard = this.#fates.hear(peer, { topic, name }, state)
     if (!heard.isNews) return heard
     const { identity } = this
-    const { changes, done } = await this.#options.topics.report({ identity, contact }, peer, told)
+    const theirs = await this.#options.topics.report({ identity, contact }, peer, told)
     const isEnd = state.kind === "delivered" || state.kind === "failed"
     const tellOwn = () => {
       if (!isEnd || this.#options.isPrivate(topic)) return
@@ -361,10 +361,11 @@ export class MailIdentity implements AsyncDisposable {
       this.tellOwn(letter).catch((error: unknown) => this.#tell("state", error))
     }
     return {
-      changes: [...heard.changes, ...changes],
+      ...theirs,
+      changes: [...heard.changes, ...theirs.changes],
       done: () => {
         heard.done?.()
-        done?.()
+        theirs.done?.()
         tellOwn()
       },
     }

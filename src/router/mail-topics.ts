@@ -142,9 +142,14 @@ export class MailTopics {
     const kept = await shelf.read(place)
     if (kept === undefined) return
     const who = parties(kept.item.identity, kept.item.peer)
-    const { changes, done } = who ? await run(eventOf(who, kept)).catch(dropped) : NOTHING
-    await shelf.take(place, changes)
-    done?.()
+    const reception = who ? await run(eventOf(who, kept)).catch(dropped) : NOTHING
+    try {
+      await shelf.take(place, reception.changes)
+    } catch (error) {
+      reception.failed?.()
+      throw error
+    }
+    reception.done?.()
   }
 }
 

@@ -109,8 +109,13 @@ export class FakeMail implements PluginMail {
     if (this.#handler === undefined || contact === undefined)
       throw new AlliumError("BUSY", "Cannot take letter: nobody does yet")
     const { identity } = this.#peer
-    const { changes, done } = await this.#handler({ identity, contact, content, from })
-    if (changes.length + also.length > 0) await this.#root.commit([...changes, ...also])
+    const { changes, done, failed } = await this.#handler({ identity, contact, content, from })
+    try {
+      if (changes.length + also.length > 0) await this.#root.commit([...changes, ...also])
+    } catch (error) {
+      failed?.()
+      throw error
+    }
     if (!this.#memory.dead) done?.()
   }
 

@@ -46,7 +46,6 @@ export class Correspondent {
   readonly #index: Index
   readonly #turns = new Turns()
   #memory: Memory
-  #turnCount = 0
   #marked = false
   #key = 0
   /** Where envelopes in flight lay at start, by key. */
@@ -133,18 +132,13 @@ export class Correspondent {
   }
 
   /** Several changes that must not meet others; inside, only {@linkcode change} may be used. */
-  async turn<T>(deed: () => Promise<T>): Promise<T> {
-    this.#turnCount++
-    try {
-      return await this.#turns.take(deed)
-    } finally {
-      this.#turnCount--
-    }
+  turn<T>(deed: () => Promise<T>): Promise<T> {
+    return this.#turns.take(deed)
   }
 
   /** Whether a change runs or waits for its turn. */
   get isChanging(): boolean {
-    return this.#turnCount > 0
+    return !this.#turns.isFree
   }
 
   /** One change, in its turn. */

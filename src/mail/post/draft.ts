@@ -16,6 +16,7 @@ import type {
   Theirs,
 } from "./kept.ts"
 import type { Staged } from "./outbox.ts"
+import type { Reception } from "./post.ts"
 
 /** Everything may be read and replaced here; nobody sees it before it is on disk. */
 export class Draft {
@@ -60,8 +61,13 @@ export class Draft {
   /** A letter for the outbox. */
   stage(staged: Staged): void {
     this.add(...staged.changes)
-    this.after(staged.done)
-    this.#failed.push(staged.failed)
+    this.settled(staged)
+  }
+
+  /** Who is to be told how it went. */
+  settled({ done, failed }: Pick<Reception, "done" | "failed">): void {
+    this.after(done)
+    if (failed !== undefined) this.#failed.push(failed)
   }
 
   /** It could not be written. */

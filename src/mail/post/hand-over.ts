@@ -61,8 +61,9 @@ export async function handOverAll(it: Correspondent): Promise<boolean> {
 
 /** Adds what a plugin made of something. */
 export function receive(draft: Draft, reception: Reception | undefined): void {
-  draft.add(...(reception?.changes ?? []))
-  draft.after(reception?.done)
+  if (reception === undefined) return
+  draft.add(...reception.changes)
+  draft.settled(reception)
 }
 
 /** `undefined` when the plugin says that nothing good will ever come of it. */

@@ -55,6 +55,8 @@ export interface Reception {
   readonly changes: readonly Change[]
   /** Called when it is on disk. */
   readonly done?: () => void
+  /** Called in its stead when it could not be written. */
+  readonly failed?: () => void
 }
 
 /** Where envelopes for a correspondent may be put. */
