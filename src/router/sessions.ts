@@ -42,7 +42,10 @@ export interface SessionReport {
 export interface Sessions extends AsyncDisposable {
   /** A session with the given key file; at once, in state `opening`. Ends with `scope`. */
   open(owner: SessionOwner, keys: Uint8Array, scope: Scope, i2cpOptions?: I2cpOptions): Session
-  /** A session of a plugin or tunnel: keys from the store (`persistent`) or made new (`transient`). */
+  /**
+   * A session of a plugin or tunnel: keys from the store (`persistent`) or made new (`transient`).
+   * @throws {AlliumError} `DESTINATION_TAKEN` when a session has its lasting keys already.
+   */
   openOwn(
     owner: SessionOwner,
     keys: "persistent" | "transient",
@@ -50,12 +53,16 @@ export interface Sessions extends AsyncDisposable {
     i2cpOptions?: I2cpOptions,
   ): Promise<Session>
   /**
-   * A session for datagrams, whose keys are of no stream session: `persistent` ones are made of the owner's
+   * A session for datagrams, whose keys are of no other session: `persistent` ones are made of the owner's
    * seed, or were adopted, and are forgotten with it. At once, in state `opening`.
+   *
+   * @param wish.keys - `persistent`, or a private key file.
+   * @throws {AlliumError} `DESTINATION_TAKEN` when keys were adopted, and a session has them already: a destination
+   * has streams, or datagrams of one style.
    */
   openDatagrams(
     owner: SessionOwner,
-    wish: { keys: "persistent" | "transient"; style: DatagramStyle },
+    wish: { keys: "persistent" | Uint8Array; style: DatagramStyle },
     scope: Scope,
   ): Promise<DatagramSession>
   /** Keys nobody has yet, as a private key file for {@linkcode Sessions.open}. */
@@ -178,6 +185,14 @@ export function openSessions(options: SessionsOptions): Sessions {
   const keysOf = async (owner: SessionOwner): Promise<Uint8Array> =>
     (await adopted.get(`${owner.kind}/${owner.name}`)) ?? deriveKeys(await seedOf(owner))
 
+  /** Lasting keys that no session has at the moment; whoever asks opens one before anything else happens. */
+  const requireFree = (keys: Uint8Array): Uint8Array => {
+    const { b32 } = readDestinationKeys(keys).destination
+    const entry = [...standing].find(({ session }) => session.destination.b32 === b32)
+    if (entry !== undefined) throw keysTaken(`${entry.owner.kind} ${entry.owner.name}`)
+    return keys
+  }
+
   const holderOf = async (address: string): Promise<string | undefined> => {
     for (const { owner, session } of standing)
       if (session.destination.b32 === address) return `${owner.kind} ${owner.name}`
@@ -200,11 +215,11 @@ export function openSessions(options: SessionsOptions): Sessions {
   return {
     open,
     async openOwn(owner, keys, ownerScope, i2cpOptions) {
-      const made = keys === "persistent" ? await keysOf(owner) : freshKeys()
+      const made = keys === "persistent" ? requireFree(await keysOf(owner)) : freshKeys()
       return open(owner, made, ownerScope, i2cpOptions)
     },
     async openDatagrams(owner, { keys, style }, ownerScope) {
-      const made = keys === "persistent" ? await datagramKeys(owner, style) : freshKeys()
+      const made = keys === "persistent" ? requireFree(await datagramKeys(owner, style)) : keys
       const session = openSupervisedDatagrams({ ...toolsFor(owner), keys: made, style })
       return enter({ owner, keys: made, session }, ownerScope)
     },

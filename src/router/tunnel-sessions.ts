@@ -60,17 +60,27 @@ export function openTunnelSessions(
     return scope
   }
 
+  /** Those it had before, when they were kept; the caller's from now on. */
+  const keysFor = (book: string): Uint8Array => {
+    const keys = kept.get(book) ?? sessions.freshKeys()
+    kept.delete(book)
+    return keys
+  }
+
   const open = (name: string, wish: SessionWish): Standing => {
     const scope = takePlace()
     if (wish.keys === "persistent")
       return { scope, keys: undefined, session: sessions.openOwn(owner, "persistent", scope) }
-    const keys = kept.get(name) ?? sessions.freshKeys()
-    kept.delete(name)
-    return {
-      scope,
-      keys,
-      session: Promise.resolve(sessions.open(owner, keys, scope, optionsFor(wish))),
-    }
+    const keys = keysFor(name)
+    const session = sessions.open(owner, keys, scope, optionsFor(wish))
+    return { scope, keys, session: Promise.resolve(session) }
+  }
+
+  const speak = (name: string, { keys: which, style }: DatagramWish): Standing<DatagramSession> => {
+    const scope = takePlace()
+    const keys = which === "persistent" ? undefined : keysFor(name)
+    const wish = { keys: keys ?? "persistent", style } as const
+    return { scope, keys, session: sessions.openDatagrams(owner, wish, scope) }
   }
 
   const keep = (name: string, keys: Uint8Array | undefined): void => {
@@ -78,6 +88,14 @@ export function openTunnelSessions(
     const [oldest] = kept.keys()
     if (kept.size >= KEPT_KEYS_MAX && oldest !== undefined) kept.delete(oldest)
     kept.set(name, keys)
+  }
+
+  const end = async <S>(book: Map<string, Standing<S>>, name: string, keepKeys: boolean) => {
+    const one = book.get(name)
+    book.delete(name)
+    kept.delete(name)
+    if (keepKeys) keep(name, one?.keys)
+    await one?.scope.close()
   }
 
   return {
@@ -91,18 +109,17 @@ export function openTunnelSessions(
       return keepStanding(standing, name, open(name, wish))
     },
     async datagrams(wish) {
-      const known = speaking.get(wish.style)
+      const name = datagramName(wish.style, wish.name)
+      const known = speaking.get(name)
       if (known !== undefined) return known.session
-      const scope = takePlace()
-      const session = sessions.openDatagrams(owner, wish, scope)
-      return keepStanding(speaking, wish.style, { scope, keys: undefined, session })
+      return keepStanding(speaking, name, speak(name, wish))
     },
     async closeSession(name = "", { keepKeys }) {
-      const one = standing.get(name)
-      standing.delete(name)
-      kept.delete(name)
-      if (keepKeys) keep(name, one?.keys)
-      await one?.scope.close()
+      const styles = ["DATAGRAM", "RAW"] as const
+      await Promise.all([
+        end(standing, name, keepKeys),
+        ...styles.map((style) => end(speaking, datagramName(style, name), keepKeys)),
+      ])
     },
     async [Symbol.asyncDispose]() {
       over = true
@@ -112,6 +129,11 @@ export function openTunnelSessions(
       await Promise.all(all)
     },
   }
+}
+
+/** No name of a session for streams has a space. */
+function datagramName(style: DatagramWish["style"], name = ""): string {
+  return `${style} ${name}`
 }
 
 /** Into the book, unless it cannot be opened. */

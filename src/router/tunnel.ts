@@ -24,13 +24,17 @@ export type SessionWish =
       readonly readerKey?: string | undefined
     }
 
-/** Which datagram session; a tunnel has one of each style at most. */
-export interface DatagramWish {
-  /** `persistent` keeps its address over restarts; it is never the address of the tunnel's streams. */
-  readonly keys: "persistent" | "transient"
+/**
+ * Which datagram session; a tunnel has one of each style and name at most. Names are those of
+ * {@linkcode SessionWish}, and end with them; its address is never that of the tunnel's streams.
+ */
+export type DatagramWish = {
   /** `DATAGRAM` says who sent each, and proves it; `RAW` does not. */
   readonly style: "DATAGRAM" | "RAW"
-}
+} & (
+  | { readonly keys: "persistent" | "transient"; readonly name?: undefined }
+  | { readonly keys: "transient"; readonly name: string }
+)
 
 /** Where a name leads, and who said so. */
 export interface FoundName {
@@ -57,12 +61,13 @@ export interface TunnelContext {
   session(wish: SessionWish): Promise<Session>
   /**
    * A session of the tunnel for datagrams, on a destination of its own; opened at the first call, the same
-   * one afterwards, until the tunnel ends.
-   * @throws {AlliumError} `SESSION_LIMIT`, `SESSION_CLOSED`.
+   * one afterwards, until it is closed.
+   * @throws {AlliumError} `SESSION_LIMIT`, `SESSION_CLOSED`; `DESTINATION_TAKEN` when keys were adopted for the
+   * tunnel, and another session of it has them already.
    */
   datagrams(wish: DatagramWish): Promise<DatagramSession>
   /**
-   * Ends a session with its streams; the next {@linkcode TunnelContext.session} of that name opens it
+   * Ends a session with its streams, and those for datagrams of the same name; the next {@linkcode TunnelContext.session} of that name opens it
    * again, with the same keys when they are kept, else with new ones. Persistent keys are always kept.
    */
   closeSession(name: string | undefined, options: { keepKeys: boolean }): Promise<void>

@@ -96,8 +96,8 @@ function fakeSessions(network: FakeNetwork, opened: Session[]) {
     freshKeys,
     openOwn: async (_owner: unknown, keys: "persistent" | "transient", scope: Scope) =>
       open(_owner, keys === "persistent" ? Uint8Array.of(0) : freshKeys(), scope),
-    openDatagrams: async (_owner: unknown, { style }: DatagramWish, scope: Scope) => {
-      const session = network.openDatagrams?.(style)
+    openDatagrams: async (_owner: unknown, { style }: { style: string }, scope: Scope) => {
+      const session = network.openDatagrams?.(style as DatagramWish["style"])
       if (session !== undefined) return scope.use(session)
       throw new AlliumError("SESSION_NOT_SUPPORTED", "Cannot open session: no datagrams here")
     },

@@ -1,4 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import type { Scope } from "../../../src/base/scope.ts"
+import { openSessionBudget } from "../../../src/router/session-budget.ts"
+import type { SessionOwner } from "../../../src/router/sessions.ts"
+import type { DatagramWish } from "../../../src/router/tunnel.ts"
+import { openTunnelSessions, type SessionOpener } from "../../../src/router/tunnel-sessions.ts"
+import type { DatagramSession } from "../../../src/sam/supervised-datagrams.ts"
 import { openFakeNetwork } from "../../support/fake-session.ts"
 import { type FakeTunnelContext, openFakeTunnelContext } from "../../support/fake-tunnel-context.ts"
 
@@ -61,6 +67,41 @@ describe("the sessions of a tunnel", () => {
     await expect(context.datagrams({ keys: "transient", style: "DATAGRAM" })).rejects.toMatchObject(
       { code: "SESSION_LIMIT" },
     )
+  })
+
+  it("for datagrams are one for each style and name, and close and come back with that name", async () => {
+    const made: (Uint8Array | "persistent")[] = []
+    const sessions = {
+      ...({} as SessionOpener),
+      freshKeys: () => Uint8Array.of(made.length),
+      openDatagrams: async (
+        _owner: SessionOwner,
+        { keys }: { keys: Uint8Array | "persistent" },
+        scope: Scope,
+      ) => {
+        made.push(keys)
+        const session = { closed: false } as unknown as DatagramSession
+        scope.defer(() => Object.assign(session, { closed: true }))
+        return session
+      },
+    }
+    const budget = openSessionBudget(3)
+    await using own = openTunnelSessions({ kind: "tunnel", name: "a" }, { sessions, budget })
+    const open = (name?: string, style: "DATAGRAM" | "RAW" = "DATAGRAM") =>
+      own.datagrams({
+        keys: "transient",
+        style,
+        ...(name !== undefined && { name }),
+      } as DatagramWish)
+    const [first, other] = [await open(), await open("ann")]
+    expect(await open()).toBe(first)
+    expect(other).not.toBe(first)
+    expect(await open("ann", "RAW")).not.toBe(other)
+    await expect(open("bob")).rejects.toMatchObject({ code: "SESSION_LIMIT" })
+    await own.closeSession("ann", { keepKeys: true })
+    expect([first, other]).toMatchObject([{ closed: false }, { closed: true }])
+    await open("ann")
+    expect(made.map(String)).toEqual(["0", "1", "2", "1"])
   })
 
   it("end with the tunnel, and none opens after", async () => {
