@@ -7,6 +7,7 @@
 import { createHash } from "node:crypto"
 import { AlliumError, isAlliumError, toAlliumError } from "../base/errors.ts"
 import type { Session } from "../sam/session.ts"
+import type { DatagramSession } from "../sam/supervised-datagrams.ts"
 import type { SessionWish, TunnelContext } from "./tunnel.ts"
 
 /** What bounds the ways of one tunnel. */
@@ -26,6 +27,15 @@ export interface WayKit {
   destroy(): void
 }
 
+/**
+ * Makes what hangs at a new way. Its sessions open when they are asked for: one for streams, and one for datagrams
+ * on a destination of its own.
+ */
+export type MakeKit<Kit> = (
+  session: () => Promise<Session>,
+  datagrams: () => Promise<DatagramSession>,
+) => Kit
+
 /** A way in use; whoever took it gives it back with `release`, once. */
 export type Way<Kit> = Omit<Kit, "destroy"> & { release(): void }
 
@@ -41,16 +51,11 @@ interface Standing<Kit> {
 export class Ways<Kit extends WayKit> implements AsyncDisposable {
   readonly #context: TunnelContext
   readonly #rules: WayRules
-  readonly #make: (session: () => Promise<Session>) => Kit
+  readonly #make: MakeKit<Kit>
   /** The one that was given back last stands last. */
   readonly #standing = new Map<string, Standing<Kit>>()
 
-  /** @param make - Makes what hangs at a new way; its session opens when it is asked for. */
-  constructor(
-    context: TunnelContext,
-    rules: WayRules,
-    make: (session: () => Promise<Session>) => Kit,
-  ) {
+  constructor(context: TunnelContext, rules: WayRules, make: MakeKit<Kit>) {
     this.#context = context
     this.#rules = rules
     this.#make = make
@@ -85,7 +90,10 @@ export class Ways<Kit extends WayKit> implements AsyncDisposable {
   #open(key: string, readerKey: string | undefined): Standing<Kit> {
     const { sessionsMax } = this.#rules
     if (this.#standing.size >= sessionsMax && !this.#closeOneIdle()) throw tooMany(sessionsMax)
-    const kit = this.#make(() => this.#session(this.#wishFor(key, readerKey)))
+    const kit = this.#make(
+      () => this.#within(() => this.#context.session(this.#wishFor(key, readerKey))),
+      () => this.#within(() => this.#context.datagrams({ ...wishFor(key), style: "DATAGRAM" })),
+    )
     const way = { key, kit, users: 0, idle: undefined }
     this.#standing.set(key, way)
     return way
@@ -96,8 +104,7 @@ export class Ways<Kit extends WayKit> implements AsyncDisposable {
   }
 
   /** All tunnels share a budget: when it is spent, one of ours that rests makes room. */
-  async #session(wish: SessionWish): Promise<Session> {
-    const open = () => this.#context.session(wish)
+  async #within<S>(open: () => Promise<S>): Promise<S> {
     return open().catch(async (error) => {
       const closing = isAlliumError(error, "SESSION_LIMIT") ? this.#closeOneIdle() : undefined
       if (closing === undefined) throw error

@@ -23,6 +23,10 @@ const options = z.object({
     description:
       "Another I2P address of ours for each user name and password, for each site, or one",
   }),
+  plain: z.boolean().default(false).meta({
+    description:
+      "Datagrams go to programs that no udp-server of Allium leads to: bytes as they are",
+  }),
   ...lingerOptions,
 })
 
@@ -43,6 +47,7 @@ async function open(context: TunnelContext, given: SocksOptions): Promise<OpenTu
     isolation: given.isolate,
     isLazy: given.lazy || given.isolate === "site",
     admit: given.users === undefined ? everybody : await onlyUsers(given.users),
+    isPlain: given.plain,
     lingerMs: given.lingerSeconds * 1_000,
   })
 }

@@ -4,7 +4,8 @@
  * @see https://www.rfc-editor.org/rfc/rfc1928#section-6
  * @module
  */
-import { type AlliumError, toAlliumError } from "allium/tunnel"
+import { isIPv6 } from "node:net"
+import { type AlliumError, type HostPort, toAlliumError } from "allium/tunnel"
 
 /** Reply codes of version 5. */
 export const REPLY = {
@@ -21,14 +22,28 @@ export const REPLY = {
 
 const FOUR_DONE = 0x5a
 const FOUR_FAILED = 0x5b
-const NO_ADDRESS = "0.0.0.0"
+const NOWHERE: HostPort = { host: "0.0.0.0", port: 0 }
 
-/** Answer with a dotted address: our made-up one for RESOLVE, else none. */
-export function formatReply(version: 4 | 5, code: number, ip = NO_ADDRESS): Uint8Array {
-  const address = ip.split(".").map(Number)
+/**
+ * Answer with an address: our made-up one for RESOLVE, that of our UDP port for UDP ASSOCIATE, else none.
+ *
+ * @param at - Its IP address is dotted; version 5 can say IPv6 too.
+ */
+export function formatReply(version: 4 | 5, code: number, at = NOWHERE): Uint8Array {
+  const port = [at.port >> 8, at.port & 255]
+  if (isIPv6(at.host)) return Uint8Array.of(5, code, 0, 4, ...wideBytes(at.host), ...port)
+  const address = at.host.split(".").map(Number)
   return version === 4
-    ? Uint8Array.of(0, code === REPLY.done ? FOUR_DONE : FOUR_FAILED, 0, 0, ...address)
-    : Uint8Array.of(5, code, 0, 1, ...address, 0, 0)
+    ? Uint8Array.of(0, code === REPLY.done ? FOUR_DONE : FOUR_FAILED, ...port, ...address)
+    : Uint8Array.of(5, code, 0, 1, ...address, ...port)
+}
+
+/** The 16 bytes of an IPv6 address that has no dotted part. */
+function wideBytes(host: string): number[] {
+  const [head = [], tail = []] = host.split("::").map((half) => half.split(":").filter(Boolean))
+  const zeros = Array<string>(8 - head.length - tail.length).fill("0")
+  const words = [...head, ...zeros, ...tail].map((word) => Number.parseInt(word, 16))
+  return words.flatMap((word) => [word >> 8, word & 255])
 }
 
 /** Answer with a name, for RESOLVE_PTR; version 5 only. */

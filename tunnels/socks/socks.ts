@@ -3,10 +3,10 @@
  *
  * @module
  */
+import { once } from "node:events"
 import { createServer, type Socket } from "node:net"
 import {
   AlliumError,
-  awaitSession,
   Meter,
   type OpenTunnel,
   openLocalPort,
@@ -17,19 +17,16 @@ import {
   SpoolPlace,
   spoolRelay,
   type TunnelContext,
-  Ways,
+  type Way,
   warmUp,
 } from "allium/tunnel"
-import { openByteReader } from "./byte-reader.ts"
+import { openAssociation } from "./association.ts"
+import { Greetings } from "./greetings.ts"
 import { type Isolation, isolationKey } from "./isolation.ts"
 import { MadeUpAddresses } from "./made-up-addresses.ts"
 import { formatName, formatReply, REPLY, replyFor } from "./reply.ts"
-import { type Admit, COMMANDS, readSocks, type SocksAddress, type SocksRequest } from "./request.ts"
-
-/** A program says what it wants in less. */
-const GREETING_MS = 15_000
-/** Connections that have not said yet what they want; the oldest makes room. */
-const GREETINGS_MAX = 64
+import { type Admit, COMMANDS, type SocksAddress, type SocksRequest } from "./request.ts"
+import { openWays, type SocksWays, type WayKit } from "./ways.ts"
 
 /** For a program to close its side, once it was told the end. */
 const LEAVE_MS = 5_000
@@ -38,11 +35,10 @@ const LEAVE_MS = 5_000
 export interface SocksSettings extends ProxyRules {
   readonly isolation: Isolation
   readonly admit: Admit
+  /** Datagrams go without tags. */
+  readonly isPlain: boolean
   readonly lingerMs: number
 }
-
-/** A bare stream to a host of I2P. */
-type Dial = (host: string, call: { port: number; signal: AbortSignal }) => Promise<SamStream>
 
 /** Listens. @throws {AlliumError} `PORT_TAKEN`, `LISTEN_FAILED`. */
 export async function openSocks(
@@ -50,137 +46,144 @@ export async function openSocks(
   settings: SocksSettings,
 ): Promise<OpenTunnel> {
   await using scope = new Scope()
-  const ways = scope.use(openSocksWays(context, settings))
-  const proxy = new SocksProxy(context, settings, ways, scope.signal)
+  const meter = new Meter(["resolved", "datagramsIn", "datagramsOut", "lost"], context.clock)
+  const ways = scope.use(openWays(context, { ...settings, meter }))
+  const proxy = new SocksProxy({ context, settings, ways, meter, signal: scope.signal })
   const server = createServer({ allowHalfOpen: true, noDelay: true })
-  const listens = await openLocalPort(server, settings, proxy)
+  const listens = await openLocalPort(server, settings, { meter, take: proxy.take })
   const owned = scope.move()
   owned.defer(() => server.close())
-  if (!settings.isLazy)
-    warmUp(() => context.session({ keys: "transient" }), { context, meter: proxy.meter })
+  if (!settings.isLazy) warmUp(() => context.session({ keys: "transient" }), { context, meter })
   return {
     listens,
-    counters: () => ({ ...proxy.meter.read(), sessions: ways.count }),
+    counters: () => ({ ...meter.read(), sessions: ways.count }),
     [Symbol.asyncDispose]: () => owned.close(),
   }
 }
 
-function openSocksWays(context: TunnelContext, settings: SocksSettings) {
-  const { waitMs, sessionWaitMs } = settings
-  return new Ways(context, settings, (session) => {
-    const dial: Dial = async (host, { port, signal }) => {
-      const own = await session()
-      await awaitSession(own, { signal, waitMs: sessionWaitMs })
-      return context.dial(own, host, { signal, waitMs, toPort: port })
-    }
-    return { dial, destroy: () => {} }
-  })
-}
-
-/** What the program is told, and what follows. */
+/** What the program is told, and what follows; nothing, unless given. */
 interface Answer {
   readonly reply: Uint8Array
-  readonly stream?: SamStream
-  readonly release?: () => void
+  readonly follow?: () => Promise<void>
+}
+
+/** One program's connection. */
+interface Call {
+  readonly request: SocksRequest
+  readonly local: Socket
+  /** Aborts when the connection is gone. */
+  readonly signal: AbortSignal
+}
+
+interface Parts {
+  readonly context: TunnelContext
+  readonly settings: SocksSettings
+  readonly ways: SocksWays
+  readonly meter: Meter
+  readonly signal: AbortSignal
 }
 
 class SocksProxy {
-  readonly meter = new Meter(["resolved"])
-  readonly #context: TunnelContext
-  readonly #settings: SocksSettings
-  readonly #ways: ReturnType<typeof openSocksWays>
-  readonly #signal: AbortSignal
+  readonly #parts: Parts
   readonly #place: SpoolPlace
   readonly #madeUp = new MadeUpAddresses()
-  readonly #greeting = new Set<Socket>()
+  readonly #greetings: Greetings
 
-  constructor(
-    context: TunnelContext,
-    settings: SocksSettings,
-    ways: ReturnType<typeof openSocksWays>,
-    signal: AbortSignal,
-  ) {
-    this.#context = context
-    this.#settings = settings
-    this.#ways = ways
-    this.#signal = signal
+  constructor(parts: Parts) {
+    const { context, settings } = parts
+    this.#parts = parts
     this.#place = new SpoolPlace(context.folder, settings.spoolBytesMax)
+    this.#greetings = new Greetings(settings.admit)
   }
 
   readonly take = (local: Socket): void => {
     const gone = new AbortController()
     local.once("close", () => gone.abort(new AlliumError("ABORTED", "Cannot go on: it closed")))
-    void this.#serve(local, AbortSignal.any([this.#signal, gone.signal]))
+    void this.#serve(local, AbortSignal.any([this.#parts.signal, gone.signal]))
   }
 
   async #serve(local: Socket, signal: AbortSignal): Promise<void> {
+    const { context, meter } = this.#parts
     try {
-      const request = await this.#greet(local, signal)
-      const { reply, stream, release } = await this.#answer(request, signal).catch((error) => {
+      const request = await this.#greetings.read(local, signal)
+      const { reply, follow } = await this.#answer({ request, local, signal }).catch((error) => {
         local.write(formatReply(request.version, replyFor(error)))
         throw error
       })
       local.write(reply)
-      if (stream === undefined) letGo(local)
-      else await this.#relay(stream, local).finally(release)
+      if (follow === undefined) letGo(local)
+      else await follow()
     } catch (error) {
-      const code = this.meter.fail(error)
-      if (!signal.aborted) this.#context.log.info("connection.failed", { code })
+      const code = meter.fail(error)
+      if (!signal.aborted) context.log.info("connection.failed", { code })
       letGo(local)
     }
   }
 
-  /** Reads what the program wants; one that is slow, or one of too many, is let go. */
-  async #greet(local: Socket, signal: AbortSignal): Promise<SocksRequest> {
-    const [oldest] = this.#greeting
-    if (this.#greeting.size >= GREETINGS_MAX) oldest?.destroy()
-    this.#greeting.add(local)
-    const { admit } = this.#settings
-    const slow = new AbortController()
-    const timer = setTimeout(() => slow.abort(tooSlow()), GREETING_MS).unref()
-    const reader = openByteReader(local, AbortSignal.any([signal, slow.signal]))
-    try {
-      return await readSocks(reader, { say: (bytes) => local.write(bytes), admit })
-    } catch (error) {
-      throw slow.signal.aborted ? slow.signal.reason : error
-    } finally {
-      reader.close()
-      clearTimeout(timer)
-      this.#greeting.delete(local)
-    }
-  }
-
-  async #answer(request: SocksRequest, signal: AbortSignal): Promise<Answer> {
-    const { version, command } = request
-    if (command === COMMANDS.connect) return this.#connect(request, signal)
+  async #answer(call: Call): Promise<Answer> {
+    const { version, command, address } = call.request
+    if (command === COMMANDS.connect) return this.#connect(call)
+    if (command === COMMANDS.associate && version === 5) return this.#associate(call)
     const isPtr = command === COMMANDS.resolvePtr && version === 5
     if (command !== COMMANDS.resolve && !isPtr) throw badCommand()
-    const host = this.#hostOf(request.address)
-    this.meter.add("resolved")
+    const host = this.#hostOf(address)
+    this.#parts.meter.add("resolved")
     if (isPtr) return { reply: formatName(host) }
-    return { reply: formatReply(version, REPLY.done, this.#madeUp.of(host)) }
+    const madeUp = { host: this.#madeUp.of(host), port: 0 }
+    return { reply: formatReply(version, REPLY.done, madeUp) }
   }
 
-  async #connect(request: SocksRequest, signal: AbortSignal): Promise<Answer> {
-    const { version, port, credentials } = request
+  async #connect({ request, local, signal }: Call): Promise<Answer> {
     const host = this.#hostOf(request.address)
-    const key = isolationKey(this.#settings.isolation, { credentials, host })
-    const { dial, release } = this.#ways.take(key)
+    const { dial, release } = this.#wayTo(host, request)
     try {
-      const stream = await dial(host, { port, signal })
-      return { reply: formatReply(version, REPLY.done), stream, release }
+      const stream = await dial(host, { port: request.port, signal })
+      const follow = () => this.#relay(stream, local).finally(release)
+      return { reply: formatReply(request.version, REPLY.done), follow }
     } catch (error) {
       release()
       throw error
     }
   }
 
+  /** The session for datagrams opens at once, where there is one for all hosts. */
+  async #associate({ request, local, signal }: Call): Promise<Answer> {
+    const { settings, meter } = this.#parts
+    const standing = settings.isolation === "site" ? undefined : this.#wayTo("", request)
+    try {
+      await standing?.datagrams.session()
+      const association = await openAssociation(
+        { local, request },
+        {
+          meter,
+          hostOf: (address) => this.#hostOf(address),
+          wayTo: (host) => this.#wayTo(host, request),
+        },
+      )
+      const follow = () =>
+        untilOver(local, signal).finally(() => {
+          association[Symbol.dispose]()
+          standing?.release()
+        })
+      return { reply: formatReply(5, REPLY.done, association.at), follow }
+    } catch (error) {
+      standing?.release()
+      throw error
+    }
+  }
+
+  #wayTo(host: string, { credentials }: SocksRequest): Way<WayKit> {
+    const { ways, settings } = this.#parts
+    return ways.take(isolationKey(settings.isolation, { credentials, host }))
+  }
+
   /** The program may have said more already: it waits in the connection. */
   async #relay(stream: SamStream, local: Socket): Promise<void> {
     local.setKeepAlive(true)
-    const { lingerMs } = this.#settings
-    const onBytes = this.meter.watch("in")
-    await spoolRelay(stream, local, { place: this.#place, lingerMs, signal: this.#signal, onBytes })
+    const { settings, meter, signal } = this.#parts
+    const { lingerMs } = settings
+    const onBytes = meter.watch("in")
+    await spoolRelay(stream, local, { place: this.#place, lingerMs, signal, onBytes })
   }
 
   /** @throws {AlliumError} `PROXY_REFUSED`, `BAD_NAME`; `BAD_INPUT` for an address of unknown type. */
@@ -193,6 +196,14 @@ class SocksProxy {
   }
 }
 
+/** Until the program ends its connection, or the tunnel does; what it says meanwhile is read away. */
+async function untilOver(local: Socket, signal: AbortSignal): Promise<void> {
+  local.setKeepAlive(true)
+  local.resume()
+  if (!local.readableEnded) await once(local, "end", { signal }).catch(() => {})
+  letGo(local)
+}
+
 /** Ends a connection so that the last words arrive: what the program still says is read away. */
 function letGo(local: Socket): void {
   if (local.destroyed) return
@@ -202,12 +213,8 @@ function letGo(local: Socket): void {
   local.once("close", () => clearTimeout(timer))
 }
 
-function tooSlow(): AlliumError {
-  return new AlliumError("TOO_SLOW", "Cannot read request: it did not come in time")
-}
-
 function badCommand(): AlliumError {
-  const message = "Cannot do it: expected CONNECT, RESOLVE or RESOLVE_PTR"
+  const message = "Cannot do it: expected CONNECT, UDP ASSOCIATE, RESOLVE or RESOLVE_PTR"
   return new AlliumError("METHOD_NOT_ALLOWED", message)
 }
 

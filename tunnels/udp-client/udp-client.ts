@@ -9,21 +9,18 @@ import {
   bindUdp,
   type Datagram,
   type DatagramSession,
+  DatagramTarget,
   type HostPort,
   IdleMap,
   Meter,
+  nextNumber,
   type OpenTunnel,
   readTag,
   Scope,
   type TunnelContext,
+  UNSENT_BYTES_MAX,
   udpAddress,
 } from "allium/tunnel"
-import { Target } from "./target.ts"
-
-/** What a slow program may leave unread before its datagrams are lost, in bytes. */
-const UNSENT_BYTES_MAX = 1 << 20
-/** Numbers of programs go round. */
-const NUMBERS = 65_536
 
 /** What {@linkcode openUdpClient} needs; units are in the names. */
 export interface UdpClientSettings {
@@ -76,10 +73,10 @@ type Parts = UdpClientSettings & {
 class UdpClient {
   readonly #meter: Meter
   readonly #parts: Parts
-  readonly #target: Target
+  readonly #target: DatagramTarget
   readonly #programs: IdleMap<Program>
   readonly #keys = new Map<number, string>()
-  #next = 0
+  #last = 0
 
   constructor(context: TunnelContext, parts: Parts) {
     const { clock } = context
@@ -90,7 +87,8 @@ class UdpClient {
       this.#meter.add("lost", count)
       context.log.info("datagram.lost", { code: this.#meter.fail(error) })
     }
-    this.#target = new Target(parts.target, { ...context, ...parts, onLost })
+    const session = async () => parts.session
+    this.#target = new DatagramTarget(parts.target, { ...context, ...parts, session, onLost })
     parts.socket.on("error", () => this.#meter.add("lost"))
     parts.socket.on("message", (payload, from) => this.#send(payload, from))
     void this.#receive(parts.session)
@@ -120,19 +118,13 @@ class UdpClient {
     if (isPlain && this.#programs.size > 0) return undefined
     const [oldest] = this.#programs.keys()
     if (this.#programs.size >= programsMax && oldest !== undefined) this.#programs.end(oldest)
-    const number = this.#freeNumber()
+    const number = nextNumber(this.#last, this.#keys)
+    this.#last = number
     const leave = this.#meter.enter()
     const program = { number, address, port, leave, answered: this.#meter.awaitFirstByte() }
     this.#programs.set(key, program)
     this.#keys.set(number, key)
     return program
-  }
-
-  /** As far away as can be from those used last: late answers reach nobody. */
-  #freeNumber(): number {
-    do this.#next = (this.#next + 1) % NUMBERS
-    while (this.#keys.has(this.#next))
-    return this.#next
   }
 
   #forget({ number, leave }: Program): void {
@@ -147,7 +139,7 @@ class UdpClient {
   /** Only the destination itself may answer, and only those who asked. */
   #take({ payload: bytes, peerB32 }: Datagram): void {
     const { isPlain, socket } = this.#parts
-    const { number, payload } = isPlain ? { number: this.#next, payload: bytes } : readTag(bytes)
+    const { number, payload } = isPlain ? { number: this.#last, payload: bytes } : readTag(bytes)
     const key = this.#keys.get(number ?? -1)
     const isAnswer = peerB32 !== undefined && peerB32 === this.#target.b32
     const program = isAnswer && key !== undefined ? this.#programs.get(key) : undefined

@@ -24,10 +24,8 @@ import {
   readTag,
   Scope,
   type TunnelContext,
+  UNSENT_BYTES_MAX,
 } from "allium/tunnel"
-
-/** What a slow program may leave unread before datagrams for it are lost, in bytes, for each client. */
-const UNSENT_BYTES_MAX = 1 << 20
 
 /** What {@linkcode openUdpServer} needs; units are in the names. */
 export interface UdpServerSettings {

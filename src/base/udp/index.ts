@@ -4,5 +4,5 @@
  * @module
  */
 export { IdleMap } from "./idle-map.ts"
-export { bindUdp, udpAddress } from "./sockets.ts"
-export { addTag, readTag } from "./tag.ts"
+export { bindUdp, UNSENT_BYTES_MAX, udpAddress } from "./sockets.ts"
+export { addTag, nextNumber, readTag } from "./tag.ts"

@@ -8,6 +8,9 @@ import { isIPv6 } from "node:net"
 import { AlliumError } from "../errors.ts"
 import { formatHostPort, type HostPort } from "../host-port.ts"
 
+/** What a slow program may leave unread before datagrams for it are lost, in bytes, for each socket. */
+export const UNSENT_BYTES_MAX = 1 << 20
+
 /**
  * Opens a socket at an address; it belongs to the caller. With `peer` it hears that address only.
  *

@@ -11,6 +11,22 @@ const MARK = Uint8Array.of(0xa1, 0x75, 0x64, 0x70, 0x00, 0x01)
 /** Bytes of a tag: a mark of 6, and the number, big-endian. */
 const TAG_BYTES = MARK.length + 2
 
+/** Numbers go round. */
+const NUMBERS = 65_536
+
+/**
+ * A number that nobody has, as far away as can be from those used last: late answers reach nobody.
+ *
+ * @param last - The one given before this one.
+ * @param taken - Fewer than all.
+ */
+export function nextNumber(last: number, taken: ReadonlyMap<number, unknown>): number {
+  let next = last
+  do next = (next + 1) % NUMBERS
+  while (taken.has(next))
+  return next
+}
+
 /** @param number - 0 to 65535, of the client's choice. Without one the payload stays as it is. */
 export function addTag(number: number | undefined, payload: Uint8Array): Uint8Array {
   if (number === undefined) return payload

@@ -4,6 +4,7 @@
  * @module
  */
 export { type ClientTunnelSettings, openClientTunnel } from "./client-tunnel.ts"
+export { DatagramTarget } from "./datagram-target.ts"
 export { type LocalPortRules, openLocalPort } from "./local-port.ts"
 export {
   clientOptions,

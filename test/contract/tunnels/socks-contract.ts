@@ -147,7 +147,6 @@ export function describeSocks(
       { what: "an unknown name", said: five(1, name("nobody.i2p")), reply: 4 },
       { what: "who is away", said: five(1, name("away.i2p")), reply: 4 },
       { what: "BIND", said: five(2, name("site.i2p")), reply: 7 },
-      { what: "UDP ASSOCIATE", said: five(3, [1, 0, 0, 0, 0]), reply: 7 },
       { what: "an unknown type of address", said: five(1, [9, 1, 2, 3]), reply: 8 },
     ])("B7: answers $reply to $what", async ({ said, reply }) => {
       const { say } = await open()
@@ -156,8 +155,11 @@ export function describeSocks(
       expect(visitors).toEqual([])
     })
 
-    it("B7: SOCKS 4 with an IP address is refused", async () => {
+    it("B7: SOCKS 4 with an IP address is refused, and so is UDP ASSOCIATE, which it does not know", async () => {
       const { say } = await open()
+      expect((await all(say(4, 3, 0, 80, 0, 0, 0, 1, 0, ...Buffer.from("site.i2p\0"))))[1]).toBe(
+        0x5b,
+      )
       expect((await all(say(4, 1, 0, 80, 127, 0, 0, 1, 0)))[1]).toBe(0x5b)
     })
 

@@ -1,7 +1,14 @@
 import fc from "fast-check"
 import { afterEach, describe, expect, it } from "vitest"
 import { Scope } from "../../../src/base/scope.ts"
-import { addTag, bindUdp, IdleMap, readTag, udpAddress } from "../../../src/base/udp/index.ts"
+import {
+  addTag,
+  bindUdp,
+  IdleMap,
+  nextNumber,
+  readTag,
+  udpAddress,
+} from "../../../src/base/udp/index.ts"
 import { FakeClock } from "../../support/fake-clock.ts"
 import { fuzzRuns } from "../../support/fuzz.ts"
 
@@ -31,6 +38,14 @@ describe("addTag() and readTag()", () => {
       expect(addTag(undefined, bytes)).toBe(bytes)
     },
   )
+})
+
+describe("nextNumber()", () => {
+  it("goes round, past those that are taken", () => {
+    const taken = new Map([0, 1, 5].map((number) => [number, {}]))
+    expect(nextNumber(4, taken)).toBe(6)
+    expect(nextNumber(65_535, taken)).toBe(2)
+  })
 })
 
 describe("IdleMap", () => {

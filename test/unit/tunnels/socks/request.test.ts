@@ -129,10 +129,23 @@ describe("readSocks()", () => {
 describe("formatReply()", () => {
   it("is as the RFC and the SOCKS 4 paper have it", () => {
     expect([...formatReply(5, REPLY.done)]).toEqual([5, 0, 0, 1, 0, 0, 0, 0, 0, 0])
-    expect([...formatReply(5, REPLY.done, "198.18.0.1")]).toEqual([5, 0, 0, 1, 198, 18, 0, 1, 0, 0])
+    expect([...formatReply(5, REPLY.done, { host: "198.18.0.1", port: 0x1234 })]).toEqual([
+      ...[5, 0, 0, 1, 198, 18, 0, 1],
+      ...[0x12, 0x34],
+    ])
     expect([...formatReply(4, REPLY.done)]).toEqual([0, 0x5a, 0, 0, 0, 0, 0, 0])
     expect([...formatReply(4, REPLY.notAllowed)]).toEqual([0, 0x5b, 0, 0, 0, 0, 0, 0])
     expect([...formatName("a.i2p")]).toEqual([5, 0, 0, 3, ...text("a.i2p"), 0, 0])
+  })
+
+  it.each([
+    { host: "::1", hex: "00000000000000000000000000000001" },
+    { host: "fe80::1:2", hex: "fe800000000000000000000000010002" },
+    { host: "2001:db8:1:2:3:4:5:6", hex: "20010db8000100020003000400050006" },
+    { host: "fd00::", hex: "fd000000000000000000000000000000" },
+  ])("says $host", ({ host, hex }) => {
+    const reply = Buffer.from(formatReply(5, REPLY.done, { host, port: 53 }))
+    expect(reply.toString("hex")).toBe(`05000004${hex}0035`)
   })
 
   it("says something for every failure", () => {

@@ -1,16 +1,12 @@
 /**
- * Where a `udp-client` leads, and the datagrams that wait until that is known.
+ * A destination that datagrams go to, and those that wait until it is found.
  *
  * @module
  */
-import {
-  AlliumError,
-  type DatagramSession,
-  type Destination,
-  parseDestination,
-  type TunnelContext,
-  toAlliumError,
-} from "allium/tunnel"
+import { AlliumError, toAlliumError } from "../../base/errors.ts"
+import { type Destination, parseDestination } from "../../sam/destination.ts"
+import type { DatagramSession } from "../../sam/supervised-datagrams.ts"
+import type { TunnelContext } from "../tunnel.ts"
 
 /** Datagrams that wait for the destination to be found; more are lost. */
 const HELD_MAX = 64
@@ -19,39 +15,43 @@ const HELD_BYTES_MAX = 256 * 1024
 /** Between two looks for it. */
 const LOOK_EVERY_MS = 2_000
 
-/** What a {@linkcode Target} stands on. */
-export interface TargetTools extends Pick<TunnelContext, "clock" | "resolve"> {
-  readonly session: DatagramSession
+/** What a {@linkcode DatagramTarget} stands on. */
+export interface DatagramTargetTools extends Pick<TunnelContext, "clock" | "resolve"> {
+  /** Asked with the first datagram; always the same one. */
+  readonly session: () => Promise<DatagramSession>
+  /** Ends it; datagrams that wait are forgotten. */
   readonly signal: AbortSignal
   readonly waitMs: number
   /** Told why datagrams were lost, and how many. */
   readonly onLost: (error: unknown, count: number) => void
 }
 
+interface Found {
+  readonly destination: Destination
+  readonly session: DatagramSession
+}
+
 /**
  * The destination, looked for with the first datagram. It is asked of the session's own router even when it is
  * given whole: the router fetches the LeaseSet then, and does not lose the first datagram for want of it.
  */
-export class Target {
+export class DatagramTarget {
   readonly #name: string
-  readonly #tools: TargetTools
-  #found: Destination | undefined
+  readonly #tools: DatagramTargetTools
+  #found: Found | undefined
+  #isWatching = false
   #isLooking = false
   #held: Uint8Array[] = []
   #heldBytes = 0
 
-  constructor(name: string, tools: TargetTools) {
+  constructor(name: string, tools: DatagramTargetTools) {
     this.#name = name
     this.#tools = tools
-    const stop = tools.session.watch(({ name: state }) => {
-      if (state === "down") this.#found = undefined // the next session has to fetch it again
-    })
-    tools.signal.addEventListener("abort", stop, { once: true })
   }
 
   /** Its `.b32.i2p` name, once it is known. */
   get b32(): string | undefined {
-    return this.#found?.b32
+    return this.#found?.destination.b32
   }
 
   /** Sends, or keeps until the destination is found. */
@@ -74,8 +74,12 @@ export class Target {
   async #look(): Promise<void> {
     this.#isLooking = true
     try {
-      this.#found = await this.#find()
-      for (const payload of this.#takeHeld()) this.#give(this.#found, payload)
+      const session = await this.#tools.session()
+      this.#tools.signal.throwIfAborted()
+      this.#watch(session)
+      const found = { destination: await this.#find(session), session }
+      this.#found = found
+      for (const payload of this.#takeHeld()) this.#give(found, payload)
     } catch (error) {
       const lost = this.#takeHeld()
       if (!this.#tools.signal.aborted) this.#tools.onLost(error, lost.length)
@@ -91,9 +95,18 @@ export class Target {
     return held
   }
 
+  #watch(session: DatagramSession): void {
+    if (this.#isWatching) return
+    this.#isWatching = true
+    const stop = session.watch(({ name: state }) => {
+      if (state === "down") this.#found = undefined // the next session has to fetch it again
+    })
+    this.#tools.signal.addEventListener("abort", stop, { once: true })
+  }
+
   /** Waits for the session as long as it takes, and then for the LeaseSet up to `waitMs`. */
-  async #find(): Promise<Destination> {
-    const { clock, session, signal, waitMs } = this.#tools
+  async #find(session: DatagramSession): Promise<Destination> {
+    const { clock, signal, waitMs } = this.#tools
     await session.ready({ signal })
     const endMs = clock.monotonicMs() + waitMs
     for (;;) {
@@ -110,8 +123,9 @@ export class Target {
     }
   }
 
-  #give(target: Destination, payload: Uint8Array): void {
-    this.#tools.session.send(target, payload).catch((error) => this.#tools.onLost(error, 1))
+  #give(found: Found, payload: Uint8Array): void {
+    const { session, destination } = found
+    session.send(destination, payload).catch((error) => this.#tools.onLost(error, 1))
   }
 }
 
