@@ -7,9 +7,9 @@ import { ask, listAll, openMessagePair, say } from "../../../support/message-pai
 async function openWithFiles() {
   const story = await openMessagePair()
   const asked: string[] = []
-  story.ann.ask = async (verb, input) => {
-    const path = String(input["path"] ?? "")
-    asked.push(`${verb} ${path.split("/").at(-1) || input["id"]}`)
+  story.ann.ask = async (verb, { path: given = "", id }) => {
+    const path = String(given)
+    asked.push(`${verb} ${path.split("/").at(-1) || id}`)
     if (path.includes("/no")) throw new AlliumError("FILE_GONE", "Cannot send file: it is gone")
     return { id: `${asked.length}`.padStart(32, "0"), name: path.split("/").at(-1), size: 3 }
   }
