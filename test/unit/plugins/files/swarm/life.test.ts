@@ -192,6 +192,37 @@ describe("a seeding goal", () => {
     },
   )
 
+  /** Somebody who gets a block again and again, and the seeder's goal in the end. */
+  async function inTheMiddle(blocks: number) {
+    const { seeder, pass, close } = await two({}, { goal: { ratio: 0.1 } })
+    const raw = await openRaw(seeder)
+    await raw.send({ kind: "have none" }, { kind: "interested" })
+    await pass(11)
+    const request = { kind: "request", piece: 0, begin: 0, length: BLOCK_BYTES } as const
+    for (let block = 0; block < blocks; block++) await raw.send(request)
+    expect(raw.of("piece")).toHaveLength(blocks)
+    await pass(5)
+    const isTold = () => seeder.events.some(({ kind }) => kind === "goal")
+    return { raw, pass, close, isTold }
+  }
+
+  it("of a ratio leaves nobody in the middle, until they were silent for ten minutes", async () => {
+    const { raw, pass, close, isTold } = await inTheMiddle(10)
+    expect(isTold()).toBe(false)
+    raw.stream.destroy()
+    await pass(300)
+    expect(isTold()).toBe(false)
+    await pass(300)
+    expect(isTold()).toBe(true)
+    await close()
+  })
+
+  it("of a ratio gives who is in the middle one more copy at most", async () => {
+    const { close, isTold } = await inTheMiddle(70)
+    expect(isTold()).toBe(true)
+    await close()
+  })
+
   it("of two downloads is not reached by one", async () => {
     const { leech, seeder, pass, close } = await two({}, { goal: { downloads: 2 } })
     connect(leech, seeder)
