@@ -12,6 +12,7 @@ const benches: Record<string, () => Promise<{ bench: Bench }>> = {
   "sam-stream": () => import("./sam-stream.ts"),
   "embedded-stream": () => import("./embedded-stream.ts"),
   http: () => import("./http.ts"),
+  "http-cpu": () => import("./http-cpu.ts"),
   "link-http2": () => import("./link-http2.ts"),
   router: () => import("./router.ts"),
   envelopes: () => import("./envelopes.ts"),
