@@ -43,8 +43,12 @@ interface Standing<Kit> {
   readonly key: string
   readonly kit: Kit
   users: number
-  /** Aborted when it is used again before it was closed. */
-  idle: AbortController | undefined
+  /** When it was given back last, by the monotonic clock. */
+  restsSinceMs: number
+  /** Somebody sleeps until it may be closed. */
+  isWatched: boolean
+  /** Aborted when it is closed. */
+  readonly over: AbortController
 }
 
 /** The ways of one tunnel. */
@@ -73,7 +77,6 @@ export class Ways<Kit extends WayKit> implements AsyncDisposable {
   take(key: string, readerKey?: string): Way<Kit> {
     const way = this.#standing.get(key) ?? this.#open(key, readerKey)
     way.users++
-    way.idle?.abort()
     let held = true
     const release = () => {
       if (held) this.#rest(way)
@@ -94,7 +97,8 @@ export class Ways<Kit extends WayKit> implements AsyncDisposable {
       () => this.#within(() => this.#context.session(this.#wishFor(key, readerKey))),
       () => this.#within(() => this.#context.datagrams({ ...wishFor(key), style: "DATAGRAM" })),
     )
-    const way = { key, kit, users: 0, idle: undefined }
+    const rest = { users: 0, restsSinceMs: 0, isWatched: false, over: new AbortController() }
+    const way = { key, kit, ...rest }
     this.#standing.set(key, way)
     return way
   }
@@ -119,14 +123,21 @@ export class Ways<Kit extends WayKit> implements AsyncDisposable {
     this.#standing.delete(way.key)
     this.#standing.set(way.key, way)
     const { idleMs } = this.#rules
-    if (idleMs > 0) void this.#closeAfter(way, idleMs)
+    way.restsSinceMs = this.#context.clock.monotonicMs()
+    if (idleMs > 0 && !way.isWatched) void this.#closeWhenIdle(way, idleMs)
   }
 
-  async #closeAfter(way: Standing<Kit>, idleMs: number): Promise<void> {
-    const idle = new AbortController()
-    way.idle = idle
-    await this.#context.clock.sleep(idleMs, idle).catch(() => {})
-    if (!idle.signal.aborted) await this.#close(way)
+  /** One sleep for many uses: requests come often, and a timer for each would cost more than they do. */
+  async #closeWhenIdle(way: Standing<Kit>, idleMs: number): Promise<void> {
+    const { clock } = this.#context
+    way.isWatched = true
+    while (way.users === 0) {
+      const leftMs = way.restsSinceMs + idleMs - clock.monotonicMs()
+      if (leftMs <= 0) return await this.#close(way)
+      await clock.sleep(leftMs, way.over).catch(() => {})
+      if (way.over.signal.aborted) return
+    }
+    way.isWatched = false
   }
 
   /** Resolves when it has closed; `undefined` when all are in use. */
@@ -146,8 +157,8 @@ export class Ways<Kit extends WayKit> implements AsyncDisposable {
   }
 }
 
-function end({ kit, idle }: Standing<WayKit>): void {
-  idle?.abort()
+function end({ kit, over }: Standing<WayKit>): void {
+  over.abort()
   kit.destroy()
 }
 
