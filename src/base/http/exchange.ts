@@ -10,7 +10,6 @@
 import type { Agent, ClientRequest, IncomingMessage, ServerResponse } from "node:http"
 import { request as openRequest } from "node:http"
 import type { Duplex } from "node:stream"
-import { pipeline } from "node:stream/promises"
 import { setTimeout as pause } from "node:timers/promises"
 import { AlliumError } from "../errors.ts"
 import { type Field, HTTP_FIELDS_MAX, readFields, withoutHopByHop, writeFields } from "./fields.ts"
@@ -267,7 +266,7 @@ function lateFields(answer: IncomingMessage, call: Exchange): [string, string][]
 
 /** Passes the answer on; resolves when its last byte was handed to the asker's connection. */
 export async function giveBack(answer: IncomingMessage, call: Exchange): Promise<void> {
-  const { request, response, limits } = call
+  const { request, response } = call
   const fields = readFields(answer.rawHeaders)
   if (fields.length > HTTP_FIELDS_MAX) {
     answer.destroy()
@@ -275,15 +274,38 @@ export async function giveBack(answer: IncomingMessage, call: Exchange): Promise
   }
   response.sendDate = false
   response.writeHead(answer.statusCode!, writeFields(call.answerFields(withoutHopByHop(fields))))
+  if (isShort(answer)) await handOver(answer, call)
+  else await passOn(answer, call)
+  // A refusal of what is still being sent: nobody wants the rest.
+  if (answer.statusCode! >= 400 && !request.complete) answer.socket.destroy()
+}
+
+/** A whole answer of so much body or less is passed on in one piece. */
+const AT_ONCE_BYTES_MAX = 64 * 1024
+
+function isShort({ complete, destroyed, readableLength }: IncomingMessage): boolean {
+  return complete && !destroyed && readableLength <= AT_ONCE_BYTES_MAX
+}
+
+/** Pages are short and many: one that is here whole needs no pipe, and nobody who watches it. */
+function handOver(answer: IncomingMessage, call: Exchange): Promise<void> {
+  const { response } = call
+  return new Promise((resolve, reject) => {
+    listenForEnd(response, resolve, reject)
+    if (response.destroyed) return reject(readerLeft())
+    const body: Buffer | null = answer.read()
+    response.addTrailers(lateFields(answer, call))
+    response.end(body)
+  })
+}
+
+async function passOn(answer: IncomingMessage, call: Exchange): Promise<void> {
+  const { response, limits } = call
   answer.once("end", () => response.addTrailers(lateFields(answer, call)))
   answer.once("error", () => cutOff(call, answer))
   const stop = watchForStall(answer, response, limits)
   try {
-    const through = call.through?.(answer)
-    if (through === undefined) await pour(answer, response)
-    else await pipeline(answer, through, response)
-    // A refusal of what is still being sent: nobody wants the rest.
-    if (answer.statusCode! >= 400 && !request.complete) answer.socket.destroy()
+    await pour(answer, call.through?.(answer), response)
   } catch (error) {
     throw answerFault(error as Error)
   } finally {
@@ -292,21 +314,39 @@ export async function giveBack(answer: IncomingMessage, call: Exchange): Promise
 }
 
 /** As `pipeline()`, without its cost of an abort signal for each answer. */
-function pour(answer: IncomingMessage, response: ServerResponse): Promise<void> {
+function pour(
+  answer: IncomingMessage,
+  through: Duplex | undefined,
+  response: ServerResponse,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const fail = (error: Error) => {
       reject(error)
       answer.destroy()
+      through?.destroy()
       response.destroy()
     }
     answer.once("error", fail)
     answer.once("close", () => answer.readableEnded || fail(badAnswer("it was cut short")))
-    response.once("error", fail)
-    response.once("finish", resolve)
-    response.once("close", () => response.writableFinished || fail(readerLeft()))
+    through?.once("error", fail)
+    listenForEnd(response, resolve, fail)
     if (response.destroyed) fail(readerLeft())
-    else answer.pipe(response)
+    else if (answer.destroyed)
+      fail(badAnswer("it was cut short")) // before anybody listened
+    else if (through === undefined) answer.pipe(response)
+    else answer.pipe(through).pipe(response)
   })
+}
+
+/** Calls one of the two, when the last byte was handed to the asker's connection, or never will be. */
+function listenForEnd(
+  response: ServerResponse,
+  done: () => void,
+  fail: (error: Error) => void,
+): void {
+  response.once("error", fail)
+  response.once("finish", done)
+  response.once("close", () => response.writableFinished || fail(readerLeft()))
 }
 
 function readerLeft(): AlliumError {
