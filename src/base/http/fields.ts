@@ -36,6 +36,14 @@ export function valuesOf(fields: readonly Field[], name: string): string[] {
   return fields.filter(([own]) => own.toLowerCase() === name).map(([, value]) => value)
 }
 
+/** How many fields of node's alternating list have this name. */
+export function countOf(raw: readonly string[], name: string): number {
+  let count = 0
+  for (let at = 0; at < raw.length; at += 2)
+    if (raw[at]!.length === name.length && raw[at]!.toLowerCase() === name) count++
+  return count
+}
+
 /** Without the fields that `drop` says yes to; it gets the plain name and the value. */
 export function withoutFields(
   fields: readonly Field[],

@@ -57,10 +57,17 @@ function withoutCookie([name, value]: Field, own: string | undefined): Field[] {
   return others.length === 0 ? [] : [[name, others.join(";").trim()]]
 }
 
+/** Of visitors who are here: most ask more than once. */
+const hashes = new WeakMap<Visitor, string>()
+
 /** SHA-256 of the destination in I2P's base64. */
 function destinationHash(peer: Visitor): string {
-  const hash = createHash("sha256").update(peer.bytes).digest("base64")
-  return hash.replaceAll("+", "-").replaceAll("/", "~")
+  const known = hashes.get(peer)
+  if (known !== undefined) return known
+  const base64 = createHash("sha256").update(peer.bytes).digest("base64")
+  const hash = base64.replaceAll("+", "-").replaceAll("/", "~")
+  hashes.set(peer, hash)
+  return hash
 }
 
 /** How a site is known inside and outside. */
