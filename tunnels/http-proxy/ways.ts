@@ -19,8 +19,8 @@ import {
 } from "allium/tunnel"
 import { ANY_OUTPROXY, type Outproxy, outproxyInTurn } from "./outproxy.ts"
 
-/** Streams to one site at a time, as many as browsers open. */
-const STREAMS_PER_SITE_MAX = 8
+/** Streams to one site at a time: what two or three browsers open. */
+const STREAMS_PER_SITE_MAX = 16
 /** Of one way, to all sites. */
 const STREAMS_MAX = 256
 /** Unused streams are closed before the site does: who closes first may lose nothing. */
