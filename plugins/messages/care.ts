@@ -66,6 +66,7 @@ export async function keepDraft(
   if (text === undefined) return { contact: contact.name, draft: (await table.get(key)) ?? "" }
   await conversation.change(async (pen) => {
     pen.also(text === "" ? table.remove(key) : table.put(key, text))
+    pen.head.drafted = text !== ""
   })
   return { contact: contact.name, draft: text }
 }

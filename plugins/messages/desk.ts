@@ -86,7 +86,9 @@ async function post(office: Office, talk: Talk, write: (head: Head) => Body): Pr
   const { key } = talk.conversation
   return talk.conversation.change(async (pen) => {
     body = write(pen.head)
-    if ((await table.get(key)) === body.text) pen.also(table.remove(key))
+    const draft = pen.head.drafted ? await table.get(key) : undefined
+    if (draft === body.text) pen.also(table.remove(key))
+    pen.head.drafted = draft !== undefined && draft !== body.text
     return addOwn(pen, body, office.now())
   }, commit)
 }

@@ -88,6 +88,8 @@ export const headShape = z.object({
   timerS: z.int().default(0),
   /** Milliseconds since 1970; 0 when it is not muted. */
   mutedUntil: z.int().default(0),
+  /** Whether a text may be kept that is not sent yet; who sends need not look when not. */
+  drafted: z.boolean().default(true),
   /** Keys of what came before the message it is about, oldest first. */
   early: z.array(z.string()).default([]),
 })
