@@ -66,6 +66,7 @@ export class Content {
       sync: () => store.sync(),
       save,
       failed: (error) => host.failed(error),
+      caughtUp: () => this.#goOnIfRoom(),
     })
     for (const piece of this.download.filled) this.#check(piece)
   }
@@ -75,9 +76,9 @@ export class Content {
     return this.download.isComplete && this.#checking.size === 0
   }
 
-  /** Too much waits for the disk: read no more until {@linkcode whenRoom} calls. */
+  /** Too much waits for the disk, or would be lost by a kill: read no more until {@linkcode whenRoom} calls. */
   get isFull(): boolean {
-    return this.#unwrittenBytes >= UNWRITTEN_BYTES_MAX
+    return this.#unwrittenBytes >= UNWRITTEN_BYTES_MAX || this.saver.isBehind
   }
 
   /** Calls back once. @returns Takes that back. */
@@ -103,6 +104,7 @@ export class Content {
     this.#unwrittenBytes += block.length
     this.#writing.set(block.piece, (this.#writing.get(block.piece) ?? 0) + 1)
     this.#gather.add(peer, block, bytes)
+    this.saver.changed(block.length)
     // What can be hashed is not kept waiting, nor are streams that are not read.
     if (taken.filled !== undefined || this.isFull) this.#gather.flush()
     return true
@@ -147,11 +149,12 @@ export class Content {
       this.#writing.delete(piece)
       if (this.download.isFilled(piece)) this.#check(piece)
     }
-    this.saver.changed(length)
-    if (this.#unwrittenBytes * 2 < UNWRITTEN_BYTES_MAX && this.#waiting.size > 0) this.#goOn()
+    this.saver.changed(0)
+    this.#goOnIfRoom()
   }
 
-  #goOn(): void {
+  #goOnIfRoom(): void {
+    if (this.saver.isBehind || this.#unwrittenBytes * 2 >= UNWRITTEN_BYTES_MAX) return
     const waiting = [...this.#waiting]
     this.#waiting.clear()
     for (const go of waiting) go()
