@@ -1,5 +1,6 @@
 /**
- * What memory the built program takes while a large file goes to a contact, and how fast it goes: two routers as processes, the network in a third.
+ * What memory and processor time the built program takes while a large file goes to a contact, and how fast it goes: two routers as processes, the
+ * network in a third, or on real i2pd: `npm run testnet -- npm run bench files-memory`.
  *
  * Memory is `VmRSS` of each router, twice a second, from the offer until both know that it is whole. `FILE_MIB=1024` is the size that was asked for;
  * `NODE_FLAGS=--max-semi-space-size=4` starts Node with these.
@@ -15,7 +16,14 @@ import { Scope } from "../src/base/scope.ts"
 import { openEmbeddedBridge } from "../src/bridge/index.ts"
 import { MIB } from "./carry.ts"
 import { type Bench, type Figure, figure } from "./figure.ts"
-import { BUILT, Program, type Running, requireBuilt, residentMebibytes } from "./router.ts"
+import {
+  BUILT,
+  Program,
+  processorMs,
+  type Running,
+  requireBuilt,
+  residentMebibytes,
+} from "./router.ts"
 
 const SIZE_MIB = Number(process.env.FILE_MIB ?? 512)
 const FLAGS = process.env.NODE_FLAGS?.split(" ") ?? []
@@ -38,29 +46,46 @@ export async function measureFilesMemory(size: {
   await using scope = new Scope()
   const folder = await mkdtemp(join(tmpdir(), "allium-bench-"))
   scope.defer(() => rm(folder, { recursive: true, force: true }))
-  const { port } = scope.use(await openEmbeddedBridge({})).address
+  const { kind, ports } = await openNetwork(scope)
   const [ann, bob] = ["ann", "bob"].map((name) => new Program(size.program, join(folder, name)))
-  const [annRuns, bobRuns] = [await ann!.start(port), await bob!.start(port)]
+  const [annRuns, bobRuns] = [await ann!.start(ports[0], kind), await bob!.start(ports[1], kind)]
   scope.use(annRuns)
   scope.use(bobRuns)
   await befriend(ann!, bob!)
   const path = join(folder, "file.bin")
   await fill(path, size.mebibytes)
   await ask(bob!, "file", "auto", "contact", "--below", "1TiB")
-  const idle = [
-    await residentMebibytes(annRuns.processId),
-    await residentMebibytes(bobRuns.processId),
-  ]
+  const running = [annRuns, bobRuns]
+  const each = (look: (processId: number) => Promise<number>) =>
+    Promise.all(running.map(({ processId }) => look(processId)))
+  const [idle, before] = [await each(residentMebibytes), await each(processorMs)]
   const startMs = performance.now()
   await ask(ann!, "file", "send", "bob", path)
-  const most = await watch(ann!, [annRuns, bobRuns])
+  const most = await watch(ann!, running)
   const seconds = (performance.now() - startMs) / 1_000
+  const cpu = (await each(processorMs)).map((ms, index) => (ms - before[index]!) / size.mebibytes)
   return [
     figure("from the offer until it is whole", [size.mebibytes / seconds], "MiB/s"),
+    figure("processor time of who sends", [cpu[0]!], "ms/MiB"),
+    figure("processor time of who receives", [cpu[1]!], "ms/MiB"),
     figure("memory of each before", idle, "MiB"),
     figure("memory of who sends, most", [most[0]!], "MiB", { most: 150 }),
     figure("memory of who receives, most", [most[1]!], "MiB", { most: 150 }),
   ]
+}
+
+interface Network {
+  readonly kind: "sam" | "embedded"
+  /** Of the SAM bridges of the two. */
+  readonly ports: readonly [number, number]
+}
+
+/** Real i2pd where this runs inside `npm run testnet`. */
+async function openNetwork(scope: Scope): Promise<Network> {
+  const sam = process.env.ALLIUM_TESTNET_SAM_PORTS?.split(",").map(Number)
+  if (sam?.[0] && sam[1]) return { kind: "sam", ports: [sam[0], sam[1]] }
+  const { port } = scope.use(await openEmbeddedBridge({})).address
+  return { kind: "embedded", ports: [port, port] }
 }
 
 /** @returns The most that each took until the transfer had ended. */

@@ -7,6 +7,8 @@
  *
  * @module
  */
+import { Socket } from "node:net"
+import type { Duplex } from "node:stream"
 import { MessageChannel, type MessagePort } from "node:worker_threads"
 
 /** Less than that is not worth it. */
@@ -14,16 +16,46 @@ const WORTH_BYTES = 4_096
 
 let nowhere: MessagePort | undefined
 
+/** A stream that looks at bytes no more when their `write` has called back, nor at those it gave out, as a socket. */
+export interface Returning {
+  readonly returnsBytes: true
+}
+
+/** Whether bytes are the caller's alone after they were written or read there. */
+export function isReturning(stream: Duplex): boolean {
+  return stream instanceof Socket || "returnsBytes" in stream
+}
+
+/**
+ * Writes bytes, and forgets them when they are written.
+ *
+ * @param bytes - As {@linkcode forget} says; the caller looks at them no more.
+ * @param to - One that {@linkcode isReturning}.
+ * @returns As `write()`.
+ */
+export function writeAndForget(to: Duplex, bytes: Uint8Array): boolean {
+  if (!isWorth(bytes)) return to.write(bytes)
+  return to.write(bytes, (error) => {
+    if (!error) forget(bytes)
+  })
+}
+
 /**
  * Forgets bytes: they have a length of 0 from then on, for everybody who still has them.
  *
  * @param bytes - The caller's alone, and no longer looked at by anything, a write under way included. Those that are part of something longer
  * stay as they are.
  */
-export function forget({ buffer, byteLength }: Uint8Array): void {
-  if (byteLength < WORTH_BYTES || byteLength !== buffer.byteLength) return
+export function forget(bytes: Uint8Array): void {
+  if (!isWorth(bytes)) return
   nowhere ??= openNowhere()
-  if (buffer instanceof ArrayBuffer) nowhere.postMessage(null, [buffer])
+  nowhere.postMessage(null, [bytes.buffer])
+}
+
+function isWorth(bytes: Uint8Array): bytes is Uint8Array<ArrayBuffer> {
+  const { buffer, byteLength } = bytes
+  const isWhole = byteLength === buffer.byteLength && buffer instanceof ArrayBuffer
+  return byteLength >= WORTH_BYTES && isWhole
 }
 
 function openNowhere(): MessagePort {

@@ -7,6 +7,7 @@
  * @module
  */
 import type { Duplex } from "node:stream"
+import { isReturning, writeAndForget } from "../base/forget.ts"
 import type { Road } from "./road.ts"
 
 /** Bytes that may wait for a slow reader before its sender is stopped. */
@@ -28,6 +29,8 @@ export class Flow {
   readonly #road: Road
   readonly #done: () => void
   #sink: Duplex | undefined
+  /** Bytes are nobody's when they are written. */
+  #isReturning = false
   #pieces: Piece[] = []
   #heldBytes = 0
   #busyUntilMs = 0
@@ -58,6 +61,7 @@ export class Flow {
   open(sink: Duplex): void {
     if (this.#state === "over") return
     this.#sink = sink
+    this.#isReturning = isReturning(this.#source) && isReturning(sink)
     sink.on("drain", () => this.#pump())
     this.#pump()
   }
@@ -70,7 +74,7 @@ export class Flow {
     if (this.#cutInBytes <= 0) this.#road.cut()
     else if (this.#sink === undefined || this.#pieces.length > 0 || this.#road.indirect())
       this.#hold(bytes)
-    else if (!this.#sink.write(bytes) && this.#sink.writableLength > WINDOW_BYTES) this.#pause()
+    else if (!this.#write(bytes) && this.#sink.writableLength > WINDOW_BYTES) this.#pause()
   }
 
   /**
@@ -131,11 +135,16 @@ export class Flow {
       }
       taken++
       this.#heldBytes -= piece.bytes.length
-      this.#sink.write(piece.bytes)
+      this.#write(piece.bytes)
     }
     this.#pieces.splice(0, taken)
     if (this.#heldBytes <= WINDOW_BYTES / 2 && !this.#sinkIsFull()) this.#resume()
     if (this.#state === "finished" && this.#pieces.length === 0) this.#complete()
+  }
+
+  #write(bytes: Uint8Array): boolean {
+    const sink = this.#sink!
+    return this.#isReturning ? writeAndForget(sink, bytes) : sink.write(bytes)
   }
 
   #sinkIsFull(): boolean {

@@ -4,6 +4,7 @@
  * @module
  */
 import { Duplex } from "node:stream"
+import type { Returning } from "../base/forget.ts"
 import type { Inlet } from "./inlet.ts"
 import type { Channel } from "./link.ts"
 import type { Outlet, WriteDone } from "./outlet.ts"
@@ -24,7 +25,8 @@ export interface ChannelOwner {
 const WRITE_BYTES = 65_536
 
 /** Both halves, joined to the application. */
-export class LinkChannel extends Duplex implements Channel {
+export class LinkChannel extends Duplex implements Channel, Returning {
+  readonly returnsBytes = true
   readonly id: number
   readonly protocol: string
   readonly delivered: Promise<void>

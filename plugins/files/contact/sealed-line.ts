@@ -5,8 +5,7 @@
  * @module
  */
 import { Duplex } from "node:stream"
-import { AlliumError } from "allium/plugin"
-import type { Returning } from "../swarm/outbox.ts"
+import { AlliumError, forget, isReturning, type Returning, writeAndForget } from "allium/plugin"
 import {
   deriveLineKeys,
   LINE_NONCE_BYTES,
@@ -75,8 +74,9 @@ export async function answerLine<T extends { readonly key: Uint8Array }>(
 
 /** See the module. Ends with an error of its own (`BAD_SEAL`, `CHANNEL_RESET` for a missing end) or that of its carrier. */
 export class SealedLine extends Duplex implements Returning {
-  readonly returnsWrites = true
+  readonly returnsBytes = true
   readonly #carrier: Duplex
+  readonly #write: (bytes: Uint8Array) => boolean
   readonly #sealer: Sealer
   readonly #opener: Opener
 
@@ -84,9 +84,14 @@ export class SealedLine extends Duplex implements Returning {
   constructor(carrier: Duplex, keys: { readonly send: Uint8Array; readonly receive: Uint8Array }) {
     super({ readableHighWaterMark: SEALED_BYTES_MAX, writableHighWaterMark: SEALED_BYTES_MAX })
     this.#carrier = carrier
+    const isOurs = isReturning(carrier)
+    this.#write = (bytes) => (isOurs ? writeAndForget(carrier, bytes) : carrier.write(bytes))
     this.#sealer = new Sealer(keys.send)
     this.#opener = new Opener(keys.receive)
-    carrier.on("data", (chunk: Buffer) => this.#arrive(chunk))
+    carrier.on("data", (chunk: Buffer) => {
+      this.#arrive(chunk)
+      if (isOurs) forget(chunk)
+    })
     carrier.on("end", () => this.#ended())
     carrier.on("close", () => this.#closed())
     carrier.on("error", (error) => this.destroy(error))
@@ -123,7 +128,7 @@ export class SealedLine extends Duplex implements Returning {
     const carrier = this.#carrier
     carrier.cork()
     let isRoomy = true
-    for (const bytes of sealed) isRoomy = carrier.write(bytes)
+    for (const bytes of sealed) isRoomy = this.#write(bytes)
     carrier.uncork()
     if (isRoomy) done()
     else carrier.once("drain", done)

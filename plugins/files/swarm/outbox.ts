@@ -3,26 +3,16 @@
  *
  * @module
  */
-import { Socket } from "node:net"
 import type { Duplex } from "node:stream"
+import { isReturning } from "allium/plugin"
 
 /** Small messages that wait for a peer that does not read: 30,000 rejects. */
 const WAITING_BYTES_MAX = 512 * 1_024
 
-/** A stream that looks at bytes no more when their `write` has called back, nor at those it gave out, as a socket. */
-export interface Returning {
-  readonly returnsWrites: true
-}
-
-/** Whether bytes are the caller's alone after they were written or read there. */
-export function isReturning(stream: Duplex): boolean {
-  return stream instanceof Socket || "returnsWrites" in stream
-}
-
 /** The sending half of one stream. */
 export class Outbox {
   readonly #stream: Duplex
-  readonly #returnsWrites: boolean
+  readonly #isReturning: boolean
   readonly #tooMuch: () => void
   #waiting: Uint8Array[] = []
   #waitingBytes = 0
@@ -33,7 +23,7 @@ export class Outbox {
   /** @param tooMuch - The peer reads too slowly for what it is to be told. */
   constructor(stream: Duplex, tooMuch: () => void) {
     this.#stream = stream
-    this.#returnsWrites = isReturning(stream)
+    this.#isReturning = isReturning(stream)
     this.#tooMuch = tooMuch
     stream.on("drain", () => this.#onDrain())
     stream.on("close", () => this.#wake())
@@ -70,7 +60,7 @@ export class Outbox {
    */
   write(bytes: Uint8Array, taken: () => void): void {
     this.flush()
-    this.#put(bytes, this.#returnsWrites ? taken : undefined)
+    this.#put(bytes, this.#isReturning ? taken : undefined)
   }
 
   /** Resolves when the stream takes more, or has ended. */

@@ -6,7 +6,7 @@
  * @module
  */
 import type { Duplex } from "node:stream"
-import { AlliumError, forget, isAlliumError } from "allium/plugin"
+import { AlliumError, forget, isAlliumError, isReturning } from "allium/plugin"
 import { BLOCK_BYTES, type Block } from "../torrent/geometry.ts"
 import { encodeHandshake, type Handshake } from "../torrent/handshake.ts"
 import { encodeMessage, type PeerMessage } from "../torrent/message.ts"
@@ -16,7 +16,7 @@ import type { Content } from "./content.ts"
 import { Extensions, type ExtensionsHost } from "./extensions.ts"
 import { Flow } from "./flow.ts"
 import { extendedGreeting, piecesGreeting } from "./greeting.ts"
-import { isReturning, Outbox } from "./outbox.ts"
+import { Outbox } from "./outbox.ts"
 import { encodeRequests } from "./requests.ts"
 import { TheirPieces } from "./their-pieces.ts"
 import type { Gate } from "./throttle.ts"

@@ -1,6 +1,9 @@
 import { randomBytes } from "node:crypto"
+import { once } from "node:events"
+import { type AddressInfo, connect, createServer, type Socket } from "node:net"
+import { PassThrough } from "node:stream"
 import { describe, expect, it } from "vitest"
-import { forget } from "../../../src/base/forget.ts"
+import { forget, isReturning, writeAndForget } from "../../../src/base/forget.ts"
 
 describe("forget()", () => {
   it("ends a long buffer at once", () => {
@@ -32,5 +35,27 @@ describe("forget()", () => {
     for (let count = 0; count < 256; count++) forget(Buffer.allocUnsafeSlow(65_536))
     const kept = randomBytes(65_536)
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 * kept.length)
+  })
+})
+
+describe("writeAndForget()", () => {
+  it("writes to a socket, and forgets when it is written", async () => {
+    const server = createServer()
+    await once(server.listen(0, "127.0.0.1"), "listening")
+    const to = connect((server.address() as AddressInfo).port, "127.0.0.1")
+    const [from] = (await once(server, "connection")) as [Socket]
+    expect([isReturning(to), isReturning(new PassThrough())]).toEqual([true, false])
+    const said = randomBytes(1_048_576)
+    for (let at = 0; at < said.length; at += 65_536)
+      writeAndForget(to, Buffer.from(new Uint8Array(said.subarray(at, at + 65_536)).buffer))
+    const short = Buffer.from("the end")
+    writeAndForget(to, short)
+    to.end()
+    const heard: Buffer[] = []
+    for await (const chunk of from) heard.push(chunk)
+    expect(Buffer.concat(heard).equals(Buffer.concat([said, Buffer.from("the end")]))).toBe(true)
+    expect(short.toString()).toBe("the end")
+    server.close()
+    await once(server, "close")
   })
 })
