@@ -15,6 +15,7 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -30,12 +31,15 @@ const FOREIGN = {
   dropbear: "dropbear-bin",
   dropbearkey: "dropbear-bin",
   git: "git",
+  "go-sendxmpp": "go-sendxmpp",
+  irssi: "irssi",
   "libproxychains.so.4": "libproxychains4",
   "libtorsocks.so": "torsocks",
   mktorrent: "mktorrent",
   ncat: "ncat",
   nginx: "nginx-light",
   ngircd: "ngircd",
+  prosody: "prosody",
   rsync: "rsync",
   scp: "openssh-client",
   ssh: "openssh-client",
@@ -44,6 +48,7 @@ const FOREIGN = {
   "transmission-show": "transmission-cli",
   "weechat-headless": "weechat-headless",
   wget: "wget",
+  wrk: "wrk",
 }
 const PACKAGES = { ...NEEDED, ...FOREIGN }
 /** Folders outside an ordinary user's PATH where Debian keeps such programs. */
@@ -133,9 +138,19 @@ function wrap(program) {
   rmSync(target, { force: true })
   if (program.includes(".so")) return symlinkSync(path, target)
   const libraries = [join(root, "usr/lib"), join(root, "lib")].flatMap(libraryFolders).join(":")
-  const script = `#!/bin/sh\nLD_LIBRARY_PATH='${libraries}' exec '${path}' "$@"\n`
-  writeFileSync(target, script)
+  const start = program === "prosody" ? luaStart(path) : `'${path}'`
+  writeFileSync(target, `#!/bin/sh\nLD_LIBRARY_PATH='${libraries}' exec ${start} "$@"\n`)
   chmodSync(target, 0o755)
+}
+
+/** The words that start a Lua program with the Lua and the modules beside it; the folders it names become those beside it. */
+function luaStart(path) {
+  const root = join(CACHE, "root")
+  const text = readFileSync(path, "utf8")
+  writeFileSync(path, text.replace(/^(CFG_\w+=')(?=\/(?:usr|etc|var)\/)/gm, `$1${root}`))
+  const native = libraryFolders(join(root, "usr/lib")).map((folder) => `${folder}/lua/5.4/?.so`)
+  const modules = `LUA_PATH='${root}/usr/share/lua/5.4/?.lua;;' LUA_CPATH='${native.join(";")};;'`
+  return `env PATH='${root}/usr/bin':"$PATH" ${modules} '${path}'`
 }
 
 /** Where the unpacked packages have the program; also one or two folders below. */

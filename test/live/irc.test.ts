@@ -1,5 +1,6 @@
 /**
- * Two people with WeeChat, each behind an `irc-client` of their own, at ngIRCd behind `irc-server`, over real i2pd.
+ * Two people with WeeChat, each behind an `irc-client` of their own, at ngIRCd behind `irc-server`, over real i2pd;
+ * irssi shares the second one's tunnel.
  *
  * Run it with `npm run testnet -- npx vitest run --project live test/live/irc.test.ts`.
  */
@@ -16,7 +17,9 @@ import { openSupervisedSession } from "../../src/sam/index.ts"
 import { ircClient } from "../../tunnels/irc-client/index.ts"
 import { ircServer } from "../../tunnels/irc-server/index.ts"
 import {
+  type Irssi,
   type Observer,
+  openIrssi,
   openNgircd,
   openObserver,
   openWeeChat,
@@ -27,6 +30,7 @@ import { openFakeTunnelContext } from "../support/fake-tunnel-context.ts"
 import { lacks } from "../support/foreign-programs.ts"
 
 const PASSWORD = "s3cret"
+const hasNoIrssi = lacks("irssi", "script")
 const ports = (process.env.ALLIUM_TESTNET_SAM_PORTS ?? "").split(",").filter(Boolean).map(Number)
 const [near, far] = [ports[0], ports.at(-1)]
 
@@ -49,6 +53,7 @@ else
     let folder: string
     let ann: Person
     let bob: Person
+    let ian: Irssi
     let eve: Observer
 
     beforeAll(async () => {
@@ -65,6 +70,8 @@ else
         openPerson("ann", server.address!),
         openPerson("bob", server.address!),
       ])
+      if (hasNoIrssi) return
+      ian = await openIrssi({ folder: join(folder, "ian"), nick: "ian", server: bob.port }, scope)
     })
     afterAll(() => scope.close())
 
@@ -72,6 +79,8 @@ else
     interface Person {
       readonly chat: WeeChat
       readonly b32: string
+      /** Of the tunnel, as HOST:PORT. */
+      readonly port: string
     }
 
     async function openPerson(nick: string, server: string): Promise<Person> {
@@ -79,8 +88,9 @@ else
       const options = ircClient.options.parse({ to: [server], listen: "0", waitSeconds: 600 })
       const tunnel = scope.use(await ircClient.open(context, options))
       const { destination } = await context.session({ keys: "transient" })
-      const given = { folder: join(folder, nick), nick, server: tunnel.listens! }
-      return { chat: await openWeeChat(given, scope), b32: destination.b32 }
+      const port = tunnel.listens!
+      const chat = await openWeeChat({ folder: join(folder, nick), nick, server: port }, scope)
+      return { chat, port, b32: destination.b32 }
     }
 
     /** Waits until eve read it. */
@@ -89,6 +99,9 @@ else
     /** Waits until a person's program shows it in the room. */
     const shown = (person: Person, words: RegExp) =>
       expect.poll(() => person.chat.log(`net.${ROOM}`), { timeout: 120_000 }).toMatch(words)
+    /** Waits until irssi shows it in the room. */
+    const logged = (words: RegExp) =>
+      expect.poll(() => ian.log(), { timeout: 120_000 }).toMatch(words)
 
     it("A10: both join", async () => {
       const startedMs = performance.now()
@@ -137,6 +150,30 @@ else
       for (const { chat } of [ann, bob])
         for (const buffer of ["server.net", `net.${ROOM}`])
           expect(await chat.log(buffer)).not.toMatch(/CTCP requested by|DCC/)
+    })
+
+    it.skipIf(hasNoIrssi)("A10: irssi joins beside WeeChat; it reads, and is read", async () => {
+      await heard(new RegExp(`:ian!.* JOIN :${ROOM}`))
+      await ann.chat.tell(`/msg -server net ${ROOM} hi ian`)
+      await logged(/ann> hi ian/)
+      ian.type(`/msg ${ROOM} hi from ian`)
+      await shown(bob, /ian\thi from ian/)
+      eve.say("WHOIS ian")
+      await heard(/ 318 eve ian /)
+      expect(eve.text).toMatch(new RegExp(` 311 eve ian i2p ${bob.b32} \\* :user\r\n`))
+    })
+
+    it.skipIf(hasNoIrssi)("B15: irssi is not asked what it is, and cannot tell", async () => {
+      for (const ask of ["VERSION", "PING 1", "TIME"]) eve.say(`PRIVMSG ian :\x01${ask}\x01`)
+      eve.say(`PRIVMSG ${ROOM} :ian was asked`)
+      await logged(/eve> ian was asked/)
+      ian.type("/nctcp eve VERSION irssi")
+      ian.type(`/msg ${ROOM} ian has told`)
+      await heard(/:ian!.* PRIVMSG #room :ian has told/)
+      expect(eve.text).not.toMatch(/:ian!\S* NOTICE /)
+      ian.type("/quit irssi is best")
+      await heard(/:ian!.* QUIT :.*leaving/)
+      expect(eve.text).not.toMatch(/irssi/i)
     })
 
     it("A10: whoever leaves does not say with which program", async () => {

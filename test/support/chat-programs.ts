@@ -1,14 +1,13 @@
 /**
- * Programs of others that chat: ngIRCd, WeeChat without a screen, and somebody who reads what is said raw.
+ * Programs of others that chat: ngIRCd, WeeChat without a screen, irssi, and somebody who reads what is said raw.
  *
  * @module
  */
-import { type ChildProcess, spawn } from "node:child_process"
-import { once } from "node:events"
 import { mkdir, readFile, writeFile } from "node:fs/promises"
-import { type AddressInfo, connect, createServer } from "node:net"
+import { connect } from "node:net"
 import { dirname, join } from "node:path"
 import type { Scope } from "../../src/base/scope.ts"
+import { freePort, hasSaid, startForeign } from "./foreign-process.ts"
 import { findForeign, foreign } from "./foreign-programs.ts"
 
 /** Where the people meet. */
@@ -25,8 +24,7 @@ export async function openNgircd(folder: string, webirc: string, scope: Scope): 
     `[Options]\nDNS = yes\nIdent = no\nPAM = no\nWebircPassword = ${webirc}`,
   ]
   await writeFile(config, `${lines.join("\n")}\n`)
-  const program = start("ngircd", ["-n", "-f", config], scope)
-  await saysReady(program)
+  await hasSaid(startForeign("ngircd", ["-n", "-f", config], scope), / ready\./)
   return port
 }
 
@@ -56,7 +54,7 @@ export async function openWeeChat(
     `[server]\n${lines.join("\n")}\nnet.autoconnect = on\nnet.connection_timeout = 600\n`,
   )
   const env = { ...process.env, WEECHAT_EXTRA_LIBDIR: pluginFolder() }
-  const program = start("weechat-headless", ["--dir", folder], scope, env)
+  const program = startForeign("weechat-headless", ["--dir", folder], scope, env)
   return {
     async tell(commands) {
       await writeFile(aliases, `[cmd]\ngo = "${commands}"\n`)
@@ -64,6 +62,40 @@ export async function openWeeChat(
     },
     log: (buffer) =>
       readFile(join(folder, "logs", `irc.${buffer}.weechatlog`), "utf8").catch(() => ""),
+  }
+}
+
+/** irssi on a terminal of its own, which joins {@linkcode ROOM} and does what is typed. */
+export interface Irssi {
+  /** Types one line. */
+  type(line: string): void
+  /** What it logged of {@linkcode ROOM}. */
+  log(): Promise<string>
+}
+
+/** Starts one that connects to `server`, as HOST:PORT. */
+export async function openIrssi(
+  given: { folder: string; nick: string; server: string },
+  scope: Scope,
+): Promise<Irssi> {
+  const { folder, nick, server } = given
+  const [host, port] = server.split(":")
+  await mkdir(folder)
+  const lines = [
+    `servers = ({ address = "${host}"; port = "${port}"; chatnet = "net"; autoconnect = "yes"; });`,
+    `chatnets = { net = { type = "IRC"; nick = "${nick}"; }; };`,
+    `channels = ({ name = "${ROOM}"; chatnet = "net"; autojoin = "yes"; });`,
+    `settings = { core = { server_connect_timeout = "600s"; };`,
+    `"fe-common/core" = { autolog = "yes"; autolog_path = "${folder}/$0.log"; }; };`,
+  ]
+  await writeFile(join(folder, "config"), `${lines.join("\n")}\n`)
+  const command = `'${foreign("irssi")}' --home '${folder}'`
+  const env = { ...process.env, TERM: "xterm", HOME: folder }
+  const words = ["--quiet", "--flush", "--return", "--command", command, "/dev/null"]
+  const terminal = startForeign("script", words, scope, env)
+  return {
+    type: (line) => void terminal.stdin.write(`${line}\r`),
+    log: () => readFile(join(folder, `${ROOM}.log`), "utf8").catch(() => ""),
   }
 }
 
@@ -98,39 +130,4 @@ export function openObserver(port: number, scope: Scope): Observer {
 function pluginFolder(): string {
   const beside = findForeign("weechat-headless")!
   return join(dirname(beside), "../root/usr/lib/x86_64-linux-gnu/weechat")
-}
-
-function start(name: string, args: string[], scope: Scope, env = process.env): ChildProcess {
-  const program = spawn(foreign(name), args, { env, stdio: ["ignore", "pipe", "pipe"] })
-  program.stderr!.resume()
-  program.stdout!.resume()
-  scope.defer(() => stop(program))
-  return program
-}
-
-async function stop(program: ChildProcess): Promise<void> {
-  if (program.exitCode !== null || program.signalCode !== null) return
-  program.kill("SIGKILL")
-  await once(program, "exit")
-}
-
-/** It logs to standard output. */
-function saysReady(program: ChildProcess): Promise<void> {
-  let said = ""
-  return new Promise((resolve, reject) => {
-    program.once("exit", () => reject(new Error(`ngircd ended: ${said}`)))
-    for (const stream of [program.stdout!, program.stderr!])
-      stream.on("data", (chunk: Buffer) => {
-        said = (said + chunk).slice(-2_000)
-        if (/ ready\./.test(said)) resolve()
-      })
-  })
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
