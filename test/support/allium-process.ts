@@ -88,14 +88,16 @@ export class AlliumProcess implements AsyncDisposable {
     process.kill(this.processId, name)
   }
 
-  /** Starts one command line on this home, and leaves it running; the caller ends it. */
+  /** Starts one command line on this home, by the words `through` if there are any, and leaves it running; the caller ends it. */
   launch(
     args: readonly string[],
     env: NodeJS.ProcessEnv = {},
+    through: readonly string[] = [],
   ): ChildProcessByStdio<null, Readable, Readable> {
-    const all = [PROGRAM, "--home", this.home, ...args]
+    const words = [...through, process.execPath, PROGRAM, "--home", this.home, ...args]
+    const [program = "", ...rest] = words
     const stdio: ["ignore", "pipe", "pipe"] = ["ignore", "pipe", "pipe"]
-    return spawn(process.execPath, all, { stdio, env: cleanEnvironment(env) })
+    return spawn(program, rest, { stdio, env: cleanEnvironment(env) })
   }
 
   /** Runs one command line against this home, by the words `through` if there are any; `stdin` is given to it. */
