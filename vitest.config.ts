@@ -8,6 +8,9 @@ const ssr = { resolve: { conditions, externalConditions: conditions } }
 /** Contracts of whole routers: they wait for back-offs, as stories do. */
 const WHOLE_ROUTERS = "test/contract/router/{devices,door,homecoming,mail,restore,rotate}.test.ts"
 
+/** A machine may be slow, and busy with other tests: what is polled for has this long to come. */
+const expectations = { poll: { timeout: 10_000 } }
+
 /** Stories start the program as its user does. */
 const BUILT_PROGRAM = "test/support/built-program.ts"
 
@@ -25,6 +28,7 @@ export default defineConfig({
           exclude: ["test/contract/**/*.live.test.ts", WHOLE_ROUTERS],
           isolate: false,
           maxWorkers: 2,
+          expect: expectations,
           testTimeout: 30_000,
           hookTimeout: 30_000,
         },
@@ -38,6 +42,7 @@ export default defineConfig({
           globalSetup: BUILT_PROGRAM,
           // Stories wait more than they work: for back-offs, silences and restarts.
           maxWorkers: 3,
+          expect: expectations,
           sequence: { groupOrder: 1 },
           testTimeout: 300_000,
           hookTimeout: 120_000,
