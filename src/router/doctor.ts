@@ -8,6 +8,7 @@ import { toAlliumError } from "../base/errors.ts"
 import { probeBridge } from "./ask-bridge.ts"
 import { checkNode, checkPrivate, type Finding } from "./findings.ts"
 import { findI2pd } from "./i2pd-child.ts"
+import { namedHolders } from "./session-budget.ts"
 import type { RouterView } from "./status.ts"
 
 /** Less free space than this and queues may soon not be written. */
@@ -28,6 +29,7 @@ export async function diagnose(
     ["network", () => checkNetwork(view)],
     ["bridge", () => checkBridge(view, call)],
     ["sessions", () => checkSessions(view)],
+    ["budget", () => checkBudget(view)],
     ["identities", () => checkIdentities(view)],
     ["towers", () => checkTowers(view)],
     ["plugins", () => checkPlugins(view)],
@@ -103,6 +105,20 @@ function checkSessions({ sessions }: RouterView): Finding[] {
       }
     return { check, state: "ok", found }
   })
+}
+
+/** A spent budget refuses the next tunnel, site or visitor. */
+function checkBudget({ budget }: RouterView): Finding {
+  const check = "budget"
+  const { used, max, holders } = budget.report()
+  const found = `${used} of ${max} sessions for tunnels and plugins`
+  if (used < max) return { check, state: "ok", found }
+  return {
+    check,
+    state: "warning",
+    found: `${found}: ${namedHolders({ holders })}`,
+    todo: "End what has many, or start the router with more: allium run --sessions N",
+  }
 }
 
 function checkIdentities({ identities }: RouterView): Finding {

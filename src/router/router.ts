@@ -53,7 +53,7 @@ import { openPluginShelf } from "./plugin-shelf.ts"
 import { openPostOffice, type PostOffice } from "./post-office.ts"
 import { openRecentPeers } from "./recent-peers.ts"
 import { contactNames, openResolver, type Resolver } from "./resolver.ts"
-import { openSessionBudget, SESSIONS_MAX } from "./session-budget.ts"
+import { openSessionBudget, SESSIONS_MAX, type SessionBudget } from "./session-budget.ts"
 import { openSessions, type SessionOwner, type Sessions } from "./sessions.ts"
 import { makeStatus } from "./status.ts"
 import type { TunnelKind } from "./tunnel.ts"
@@ -219,6 +219,7 @@ interface Upper {
   readonly devices: DeviceDesk
   readonly post: PostOffice
   readonly backups: BackupOffice
+  readonly budget: SessionBudget
   /** Opens what an identity needs; for those that were created or restored. */
   readonly onNew: (identity: Identity) => Promise<void>
   readonly setReach: (identity: Identity, reach: Reach) => Promise<void>
@@ -372,7 +373,7 @@ async function openUpper(
   const publish = openPublisher({ ...tools, sessions, tunnels, offers })
   answerFeedOffers(offers, names.feeds, publish)
   const setReach = reachBy(post.setReach)
-  return { desk, devices, post, backups, plugins, tunnels, resolver, onNew, setReach }
+  return { desk, devices, post, backups, budget, plugins, tunnels, resolver, onNew, setReach }
 }
 
 /** Whose sessions take a place in the budget. */

@@ -19,6 +19,16 @@ export interface SessionBudget {
    * @throws {AlliumError} `SESSION_LIMIT` when there is none.
    */
   take(owner: SessionOwner): () => void
+  /** How many places are taken, and by whom. */
+  report(): BudgetReport
+}
+
+/** How a {@linkcode SessionBudget} stands. */
+export interface BudgetReport {
+  readonly used: number
+  readonly max: number
+  /** Who has any, most first: `tunnel proxy`. */
+  readonly holders: readonly { readonly owner: string; readonly sessions: number }[]
 }
 
 /** Who has a session without a place: identities, their mail, names. One for each session. */
@@ -31,9 +41,11 @@ export function openSessionBudget(
 ): SessionBudget {
   const held = new Map<string, number>()
   let taken = 0
+  const report = (): BudgetReport => ({ used: taken, max: sessionsMax, holders: mostFirst(held) })
   return {
+    report,
     take(owner) {
-      if (taken >= sessionsMax) throw budgetSpent(sessionsMax, held, uncounted())
+      if (taken >= sessionsMax) throw budgetSpent(report(), uncounted())
       const holder = holderOf(owner)
       add(held, holder, 1)
       taken++
@@ -59,19 +71,23 @@ function add(counts: Map<string, number>, key: string, change: number): void {
   else counts.delete(key)
 }
 
-function budgetSpent(
-  sessionsMax: number,
-  held: ReadonlyMap<string, number>,
-  others: readonly SessionOwner[],
-): AlliumError {
-  const most = [...held].sort(([, left], [, right]) => right - left)
-  const named = most.slice(0, NAMED).map(([holder, count]) => `${holder} ${count}`)
-  const rest = most.slice(NAMED).reduce((sum, [, count]) => sum + count, 0)
-  if (rest > 0) named.push(`others ${rest}`)
+function mostFirst(counts: ReadonlyMap<string, number>): BudgetReport["holders"] {
+  const all = [...counts].map(([owner, sessions]) => ({ owner, sessions }))
+  return all.sort((left, right) => right.sessions - left.sessions)
+}
+
+/** `tunnel proxy 5, plugin sites 2, others 3`. */
+export function namedHolders({ holders }: Pick<BudgetReport, "holders">): string {
+  const named = holders.slice(0, NAMED).map(({ owner, sessions }) => `${owner} ${sessions}`)
+  const rest = holders.slice(NAMED).reduce((sum, { sessions }) => sum + sessions, 0)
+  return [...named, ...(rest > 0 ? [`others ${rest}`] : [])].join(", ")
+}
+
+function budgetSpent(report: BudgetReport, others: readonly SessionOwner[]): AlliumError {
   const besides = new Map<string, number>()
   for (const { kind } of others) add(besides, kind, 1)
   const uncounted = [...besides].map(([kind, count]) => `${kind} ${count}`)
   const more = uncounted.length === 0 ? "" : `; not counted: ${uncounted.join(", ")}`
-  const found = `tunnels and plugins have ${sessionsMax} already (${named.join(", ")}${more})`
+  const found = `tunnels and plugins have ${report.max} already (${namedHolders(report)}${more})`
   return new AlliumError("SESSION_LIMIT", `Cannot open session: ${found}, expected fewer`)
 }

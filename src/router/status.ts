@@ -11,6 +11,7 @@ import type { Links } from "./links.ts"
 import type { Network } from "./network.ts"
 import type { PluginHost } from "./plugin-host.ts"
 import type { PostOffice } from "./post-office.ts"
+import type { SessionBudget } from "./session-budget.ts"
 import type { SessionReport, Sessions } from "./sessions.ts"
 import type { TunnelHost } from "./tunnel-host.ts"
 
@@ -20,6 +21,7 @@ export interface RouterView {
   readonly home: Home
   readonly network: Network
   readonly sessions: Sessions
+  readonly budget: SessionBudget
   readonly identities: IdentityBook
   readonly links: Links
   readonly post: PostOffice
@@ -42,6 +44,7 @@ export function makeStatus(view: RouterView, clock: Clock, startedMs: number): S
     uptimeMs: Math.round(clock.monotonicMs() - startedMs),
     home: view.home.folder,
     sessions: view.sessions.list().map(sessionLine),
+    budget: budgetLine(view),
     towers: towerLines(view),
     contacts: countContacts(view),
     tunnels: {
@@ -62,6 +65,11 @@ function sessionLine(report: SessionReport): Status["sessions"][number] {
     forMs: Math.round(forMs),
     ...(state.name === "down" && { reason: `${state.reason.message} (${state.reason.code})` }),
   }
+}
+
+function budgetLine({ budget }: RouterView): Status["budget"] {
+  const { used, max, holders } = budget.report()
+  return { used, max, holders: holders.map((holder) => ({ ...holder })) }
 }
 
 function towerLines({ identities, post }: RouterView): Status["towers"] {

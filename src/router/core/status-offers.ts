@@ -27,6 +27,12 @@ const statusShape = z.object({
       reason: z.string().optional(),
     }),
   ),
+  /** Sessions of tunnels and plugins, how many there may be, and who has them, most first. */
+  budget: z.object({
+    used: z.number(),
+    max: z.number(),
+    holders: z.array(z.object({ owner: z.string(), sessions: z.number() })),
+  }),
   towers: z.array(
     z.object({
       identity: z.string(),

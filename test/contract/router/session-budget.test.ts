@@ -5,6 +5,7 @@ import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { type EmbeddedBridge, openEmbeddedBridge } from "../../../src/bridge/index.ts"
 import { definePlugin, type PluginContext } from "../../../src/plugin.ts"
+import type { Finding, Status } from "../../../src/router/core/status-offers.ts"
 import { createRouter, type Router } from "../../../src/router/router.ts"
 import { openSessionBudget } from "../../../src/router/session-budget.ts"
 import { socks } from "../../../tunnels/socks/index.ts"
@@ -72,6 +73,21 @@ describe("the budget of sessions", () => {
     await expect(
       ask("tunnel add tcp-server", { name: "late", expose: "127.0.0.1:9" }),
     ).rejects.toMatchObject({ code: "SESSION_LIMIT" })
+    const { budget } = await ask<Status>("status")
+    expect(budget).toEqual({
+      used: 4,
+      max: SESSIONS,
+      holders: [
+        { owner: "tunnel proxy", sessions: 2 },
+        { owner: "tunnel web", sessions: 1 },
+        { owner: "plugin greedy", sessions: 1 },
+      ],
+    })
+    const findings = await ask<Finding[]>("doctor")
+    expect(findings.find(({ check }) => check === "budget")).toMatchObject({
+      state: "warning",
+      found: expect.stringContaining("4 of 4 sessions"),
+    })
     await site[Symbol.asyncDispose]()
     await ask("tunnel add tcp-server", { name: "late", expose: "127.0.0.1:9" })
     await ask("tunnel stop", { name: "web" })
