@@ -22,7 +22,7 @@ export { Scope } from "./base/scope.ts"
 export { Spool, SpoolPlace } from "./base/spool.ts"
 export { type RelayReport, spoolRelay } from "./base/spool-relay.ts"
 export * from "./base/udp/index.ts"
-export { type Credentials, openUserFile, readUserLine } from "./base/user-file.ts"
+export { type Credentials, openUserFile, readUserLine, type Users } from "./base/user-file.ts"
 export { OwnSession, type OwnSessionRules } from "./router/own-session.ts"
 export { awaitSession } from "./router/session-wait.ts"
 export {

@@ -74,7 +74,7 @@ async function open(context: TunnelContext, given: HttpProxyOptions): Promise<Op
     opaqueIdleMs: OPAQUE_IDLE_MS,
     isolation: given.isolate,
     isLazy: given.lazy || given.isolate === "site",
-    users: given.users === undefined ? anybody : await openUsers(given.users),
+    users: given.users === undefined ? anybody : await openUsers(given.users, context.clock),
     refusedPorts: given.refusePorts,
     jumps: given.jump.map(requireJump),
     outproxies,

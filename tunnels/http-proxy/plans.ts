@@ -16,13 +16,13 @@ import {
   parseProxyUrl,
   type TargetRules,
 } from "./target.ts"
-import type { Users } from "./users.ts"
+import type { ProxyUsers } from "./users.ts"
 import type { SiteWay, SiteWays } from "./ways.ts"
 
 /** What decides over requests. */
 export interface PlanSettings {
   readonly isolation: Isolation
-  readonly users: Users
+  readonly users: ProxyUsers
   readonly outproxies: readonly Outproxy[]
 }
 
@@ -56,7 +56,8 @@ export class Plans {
   admit(request: IncomingMessage): string | undefined {
     const fault = requestFault(request) ?? methodFault(request)
     if (fault !== undefined) throw fault
-    return this.#settings.users.admit(request.headers["proxy-authorization"])
+    const { headers, socket } = request
+    return this.#settings.users.admit(headers["proxy-authorization"], socket.remoteAddress ?? "")
   }
 
   wanted(request: IncomingMessage): ProxyTarget {

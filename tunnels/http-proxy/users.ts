@@ -4,21 +4,22 @@
  * @see https://www.rfc-editor.org/rfc/rfc7617
  * @module
  */
-import { AlliumError, type Credentials, openUserFile, readUserLine } from "allium/tunnel"
+import { type Clock, type Credentials, openUserFile, readUserLine } from "allium/tunnel"
 
 /** Lets in, or not. */
-export interface Users {
+export interface ProxyUsers {
   /**
    * The user name a request gives; `undefined` when it gives none and none is needed.
    *
    * @param authorization - Value of `Proxy-Authorization`.
-   * @throws {AlliumError} `PROXY_AUTH_NEEDED`.
+   * @param from - IP address of the program.
+   * @throws {AlliumError} `PROXY_AUTH_NEEDED`, `TOO_MANY_REQUESTS`.
    */
-  admit(authorization: string | undefined): string | undefined
+  admit(authorization: string | undefined, from: string): string | undefined
 }
 
 /** Lets everybody in, under whatever name they give. */
-export const anybody: Users = {
+export const anybody: ProxyUsers = {
   admit: (authorization) => readBasic(authorization)?.user,
 }
 
@@ -27,13 +28,14 @@ export const anybody: Users = {
  *
  * @throws {AlliumError} `BAD_INPUT` when it cannot be read, or others can.
  */
-export async function openUsers(path: string): Promise<Users> {
-  const isUser = await openUserFile(path)
+export async function openUsers(path: string, clock: Clock): Promise<ProxyUsers> {
+  const users = await openUserFile(path, clock)
   return {
-    admit(authorization) {
+    admit(authorization, from) {
       const given = readBasic(authorization)
-      if (given === undefined || !isUser(given)) throw notAdmitted()
-      return given.user
+      const refusal = users.refusal(given, from)
+      if (refusal !== undefined) throw refusal
+      return given?.user
     },
   }
 }
@@ -41,9 +43,4 @@ export async function openUsers(path: string): Promise<Users> {
 function readBasic(value: string | undefined): Credentials | undefined {
   const [, base64 = ""] = /^basic +([A-Za-z0-9+/]{1,1024}={0,2})$/i.exec(value ?? "") ?? []
   return readUserLine(Buffer.from(base64, "base64").toString("utf8"))
-}
-
-function notAdmitted(): AlliumError {
-  const message = "Cannot use proxy: the user name or password is missing or wrong"
-  return new AlliumError("PROXY_AUTH_NEEDED", message)
 }

@@ -4,9 +4,9 @@
  * @module
  */
 import type { Socket } from "node:net"
-import { AlliumError } from "allium/tunnel"
+import { AlliumError, type Users } from "allium/tunnel"
 import { openByteReader } from "./byte-reader.ts"
-import { type Admit, readSocks, type SocksRequest } from "./request.ts"
+import { readSocks, type SocksRequest } from "./request.ts"
 
 /** A program says what it wants in less. */
 const GREETING_MS = 15_000
@@ -15,11 +15,11 @@ const GREETINGS_MAX = 64
 
 /** Reads what programs want. */
 export class Greetings {
-  readonly #admit: Admit
+  readonly #users: Users
   readonly #waiting = new Set<Socket>()
 
-  constructor(admit: Admit) {
-    this.#admit = admit
+  constructor(users: Users) {
+    this.#users = users
   }
 
   /**
@@ -36,7 +36,8 @@ export class Greetings {
     const reader = openByteReader(local, AbortSignal.any([signal, slow.signal]))
     try {
       const say = (bytes: Uint8Array) => local.write(bytes)
-      return await readSocks(reader, { say, admit: this.#admit })
+      const from = local.remoteAddress ?? ""
+      return await readSocks(reader, { say, admit: (given) => this.#users.refusal(given, from) })
     } catch (error) {
       throw slow.signal.aborted ? slow.signal.reason : error
     } finally {

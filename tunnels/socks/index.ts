@@ -11,10 +11,10 @@ import {
   proxyOptions,
   readProxy,
   type TunnelContext,
+  type Users,
   z,
 } from "allium/tunnel"
 import { ISOLATIONS } from "./isolation.ts"
-import type { Admit } from "./request.ts"
 import { openSocks } from "./socks.ts"
 
 const options = z.object({
@@ -33,20 +33,14 @@ const options = z.object({
 /** Options of `socks` after they were checked. */
 type SocksOptions = z.output<typeof options>
 
-const everybody: Admit = () => true
-
-/** Only users of the file; version 4 knows no passwords, so it is refused then. */
-async function onlyUsers(path: string): Promise<Admit> {
-  const isUser = await openUserFile(path)
-  return (credentials) => credentials !== undefined && isUser(credentials)
-}
+const anybody: Users = { refusal: () => undefined }
 
 async function open(context: TunnelContext, given: SocksOptions): Promise<OpenTunnel> {
   return openSocks(context, {
     ...readProxy(given),
     isolation: given.isolate,
     isLazy: given.lazy || given.isolate === "site",
-    admit: given.users === undefined ? everybody : await onlyUsers(given.users),
+    users: given.users === undefined ? anybody : await openUserFile(given.users, context.clock),
     isPlain: given.plain,
     lingerMs: given.lingerSeconds * 1_000,
   })

@@ -40,15 +40,15 @@ const METHOD_NONE = 0
 const METHOD_PASSWORD = 2
 const NO_METHOD = 0xff
 
-/** Who may come in. */
-export type Admit = (credentials: Credentials | undefined) => boolean
+/** Why somebody may not come in; nothing when they may. */
+export type Admit = (credentials: Credentials | undefined) => AlliumError | undefined
 
 /**
  * Reads one request and answers what must be answered before it: method and password of version 5.
  *
  * @param say - Sends bytes to the program.
  * @param admit - Asked once, before the address is read.
- * @throws {AlliumError} `BAD_REQUEST` when it is not SOCKS, `PROXY_AUTH_NEEDED`, and as the reader.
+ * @throws {AlliumError} `BAD_REQUEST` when it is not SOCKS, what `admit` gave, and as the reader.
  */
 export async function readSocks(
   reader: ByteReader,
@@ -74,7 +74,8 @@ async function readFour(reader: ByteReader, admit: Admit): Promise<SocksRequest>
   const address: SocksAddress = isNamed
     ? { kind: "name", name: await reader.takeText(TEXT_BYTES_MAX) }
     : { kind: "ipv4", ip }
-  if (!admit(credentials)) throw notAdmitted()
+  const refusal = admit(credentials)
+  if (refusal !== undefined) throw refusal
   return { version: 4, command: head[0]!, address, port: head.readUInt16BE(1), credentials }
 }
 
@@ -88,14 +89,14 @@ async function agree(
   if (methods.includes(METHOD_PASSWORD)) {
     say(Uint8Array.of(5, METHOD_PASSWORD))
     const credentials = await readPassword(reader)
-    const isIn = admit(credentials)
-    say(Uint8Array.of(1, isIn ? 0 : 1))
-    if (!isIn) throw notAdmitted()
+    const refusal = admit(credentials)
+    say(Uint8Array.of(1, refusal === undefined ? 0 : 1))
+    if (refusal !== undefined) throw refusal
     return credentials
   }
-  const isIn = methods.includes(METHOD_NONE) && admit(undefined)
-  say(Uint8Array.of(5, isIn ? METHOD_NONE : NO_METHOD))
-  if (!isIn) throw notAdmitted()
+  const refusal = methods.includes(METHOD_NONE) ? admit(undefined) : noMethod()
+  say(Uint8Array.of(5, refusal === undefined ? METHOD_NONE : NO_METHOD))
+  if (refusal !== undefined) throw refusal
   return undefined
 }
 
@@ -124,7 +125,7 @@ function notSocks(): AlliumError {
   return new AlliumError("BAD_REQUEST", "Cannot read request: it is not SOCKS 4, 4a or 5")
 }
 
-function notAdmitted(): AlliumError {
-  const message = "Cannot use proxy: the user name or password is missing or wrong"
+function noMethod(): AlliumError {
+  const message = "Cannot use proxy: the program offers no way to say who it is that we know"
   return new AlliumError("PROXY_AUTH_NEEDED", message)
 }

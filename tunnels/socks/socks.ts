@@ -17,6 +17,7 @@ import {
   SpoolPlace,
   spoolRelay,
   type TunnelContext,
+  type Users,
   type Way,
   warmUp,
 } from "allium/tunnel"
@@ -25,7 +26,7 @@ import { Greetings } from "./greetings.ts"
 import { type Isolation, isolationKey } from "./isolation.ts"
 import { MadeUpAddresses } from "./made-up-addresses.ts"
 import { formatName, formatReply, REPLY, replyFor } from "./reply.ts"
-import { type Admit, COMMANDS, type SocksAddress, type SocksRequest } from "./request.ts"
+import { COMMANDS, type SocksAddress, type SocksRequest } from "./request.ts"
 import { openWays, type SocksWays, type WayKit } from "./ways.ts"
 
 /** For a program to close its side, once it was told the end. */
@@ -34,7 +35,7 @@ const LEAVE_MS = 5_000
 /** What {@linkcode openSocks} needs; units are in the names. */
 export interface SocksSettings extends ProxyRules {
   readonly isolation: Isolation
-  readonly admit: Admit
+  readonly users: Users
   /** Datagrams go without tags. */
   readonly isPlain: boolean
   readonly lingerMs: number
@@ -93,7 +94,7 @@ class SocksProxy {
     const { context, settings } = parts
     this.#parts = parts
     this.#place = new SpoolPlace(context.folder, settings.spoolBytesMax)
-    this.#greetings = new Greetings(settings.admit)
+    this.#greetings = new Greetings(settings.users)
   }
 
   readonly take = (local: Socket): void => {

@@ -4,9 +4,11 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as wait } from "node:timers/promises"
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest"
+import { systemClock } from "../../../src/base/clock.ts"
 import type { SamStream } from "../../../src/sam/session.ts"
 import { httpProxy } from "../../../tunnels/http-proxy/index.ts"
 import { openUsers } from "../../../tunnels/http-proxy/users.ts"
+import { FakeClock } from "../../support/fake-clock.ts"
 import { fakeDestination } from "../../support/fake-session.ts"
 import { GET, OK, type RawSite, Stage, type StagedProxy } from "./proxy-stage.ts"
 
@@ -336,7 +338,7 @@ describe("http-proxy: users with passwords", () => {
 
   it("wants a name and its password on every request, CONNECT and upgrades included", async () => {
     const site = await stage.answering(OK("fine"))
-    const users = await openUsers(await fileOf("# mine\nann:secret:word\r\nbob:b\n"))
+    const users = await openUsers(await fileOf("# mine\nann:secret:word\r\nbob:b\n"), systemClock)
     const proxy = await stage.proxy({ users })
     const bad = [
       "",
@@ -359,6 +361,22 @@ describe("http-proxy: users with passwords", () => {
     expect(await stage.raw(proxy, two, /\)\n/)).toMatch(/ 200 [\s\S]* 407 /)
   })
 
+  it("B16: guesses for one name are answered 429 after ten, and nobody else is kept waiting", async () => {
+    const site = await stage.answering(OK("fine"))
+    const clock = new FakeClock()
+    const users = await openUsers(await fileOf("ann:right\nbob:b\n"), clock)
+    const proxy = await stage.proxy({ users })
+    const ask = (user: string, password?: string) =>
+      stage.raw(proxy, GET(site.b32, "/", basic(user, password)), /\)\n|fine/)
+    for (let count = 0; count < 10; count++)
+      expect(await ask("ann", `guess ${count}`)).toMatch(/ 407 /)
+    expect(await ask("ann", "guess")).toMatch(/^HTTP\/1\.1 429 [\s\S]*TOO_MANY_REQUESTS/)
+    expect(await ask("ann", "right")).toMatch(/ 429 /)
+    expect(await ask("bob", "b")).toMatch(/ 200 /)
+    await clock.pass(6_000)
+    expect(await ask("ann", "right")).toMatch(/ 200 /)
+  })
+
   it("the password never goes to the site", async () => {
     const heads: string[] = []
     const site = await stage.site((stream) =>
@@ -367,7 +385,7 @@ describe("http-proxy: users with passwords", () => {
         stream.write(OK("fine"))
       }),
     )
-    const proxy = await stage.proxy({ users: await openUsers(await fileOf("a:b\n")) })
+    const proxy = await stage.proxy({ users: await openUsers(await fileOf("a:b\n"), systemClock) })
     await stage.raw(proxy, GET(site.b32, "/", basic("a", "b")), /fine/)
     expect(heads[0]).not.toMatch(/authorization/i)
   })
@@ -379,14 +397,16 @@ describe("http-proxy: users with passwords", () => {
     ["too large", "a:b\n".repeat(100_000), 0o600],
   ])("refuses a file %s, without saying what is in it", async (_what, text, mode) => {
     const path = await fileOf(text, mode)
-    await expect(openUsers(path)).rejects.toMatchObject({
+    await expect(openUsers(path, systemClock)).rejects.toMatchObject({
       code: "BAD_INPUT",
       message: expect.not.stringContaining("a:b"),
     })
   })
 
   it("refuses a file that is not there", async () => {
-    await expect(openUsers(join(folder, "none"))).rejects.toMatchObject({ code: "BAD_INPUT" })
+    await expect(openUsers(join(folder, "none"), systemClock)).rejects.toMatchObject({
+      code: "BAD_INPUT",
+    })
   })
 })
 

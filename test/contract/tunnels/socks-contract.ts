@@ -211,6 +211,20 @@ export function describeSocks(
       ])
     })
 
+    it("B16: does not hear of a name's password after ten wrong ones, and hears everybody else", async () => {
+      const { context } = await open()
+      const users = join(context.folder, "users")
+      await writeFile(users, "ann:secret\nbob:b\n", { mode: 0o600 })
+      const { say, tunnel } = await open({ users })
+      for (let count = 0; count < 10; count++) await all(say(...login("ann", `${count}`)))
+      expect(await all(say(...login("ann", "secret")))).toEqual([5, 2, 1, 1])
+      expect(tunnel.counters()).toMatchObject({
+        "failed.PROXY_AUTH_NEEDED": 10,
+        "failed.TOO_MANY_REQUESTS": 1,
+      })
+      expect((await take(say(...login("bob", "b")), 14)).slice(0, 6)).toEqual([5, 2, 1, 0, 5, 0])
+    })
+
     it("B5: half-open requests make room for others, and do not stop them", async () => {
       const { say, tunnel } = await open()
       for (let count = 0; count < 200; count++) say(5)

@@ -1,17 +1,17 @@
 import { PassThrough } from "node:stream"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { isAlliumError } from "../../../../src/base/errors.ts"
+import { AlliumError, isAlliumError } from "../../../../src/base/errors.ts"
 import { openByteReader } from "../../../../tunnels/socks/byte-reader.ts"
 import { MadeUpAddresses } from "../../../../tunnels/socks/made-up-addresses.ts"
 import { formatName, formatReply, REPLY, replyFor } from "../../../../tunnels/socks/reply.ts"
-import { readSocks, type SocksRequest } from "../../../../tunnels/socks/request.ts"
+import { type Admit, readSocks, type SocksRequest } from "../../../../tunnels/socks/request.ts"
 import { fuzzRuns } from "../../../support/fuzz.ts"
 
 const NO_SIGNAL = new AbortController().signal
 
 /** Reads what a program said in these pieces before it ended; `rest` is what was left alone. */
-async function read(pieces: Uint8Array[], admit = () => true) {
+async function read(pieces: Uint8Array[], admit: Admit = () => undefined) {
   const local = new PassThrough()
   const said: number[] = []
   const reader = openByteReader(local, NO_SIGNAL)
@@ -105,11 +105,12 @@ describe("readSocks()", () => {
 
   it("turns away who is not admitted, in each version", async () => {
     const login = [1, ...text("ann"), ...text("wrong")]
-    const five = await read([bytes(5, 1, 2, ...login)], () => false)
-    expect(five).toMatchObject({ said: [5, 2, 1, 1], error: { code: "PROXY_AUTH_NEEDED" } })
-    const none = await read([FIVE], () => false)
-    expect(none).toMatchObject({ said: [5, 0xff], error: { code: "PROXY_AUTH_NEEDED" } })
-    expect((await read([FOUR_A], () => false)).error).toMatchObject({ code: "PROXY_AUTH_NEEDED" })
+    const nobody = () => new AlliumError("ACCESS_DENIED", "Cannot come in")
+    const five = await read([bytes(5, 1, 2, ...login)], nobody)
+    expect(five).toMatchObject({ said: [5, 2, 1, 1], error: { code: "ACCESS_DENIED" } })
+    const none = await read([FIVE], nobody)
+    expect(none).toMatchObject({ said: [5, 0xff], error: { code: "ACCESS_DENIED" } })
+    expect((await read([FOUR_A], nobody)).error).toMatchObject({ code: "ACCESS_DENIED" })
   })
 
   it("B18: ends with a request or an expected error, whatever was said", async () => {
