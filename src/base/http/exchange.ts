@@ -85,8 +85,7 @@ async function askTwice(call: Exchange): Promise<IncomingMessage> {
   const first = openAsk(call)
   const answer = awaitAnswer(first, call)
   if (!isSafe(call.request) || hasBody(call.request)) return answer
-  const failed = answer.catch((error: AlliumError) => error)
-  const early = await Promise.race([failed, silence(first, call.limits.secondMs)])
+  const early = await firstSign(first, answer, call.limits.secondMs)
   if (early === undefined) return await race(first, answer, call)
   return early instanceof Error ? await askAgain(first, early, call) : early
 }
@@ -127,16 +126,27 @@ function isCut({ code, cause }: AlliumError): boolean {
   return code === "BAD_ANSWER" && !reason.startsWith("HPE_")
 }
 
-/** Resolves when `ask` has a connection and nothing came on it for `ms`; never once something came. */
-function silence(ask: ClientRequest, ms: number | undefined): Promise<undefined> {
+/**
+ * The answer, or what went wrong; `undefined` when `ask` had a connection and nothing came on it for `ms`, which is no
+ * longer waited for once something came.
+ */
+function firstSign(
+  ask: ClientRequest,
+  answer: Promise<IncomingMessage>,
+  ms: number | undefined,
+): Promise<IncomingMessage | AlliumError | undefined> {
   return new Promise((resolve) => {
-    if (ms === undefined) return
     let timer: NodeJS.Timeout | undefined
+    const settle = (outcome: IncomingMessage | AlliumError) => {
+      clearTimeout(timer)
+      resolve(outcome)
+    }
+    answer.then(settle, settle)
+    if (ms === undefined) return
     ask.once("socket", () => {
       timer = setTimeout(() => resolve(undefined), ms).unref()
     })
-    for (const sign of ["information", "response", "close"])
-      ask.once(sign, () => clearTimeout(timer))
+    ask.once("information", () => clearTimeout(timer))
   })
 }
 
@@ -200,6 +210,7 @@ function awaitAnswer(ask: ClientRequest, call: Exchange): Promise<IncomingMessag
     let watch = late(limits.connectMs ?? limits.answerMs)
     const refresh = () => void watch.refresh()
     const leave = () => ask.destroyed || stop(readerLeft())
+    let isAnswered = false
     const done = () => {
       clearTimeout(watch)
       request.off("data", refresh)
@@ -209,9 +220,10 @@ function awaitAnswer(ask: ClientRequest, call: Exchange): Promise<IncomingMessag
       watch = late(limits.answerMs)
     })
     response.once("close", leave)
-    ask.once("close", () => response.off("close", leave))
     passInterim(ask, call)
     ask.once("response", (answer) => {
+      isAnswered = true
+      done()
       kept.add(answer.socket)
       resolve(answer)
     })
@@ -220,11 +232,11 @@ function awaitAnswer(ask: ClientRequest, call: Exchange): Promise<IncomingMessag
       connection.destroy()
     })
     ask.on("error", (error) => reject(answerFault(error)))
-    const closed = () => reject(badAnswer("the connection was closed", new Error("closed")))
-    ask.once("close", closed)
-    ask.once("response", () => ask.off("close", closed))
-    ask.once("response", done)
-    ask.once("close", done)
+    ask.once("close", () => {
+      done()
+      response.off("close", leave)
+      if (!isAnswered) reject(badAnswer("the connection was closed", new Error("closed")))
+    })
     sendBody(ask, request)
     if (hasBody(request)) request.on("data", refresh)
   })

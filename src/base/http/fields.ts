@@ -20,7 +20,9 @@ export function readFields(raw: readonly string[]): Field[] {
 
 /** To node's alternating list. */
 export function writeFields(fields: readonly Field[]): string[] {
-  return fields.flat()
+  const raw: string[] = []
+  for (const [name, value] of fields) raw.push(name, value)
+  return raw
 }
 
 /**

@@ -30,7 +30,9 @@ export class StreamSocket extends Duplex {
   readonly stream: Duplex
   /** Idle time set by {@linkcode StreamSocket.setTimeout}, in milliseconds; `node:http` compares it. */
   timeout = 0
-  readonly #source: Duplex
+  /** What is read from: the stream, or its spool from the moment a reader was slow. */
+  #source: Duplex
+  readonly #place: SpoolPlace | undefined
   readonly #lingerMs: number
   readonly #onBytes: StreamSocketOptions["onBytes"]
   #idleTimer: NodeJS.Timeout | undefined
@@ -42,12 +44,17 @@ export class StreamSocket extends Duplex {
     this.stream = stream
     this.#lingerMs = options.lingerMs
     this.#onBytes = options.onBytes
-    this.#source = options.place === undefined ? stream : stream.pipe(new Spool(options.place))
-    this.#source.on("data", this.#receive)
-    this.#source.once("end", this.#receiveEnd)
-    for (const below of new Set([stream, this.#source]))
-      below.on("error", (error) => this.destroy(error))
+    this.#place = options.place
+    this.#source = stream
+    this.#listenTo(stream)
     stream.once("close", this.#streamClosed)
+    stream.resume()
+  }
+
+  #listenTo(source: Duplex): void {
+    source.on("data", this.#receive)
+    source.once("end", this.#receiveEnd)
+    source.on("error", (error) => this.destroy(error))
   }
 
   /** Emits `timeout` after `ms` without a byte either way; 0 stops that. */
@@ -115,7 +122,18 @@ export class StreamSocket extends Duplex {
   #receive = (chunk: Buffer): void => {
     this.#idleTimer?.refresh()
     this.#onBytes?.(chunk.length, 0)
-    if (!this.#ending && !this.push(chunk)) this.#source.pause()
+    if (!this.#ending && !this.push(chunk)) this.#holdBack()
+  }
+
+  /** The reader is slow. Most never are, so the stream gets its spool only now, and keeps it. */
+  #holdBack(): void {
+    const stream = this.stream
+    if (this.#place === undefined || this.#source !== stream) return void this.#source.pause()
+    stream.off("data", this.#receive)
+    stream.off("end", this.#receiveEnd)
+    this.#source = stream.pipe(new Spool(this.#place))
+    this.#listenTo(this.#source)
+    this.#source.pause()
   }
 
   #receiveEnd = (): void => {
