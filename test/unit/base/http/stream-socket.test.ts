@@ -22,9 +22,13 @@ describe("StreamSocket", () => {
     const place = new SpoolPlace(folder, 2 ** 24)
     const socket = new StreamSocket(ours, { lingerMs: 100, place })
     const bytes = randomBytes(4 * 2 ** 20)
+    let drained = 0
+    ours.on("data", ({ length }: Buffer) => {
+      drained += length
+    })
     for (let at = 0; at < bytes.length; at += 65_536)
       await new Promise((resolve) => peer.write(bytes.subarray(at, at + 65_536), resolve))
-    await wait(200)
+    while (drained < bytes.length) await wait(5)
     peer.end()
     expect((await buffer(socket)).equals(bytes)).toBe(true)
     socket.destroy()
