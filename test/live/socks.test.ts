@@ -1,6 +1,6 @@
 /**
- * Programs of others through `socks`, over real i2pd, to a web server behind `http-server`: curl, git, and
- * programs that know nothing of a proxy under proxychains and torsocks.
+ * Programs of others through `socks`, over real i2pd, to a web server behind `http-server`: curl, git,
+ * Chromium, and programs that know nothing of a proxy under proxychains and torsocks.
  *
  * Run it with `npm run testnet -- npx vitest run --project live test/live/socks.test.ts`.
  */
@@ -22,7 +22,7 @@ import { openSupervisedSession } from "../../src/sam/index.ts"
 import { httpServer } from "../../tunnels/http-server/index.ts"
 import { socks } from "../../tunnels/socks/index.ts"
 import { openFakeTunnelContext } from "../support/fake-tunnel-context.ts"
-import { CURL_AGAIN, foreign, lacks } from "../support/foreign-programs.ts"
+import { CHROMIUM_FLAGS, CURL_AGAIN, foreign, lacks } from "../support/foreign-programs.ts"
 
 const MIB = 2 ** 20
 const ports = (process.env.ALLIUM_TESTNET_SAM_PORTS ?? "").split(",").filter(Boolean).map(Number)
@@ -47,7 +47,10 @@ async function contextAt(port: number, scope: Scope): Promise<TunnelContext> {
   return { ...context, dial: (session, host, call) => dial(session, host, call, tools) }
 }
 
-/** Answers with the visitor's address, with a large block, or with a file of the repository. */
+/** Its script writes who visits; its picture is of the clear net. */
+const PAGE = `<!doctype html><img src="http://example.org/"><p><script src="/script"></script>`
+
+/** Answers with the visitor's address, with a large block, with a page, or with a file of the repository. */
 class Site {
   readonly block = randomBytes(4 * MIB)
   requests = 0
@@ -58,8 +61,10 @@ class Site {
     const { url = "" } = request
     this.requests++
     if (url === "/block") response.end(this.block)
+    else if (url === "/page") response.setHeader("Content-Type", "text/html").end(PAGE)
+    else if (url === "/script") response.end(`document.write("${visitorOf(request)}")`)
     else if (url.startsWith("/repo.git/")) await this.#sendFile(url, response)
-    else response.end(`${request.headers["x-i2p-destb32"]}`)
+    else response.end(visitorOf(request))
   }
 
   async #sendFile(url: string, response: ServerResponse): Promise<void> {
@@ -68,6 +73,10 @@ class Site {
     if (bytes === undefined) response.writeHead(404)
     response.end(bytes)
   }
+}
+
+function visitorOf({ headers }: IncomingMessage): string {
+  return `${headers["x-i2p-destb32"]}`
 }
 
 if (near === undefined || far === undefined || near === far)
@@ -162,6 +171,21 @@ else
       await git("-c", through, "clone", "--quiet", `http://${host}/repo.git`, copy)
       expect((await readFile(join(copy, "file.bin"))).equals(site.block)).toBe(true)
     })
+
+    it.skipIf(lacks("chromium"))(
+      "A12: Chromium shows a page and runs its script, and what is of the clear net goes nowhere",
+      async () => {
+        const before = refusals()
+        const shown = await run("chromium", [
+          ...CHROMIUM_FLAGS,
+          ...["--dump-dom", `--user-data-dir=${join(folder, "chromium")}`],
+          ...[`--proxy-server=socks5://${proxy}`, "--proxy-bypass-list=<-loopback>"],
+          `http://${host}/page`,
+        ])
+        expect(shown).toMatch(/<\/script>[a-z2-7]{52}\.b32\.i2p<\/p>/)
+        expect(refusals()).toBeGreaterThan(before) // it asked the proxy by name, not the system
+      },
+    )
 
     it.skipIf(lacks("libproxychains.so.4"))(
       "A12: under proxychains, a program that knows no proxy gets through, and nowhere else",
