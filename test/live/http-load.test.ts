@@ -1,11 +1,11 @@
 /**
- * Much at once through two routers, `http-proxy` and `http-server`, over real i2pd: a large file both ways, 200
- * connections, readers who do not read, and an i2pd that dies.
+ * Much at once through two routers, `http-proxy` or `tcp-client` and `http-server`, over real i2pd: a large file both
+ * ways, 200 connections, wrk's too, readers who do not read, and an i2pd that dies.
  *
  * Run it with `npm run testnet -- npx vitest run --project live test/live/http-load.test.ts`;
  * `ALLIUM_LIVE_MIB=1024` for the whole promise of A2.
  */
-import { spawn } from "node:child_process"
+import { execFile, spawn } from "node:child_process"
 import { createHash, randomBytes } from "node:crypto"
 import { once } from "node:events"
 import { mkdtemp, readFile, rm } from "node:fs/promises"
@@ -17,10 +17,11 @@ import { Readable } from "node:stream"
 import { text } from "node:stream/consumers"
 import { pipeline } from "node:stream/promises"
 import { setTimeout as wait } from "node:timers/promises"
+import { promisify } from "node:util"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { Scope } from "../../src/base/scope.ts"
 import { AlliumProcess } from "../support/allium-process.ts"
-import { CURL_AGAIN } from "../support/foreign-programs.ts"
+import { CURL_AGAIN, foreign, lacks } from "../support/foreign-programs.ts"
 import { livePorts } from "../support/live-tunnels.ts"
 import { killRouter, startRouter } from "../support/testnet/testnet.ts"
 
@@ -76,6 +77,8 @@ else
     let far: AlliumProcess
     let site: string
     let proxy: string
+    /** HOST:PORT of this machine that leads to the site. */
+    let door: string
 
     beforeAll(async () => {
       const folder = await mkdtemp(join(tmpdir(), "allium-live-"))
@@ -97,11 +100,18 @@ else
         far.call<{ address: string }>("tunnel add http-server", {
           expose,
           requestRate: "1000000/60", // one destination asks for all of them
+          connectionsPerPeer: 2 * CONNECTIONS,
         }),
       ])
       proxy = client.listens
       site = `http://${server.address}`
-      await once(curl("--fail", ...CURL_AGAIN, `${site}/`), "exit")
+      const options = { to: [server.address], connections: 2 * CONNECTIONS, waitSeconds: 600 }
+      const [{ listens }] = await Promise.all([
+        near.call<{ listens: string }>("tunnel add tcp-client", options),
+        once(curl("--fail", ...CURL_AGAIN, `${site}/`), "exit"),
+      ])
+      door = listens
+      await once(curl("--fail", ...CURL_AGAIN, "--noproxy", "*", `http://${door}/`), "exit")
     })
     afterAll(() => scope.close())
 
@@ -154,6 +164,17 @@ else
       const at = (share: number) => waitedMs[Math.floor(waitedMs.length * share)]!.toFixed(0)
       waitedMs.sort((left, right) => left - right)
       console.log(`A13: ${waitedMs.length} pages, half within ${at(0.5)} ms, 99 % in ${at(0.99)}`)
+    })
+
+    it.skipIf(lacks("wrk"))("A13: 200 connections of wrk, and no error at any", async () => {
+      const words = ["--latency", "--threads", "2", "--timeout", "60s"]
+      const load = ["--connections", String(CONNECTIONS), "--duration", `${ASK_SECONDS}s`]
+      const told = await promisify(execFile)(foreign("wrk"), [...words, ...load, `http://${door}/`])
+      const figure = (words: RegExp) => words.exec(told.stdout)?.[1]
+      const [pages, half, most] = [/(\d+) requests in/, /50% +(\S+)/, /99% +(\S+)/].map(figure)
+      console.log(`A13: wrk had ${pages} pages, half within ${half}, 99 % in ${most}`)
+      expect(Number(pages)).toBeGreaterThan(0)
+      expect(told.stdout).not.toMatch(/Socket errors|Non-2xx/)
     })
 
     it("A14: readers who hardly read hold no memory, and hold up nobody", async () => {

@@ -1,5 +1,8 @@
 /**
- * Programs of others through `tcp-client` and `tcp-server`, over real i2pd: ssh, scp, rsync, git and ncat.
+ * Programs of others through `tcp-client` and `tcp-server`, over real i2pd: ssh, scp, rsync, git, ncat, and XMPP.
+ *
+ * Servers of XMPP do not speak with each other here: Prosody finds the other one by DNS alone, and what it asks has no
+ * place in I2P.
  *
  * Run it with `npm run testnet -- npx vitest run --project live test/live/tcp.test.ts`.
  */
@@ -18,14 +21,24 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { Scope } from "../../src/base/scope.ts"
 import { tcpClient } from "../../tunnels/tcp-client/index.ts"
 import { tcpServer } from "../../tunnels/tcp-server/index.ts"
+import { freePort } from "../support/foreign-process.ts"
 import { foreign, lacks } from "../support/foreign-programs.ts"
 import { liveContext, livePorts } from "../support/live-tunnels.ts"
+import {
+  openProsody,
+  openSendxmpp,
+  XMPP_GREETING,
+  type XmppPerson,
+} from "../support/xmpp-programs.ts"
 
 const MIB = 2 ** 20
 /** Of what is copied, in MiB; 100 for the whole promise. */
 const FILE_MIB = Number(process.env.ALLIUM_LIVE_FILE_MIB ?? 4)
 const KEYSTROKES = 30
+/** How long people say nothing; 3,600,000 for the whole promise. */
+const IDLE_MS = Number(process.env.ALLIUM_IDLE_MS ?? 20_000)
 const hasNoSsh = lacks("dropbear", "dropbearkey", "ssh", "ssh-keygen")
+const hasNoXmpp = lacks("prosody", "go-sendxmpp")
 const live = livePorts()
 
 async function run(program: string, args: readonly string[], env = {}): Promise<Buffer> {
@@ -59,17 +72,20 @@ else
     let taking: string
     let port: string
     let ssh: string[]
+    /** Ports that lead to Prosody, each through a client tunnel of its own. */
+    let chat: string[]
 
     beforeAll(async () => {
       folder = await mkdtemp(join(tmpdir(), "allium-live-"))
       scope.defer(() => rm(folder, { recursive: true, force: true }))
       await writeFile(join(folder, "file.bin"), bytes)
-      ;[answering, taking, port] = await Promise.all([
+      ;[answering, taking, port, chat] = await Promise.all([
         listen((local) => void local.once("data", () => local.end(bytes))).then(lead),
         listen((local) => void taken.push(buffer(local).finally(() => local.end()))).then((port) =>
           lead(port, (through) => says(through, () => taken.length > 0)),
         ),
         hasNoSsh ? "" : startDropbear().then(lead),
+        hasNoXmpp ? [] : leadToProsody(),
       ])
       const known = ["StrictHostKeyChecking=no", `UserKnownHostsFile=${folder}/known`]
       const options = [...known, "BatchMode=yes", "ConnectTimeout=600", "LogLevel=ERROR"]
@@ -91,16 +107,29 @@ else
 
     /** Through I2P: returns a port of this machine that leads to `expose`, once somebody is there. */
     async function lead(expose: string, hasCome = answers): Promise<string> {
-      const [far, near] = await Promise.all([
-        liveContext(live!.far, scope),
-        liveContext(live!.near, scope),
-      ])
-      const server = scope.use(await tcpServer.open(far, tcpServer.options.parse({ expose })))
-      const options = { to: [server.address], waitSeconds: 600 }
-      const client = scope.use(await tcpClient.open(near, tcpClient.options.parse(options)))
+      return enter(await serve(expose), hasCome)
+    }
+
+    /** Makes a port of this machine a destination; returns its address. */
+    async function serve(expose: string): Promise<string> {
+      const far = await liveContext(live!.far, scope)
+      return scope.use(await tcpServer.open(far, tcpServer.options.parse({ expose }))).address!
+    }
+
+    async function enter(address: string, hasCome: (port: string) => Promise<boolean>) {
+      const near = await liveContext(live!.near, scope)
+      const options = tcpClient.options.parse({ to: [address], waitSeconds: 600 })
+      const client = scope.use(await tcpClient.open(near, options))
       const port = client.listens!.split(":")[1]!
       for (let tries = 1; !(await hasCome(port)); tries++) expect(tries).toBeLessThan(30)
       return port
+    }
+
+    async function leadToProsody(): Promise<string[]> {
+      const port = await openProsody(join(folder, "prosody"), ["ann", "bob"], scope)
+      const address = await serve(String(port))
+      const hasCome = (port: string) => answers(port, XMPP_GREETING)
+      return Promise.all([enter(address, hasCome), enter(address, hasCome)])
     }
 
     /** Its user's home is in our folder: the real one, and its keys, stay out of this. */
@@ -114,7 +143,7 @@ else
       await run(foreign("ssh-keygen"), ["-q", "-t", "ed25519", "-N", "", "-f", key])
       await cp(`${key}.pub`, join(home, ".ssh", "authorized_keys"))
       await writeFile(users, `root:x:0:0:root:${home}:/bin/sh\n`)
-      const listening = await freePort()
+      const listening = String(await freePort())
       const program = [
         foreign("dropbear"),
         "-F",
@@ -132,6 +161,28 @@ else
       scope.defer(() => void child.kill())
       return listening
     }
+
+    /** Who talk all through this file; `quietMs` is when both fell silent. */
+    let people: [ann: XmppPerson, bob: XmppPerson]
+    let quietMs: number
+
+    /** Each says a word that the other one reads. */
+    async function expectTalk(word: string): Promise<void> {
+      const [ann, bob] = people
+      ann.say(`${word} from ann`)
+      bob.say(`${word} from bob`)
+      const patience = { timeout: 300_000 }
+      await expect.poll(() => bob.text, patience).toContain(`ann@localhost: ${word} from ann\n`)
+      await expect.poll(() => ann.text, patience).toContain(`bob@localhost: ${word} from bob\n`)
+      quietMs = performance.now()
+    }
+
+    it.skipIf(hasNoXmpp)("A11: two people at Prosody, each by their own tunnel, talk", async () => {
+      const open = (nick: string, to: string, port: string) =>
+        openSendxmpp({ nick, to, server: `127.0.0.1:${port}`, home: folder }, scope)
+      people = [open("ann", "bob", chat[0]!), open("bob", "ann", chat[1]!)]
+      await expectTalk("hello")
+    })
 
     it.skipIf(lacks("ncat"))(
       "A8: `printf | ncat`, which ends its side at once, gets the whole answer",
@@ -225,6 +276,11 @@ else
         expect((await readFile(join(copy, "file.bin"))).equals(bytes.subarray(0, MIB))).toBe(true)
       })
     })
+
+    it.skipIf(hasNoXmpp)("A11: who said nothing for long is still there, and talks", async () => {
+      await wait(Math.max(0, quietMs + IDLE_MS - performance.now()))
+      await expectTalk("again")
+    })
   })
 
 /** Says a word, and waits until somebody at the other end is told. */
@@ -237,19 +293,10 @@ async function says(port: string, hasCome: () => boolean): Promise<boolean> {
 }
 
 /** Whether anything comes back: the first stream of a new session may be silent on i2pd. */
-async function answers(port: string): Promise<boolean> {
+async function answers(port: string, greeting = "\n"): Promise<boolean> {
   const local = connect(Number(port), "127.0.0.1")
-  local.on("error", () => {}).write("\n")
+  local.on("error", () => {}).write(greeting)
   const answer = await once(local, "data", { signal: AbortSignal.timeout(20_000) }).catch(() => [])
   local.destroy()
   return answer.length > 0
-}
-
-async function freePort(): Promise<string> {
-  const server = createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, "close")
-  return String(port)
 }
