@@ -29,8 +29,8 @@ export default defineConfig({
           isolate: false,
           maxWorkers: 2,
           expect: expectations,
-          testTimeout: 30_000,
-          hookTimeout: 30_000,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
       },
       {

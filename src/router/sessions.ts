@@ -187,7 +187,7 @@ export function openSessions(options: SessionsOptions): Sessions {
 
   /** Lasting keys that no session has at the moment; whoever asks opens one before anything else happens. */
   const requireFree = (keys: Uint8Array): Uint8Array => {
-    const { b32 } = readDestinationKeys(keys).destination
+    const { b32 } = readKeyFile(keys)
     const entry = [...standing].find(({ session }) => session.destination.b32 === b32)
     if (entry !== undefined) throw keysTaken(`${entry.owner.kind} ${entry.owner.name}`)
     return keys

@@ -3,6 +3,7 @@ import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { messages } from "../../../plugins/messages/index.ts"
 import type { MessageDocument } from "../../../plugins/messages/offers.ts"
+import type { AlliumError } from "../../../src/base/errors.ts"
 import { FakePair, type FakePeer } from "../../support/fake-plugin-context.ts"
 import { fuzzRuns } from "../../support/fuzz.ts"
 import { ask, listAll } from "../../support/message-pair.ts"
@@ -73,9 +74,18 @@ async function doDeed(peer: FakePeer, step: Step, count: number, here: Set<strin
   if (message === undefined) return
   const emoji = ["👍", "❤️", ""][count % 3]
   if (step.deed === "here") here.add(message)
-  if (step.deed === "edit") await ask(peer, "edit", { contact, message, text })
-  else if (step.deed === "react") await ask(peer, "react", { contact, message, emoji })
-  else await ask(peer, "delete", { contact, message, here: step.deed === "here" })
+  const [verb, more] =
+    step.deed === "edit"
+      ? ["edit", { text }]
+      : step.deed === "react"
+        ? ["react", { emoji }]
+        : ["delete", { here: step.deed === "here" }]
+  await ask(peer, verb, { contact, message, ...more }).catch(unlessGone)
+}
+
+/** The other side may delete a message after it was listed here. */
+function unlessGone(error: AlliumError): void {
+  if (error.code !== "NOT_FOUND") throw error
 }
 
 async function heal(pair: FakePair): Promise<void> {
