@@ -9,7 +9,7 @@ import type { OfferDescription } from "./router/offer-description.ts"
 
 /**
  * The offers' descriptions, written by the build: zod and every plugin take five times as long to load as
- * all else that `allium --help` needs. In the source, and after a bare `tsc`, it holds `null`, so it is
+ * all else that `allium --help` needs. In the source it holds `null`, and the build begins without one, so it is
  * never older than the code beside it.
  */
 export const OFFERS_FILE = `${import.meta.dirname}/offers.json`

@@ -4,12 +4,9 @@
  * @module
  */
 import { readFileSync } from "node:fs"
-import { sep } from "node:path"
 
-/** From the source as from the build, which is one folder deeper. */
-const PACKAGE = import.meta.dirname.split(sep).includes("dist") ? "../../.." : "../.."
+/** As far up from the source as from the build, all of whose files lie in `dist/src`. */
+const PACKAGE = `${import.meta.dirname}/../../package.json`
 
 /** Such as `0.1.0`. */
-export const VERSION: string = JSON.parse(
-  readFileSync(`${import.meta.dirname}/${PACKAGE}/package.json`, "utf8"),
-).version
+export const VERSION: string = JSON.parse(readFileSync(PACKAGE, "utf8")).version

@@ -13,7 +13,7 @@ import { eventually } from "../support/story.ts"
 
 /** Examples are run as they stand, with `allium/plugin` from its source. */
 const NODE = [process.execPath, "--conditions=source", "--import", "tsx"]
-const PATIENCE_MS = 30_000
+const PATIENCE_MS = 120_000
 const example = (name: string): string => join(projectRoot, "examples", name)
 
 interface Message {
