@@ -40,8 +40,16 @@ export interface SessionReport {
 
 /** Opens sessions and knows which stand. */
 export interface Sessions extends AsyncDisposable {
-  /** A session with the given key file; at once, in state `opening`. Ends with `scope`. */
-  open(owner: SessionOwner, keys: Uint8Array, scope: Scope, i2cpOptions?: I2cpOptions): Session
+  /**
+   * A session with the given key file, or with keys that are `renewed` whenever the router lost it; at once, in state
+   * `opening`. Ends with `scope`.
+   */
+  open(
+    owner: SessionOwner,
+    keys: Uint8Array | "renewed",
+    scope: Scope,
+    i2cpOptions?: I2cpOptions,
+  ): Session
   /**
    * A session of a plugin or tunnel: keys from the store (`persistent`) or made new (`transient`).
    * @throws {AlliumError} `DESTINATION_TAKEN` when a session has its lasting keys already.
@@ -113,8 +121,8 @@ export interface Signer {
 type Kept = Pick<Session, "destination" | "state" | "watch"> & AsyncDisposable
 
 interface Entry {
-  /** Private key file; a secret. */
-  readonly keys: Uint8Array
+  /** Private key file; a secret. Nobody signs with keys that are renewed. */
+  readonly keys: Uint8Array | "renewed"
   readonly owner: SessionOwner
   readonly session: Kept
   readonly close: () => Promise<void>
@@ -157,7 +165,7 @@ export function openSessions(options: SessionsOptions): Sessions {
 
   /** Writes it into the book until it is closed. */
   const enter = <S extends Kept>(
-    { owner, keys, session }: { owner: SessionOwner; keys: Uint8Array; session: S },
+    { owner, keys, session }: { owner: SessionOwner; keys: Entry["keys"]; session: S },
     ownerScope: Scope,
   ): S => {
     const close = once(() => Promise.resolve(session[Symbol.asyncDispose]()))
@@ -240,7 +248,7 @@ export function openSessions(options: SessionsOptions): Sessions {
     list: () => [...standing].map(report),
     signer(address) {
       const entry = [...standing].find(({ session }) => session.destination.b32 === address)
-      if (entry === undefined) return undefined
+      if (entry === undefined || entry.keys === "renewed") return undefined
       if (keyTypes(entry.session.destination).signatureType !== ED25519_SIGNATURE_TYPE)
         return undefined
       const { destination, signingPrivateKey, offline } = readDestinationKeys(entry.keys)

@@ -71,8 +71,8 @@ export function openTunnelSessions(
     const scope = takePlace()
     if (wish.keys === "persistent")
       return { scope, keys: undefined, session: sessions.openOwn(owner, "persistent", scope) }
-    const keys = keysFor(name)
-    const session = sessions.open(owner, keys, scope, optionsFor(wish))
+    const keys = wish.keys === "renewed" ? undefined : keysFor(name)
+    const session = sessions.open(owner, keys ?? "renewed", scope, optionsFor(wish))
     return { scope, keys, session: Promise.resolve(session) }
   }
 

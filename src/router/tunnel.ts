@@ -11,14 +11,15 @@ import type { DatagramSession } from "../sam/supervised-datagrams.ts"
 import type { NameRecord } from "./names.ts"
 
 /**
- * Which session. Without a name it is the tunnel's own; `persistent` keeps its address over restarts. Each
+ * Which session. Without a name it is the tunnel's own; `persistent` keeps its address over restarts of ours,
+ * `transient` over those of the I2P router, and `renewed` has a new one whenever the router lost it. Each
  * name stands for another session, with keys of its own that end with the tunnel: visits of two names
  * cannot be tied together.
  */
 export type SessionWish =
-  | { readonly keys: "persistent" | "transient"; readonly name?: undefined }
+  | { readonly keys: "persistent" | "transient" | "renewed"; readonly name?: undefined }
   | {
-      readonly keys: "transient"
+      readonly keys: "transient" | "renewed"
       readonly name: string
       /** Reads encrypted LeaseSets with this key; each session has one at most. */
       readonly readerKey?: string | undefined

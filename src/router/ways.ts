@@ -8,7 +8,7 @@ import { createHash } from "node:crypto"
 import { AlliumError, isAlliumError, toAlliumError } from "../base/errors.ts"
 import type { Session } from "../sam/session.ts"
 import type { DatagramSession } from "../sam/supervised-datagrams.ts"
-import type { SessionWish, TunnelContext } from "./tunnel.ts"
+import type { DatagramWish, SessionWish, TunnelContext } from "./tunnel.ts"
 
 /** What bounds the ways of one tunnel. */
 export interface WayRules {
@@ -65,6 +65,11 @@ export class Ways<Kit extends WayKit> implements AsyncDisposable {
     this.#make = make
   }
 
+  /** Opens the tunnel's own session before anybody asks. @throws {AlliumError} `SESSION_LIMIT`. */
+  async warmUp(): Promise<void> {
+    await this.#context.session(this.#wishFor("", undefined))
+  }
+
   /** Ways that stand. */
   get count(): number {
     return this.#standing.size
@@ -95,7 +100,7 @@ export class Ways<Kit extends WayKit> implements AsyncDisposable {
     if (this.#standing.size >= sessionsMax && !this.#closeOneIdle()) throw tooMany(sessionsMax)
     const kit = this.#make(
       () => this.#within(() => this.#context.session(this.#wishFor(key, readerKey))),
-      () => this.#within(() => this.#context.datagrams({ ...wishFor(key), style: "DATAGRAM" })),
+      () => this.#within(() => this.#context.datagrams(datagramWish(key))),
     )
     const rest = { users: 0, restsSinceMs: 0, isWatched: false, over: new AbortController() }
     const way = { key, kit, ...rest }
@@ -103,8 +108,12 @@ export class Ways<Kit extends WayKit> implements AsyncDisposable {
     return way
   }
 
+  /** An address that nobody has to know again is renewed. */
   #wishFor(key: string, readerKey: string | undefined): SessionWish {
-    return key === "" ? { keys: this.#rules.ownKeys ?? "transient" } : wishFor(key, readerKey)
+    const { keepAddress, ownKeys = "transient" } = this.#rules
+    const keys = keepAddress ? "transient" : "renewed"
+    if (key !== "") return { keys, name: nameOf(key), readerKey }
+    return { keys: ownKeys === "persistent" ? ownKeys : keys }
   }
 
   /** All tunnels share a budget: when it is spent, one of ours that rests makes room. */
@@ -150,10 +159,11 @@ export class Ways<Kit extends WayKit> implements AsyncDisposable {
     this.#standing.delete(way.key)
     end(way)
     const { keepAddress } = this.#rules
-    const { name } = wishFor(way.key)
-    await this.#context.closeSession(name, { keepKeys: keepAddress }).catch((error) => {
-      this.#context.log.warn("session.close-failed", { code: toAlliumError(error).code })
-    })
+    await this.#context
+      .closeSession(way.key === "" ? undefined : nameOf(way.key), { keepKeys: keepAddress })
+      .catch((error) => {
+        this.#context.log.warn("session.close-failed", { code: toAlliumError(error).code })
+      })
   }
 }
 
@@ -163,10 +173,13 @@ function end({ kit, over }: Standing<WayKit>): void {
 }
 
 /** The name of a session tells nothing of the site or user. */
-function wishFor(key: string, readerKey?: string): SessionWish {
-  if (key === "") return { keys: "transient" }
-  const name = createHash("sha256").update(key).digest("hex").slice(0, 32)
-  return { keys: "transient", name, readerKey }
+function nameOf(key: string): string {
+  return createHash("sha256").update(key).digest("hex").slice(0, 32)
+}
+
+function datagramWish(key: string): DatagramWish {
+  const own = key === "" ? {} : { name: nameOf(key) }
+  return { style: "DATAGRAM", keys: "transient", ...own }
 }
 
 function tooMany(sessionsMax: number): AlliumError {

@@ -37,6 +37,12 @@ export class Standing {
     else if (this.#state.reason.code !== reason.code) this.#change({ name, sinceMs, reason })
   }
 
+  /** The bridge that was away answers; what was down for want of it is only being built now. */
+  answered(): void {
+    const isAway = this.#state.name === "down" && this.#state.reason.code === "BRIDGE_UNREACHABLE"
+    if (isAway) this.lost(stillBuilding())
+  }
+
   closed(): void {
     this.#change({ name: "closed", sinceMs: this.#clock.now() })
   }
@@ -79,6 +85,11 @@ export class Standing {
       }
     }
   }
+}
+
+function stillBuilding(): AlliumError {
+  const found = "the router is there again and builds tunnels, expected it to have them"
+  return new AlliumError("SESSION_LOST", `Cannot use session: ${found}`)
 }
 
 /** What everybody gets who still wants something of a closed session. */

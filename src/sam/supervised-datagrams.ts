@@ -147,6 +147,7 @@ class SupervisedDatagrams implements DatagramSession {
     const { signal } = this.#over
     const context = { ...this.#tools, bridge: await this.#options.bridge() }
     await requireAnswer(context, signal)
+    this.#standing.answered()
     const guard = this.#options.guard ?? processKeyGuard(context.clock)
     const hold = await guard.hold(this.destination.b32, { signal, coolDownMs })
     try {

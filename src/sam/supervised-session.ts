@@ -39,8 +39,13 @@ const STEADY_MS = 60_000
 export interface SupervisedSessionOptions extends Partial<Omit<SamContext, "bridge">> {
   /** Asked for again before every attempt when it is a function: bridges move. */
   readonly bridge: BridgeAddress | (() => Promise<BridgeAddress>)
-  /** Private key file; copied. `transient`: new keys, kept as long as this object. */
-  readonly keys: Uint8Array | "transient"
+  /**
+   * Private key file; copied. `transient`: new keys, kept as long as this object. `renewed`: new keys each time the
+   * session is opened again, for who only dials. A peer's i2pd goes on encrypting for a session it knew, up to two
+   * minutes after that is gone (ECIES ratchets are not begun anew before), and nothing it says is understood: under
+   * another destination it answers at once, and no keys have to cool down.
+   */
+  readonly keys: Uint8Array | "transient" | "renewed"
   /** Shown in the router's own pages, and sent to it only when given; letters, digits, `.`, `_`, `-`. */
   readonly nickname?: string
   /** I2CP options over the defaults, such as `inbound.length`. */
@@ -67,11 +72,12 @@ export function openSupervisedSession(options: SupervisedSessionOptions): Sessio
 }
 
 class SupervisedSession implements Session {
-  readonly destination: Destination
+  destination: Destination
   readonly incoming: Backlog<SamStream>
   readonly #options: SupervisedSessionOptions
   readonly #tools: Omit<SamContext, "bridge">
-  readonly #keys: Uint8Array
+  #keys: Uint8Array
+  #keysAreUsed = false
   readonly #guard: KeyGuard
   readonly #standing: Standing
   readonly #over = new AbortController()
@@ -83,12 +89,11 @@ class SupervisedSession implements Session {
   constructor(options: SupervisedSessionOptions) {
     this.#options = options
     this.#tools = contextOf({ ...options, bridge: { host: "", port: 0 } })
-    const { clock, log, random } = this.#tools
+    const { clock, log } = this.#tools
     const { keys, guard, nickname, i2cpOptions } = options
     if (nickname !== undefined) nicknames(nickname)
     optionValues(i2cpOptions)
-    this.#keys =
-      keys === "transient" ? deriveDestinationKeys(random(32)).privateKeyFile : keys.slice()
+    this.#keys = typeof keys === "string" ? this.#newKeys() : keys.slice()
     this.destination = readKeyFile(this.#keys)
     this.#guard = guard ?? processKeyGuard(clock)
     this.#standing = new Standing({ clock, log })
@@ -188,6 +193,8 @@ class SupervisedSession implements Session {
     const address = typeof bridge === "function" ? await bridge() : bridge
     const context = { ...this.#tools, bridge: address }
     const greeted = await openConversation(context, { signal })
+    this.#standing.answered()
+    this.#renewKeys()
     const hold = await this.#hold(greeted)
     try {
       const names = nickname === undefined ? {} : nicknames(nickname)
@@ -200,6 +207,18 @@ class SupervisedSession implements Session {
       greeted.conversation.close()
       await hold.release()
     }
+  }
+
+  #newKeys(): Uint8Array {
+    return deriveDestinationKeys(this.#tools.random(32)).privateKeyFile
+  }
+
+  #renewKeys(): void {
+    if (this.#options.keys === "renewed" && this.#keysAreUsed) {
+      this.#keys = this.#newKeys()
+      this.destination = readKeyFile(this.#keys)
+    }
+    this.#keysAreUsed = true
   }
 
   /** Only when the bridge answers: a bridge that is away shall not cost a cool-down. */

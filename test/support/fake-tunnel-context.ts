@@ -84,9 +84,10 @@ export async function openFakeTunnelContext(
 function fakeSessions(network: FakeNetwork, opened: Session[]) {
   const destinations = new Map<string, Destination>()
   let count = 0
-  const open = (_owner: unknown, keys: Uint8Array, scope: Scope): Session => {
-    const session = scope.use(network.open(destinations.get(keys.join())))
-    destinations.set(keys.join(), session.destination)
+  const open = (_owner: unknown, keys: Uint8Array | "renewed", scope: Scope): Session => {
+    const name = keys === "renewed" ? keys : keys.join()
+    const session = scope.use(network.open(destinations.get(name)))
+    if (keys !== "renewed") destinations.set(name, session.destination)
     opened.push(session)
     return session
   }

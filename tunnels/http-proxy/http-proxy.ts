@@ -59,8 +59,7 @@ export async function openHttpProxy(
     server.closeAllConnections()
     proxy.close()
   })
-  if (!settings.isLazy)
-    warmUp(() => context.session({ keys: "transient" }), { context, meter: proxy.counters })
+  if (!settings.isLazy) warmUp(() => ways.warmUp(), { context, meter: proxy.counters })
   return {
     listens,
     counters: () => ({ ...proxy.counters.read(), sessions: ways.count }),

@@ -54,7 +54,7 @@ export async function openSocks(
   const listens = await openLocalPort(server, settings, { meter, take: proxy.take })
   const owned = scope.move()
   owned.defer(() => server.close())
-  if (!settings.isLazy) warmUp(() => context.session({ keys: "transient" }), { context, meter })
+  if (!settings.isLazy) warmUp(() => ways.warmUp(), { context, meter })
   return {
     listens,
     counters: () => ({ ...meter.read(), sessions: ways.count }),

@@ -144,7 +144,7 @@ describe("openSupervisedSession()", () => {
       bridge: async () => (++asked < 4 ? nowhere : bridge.address),
     })
     const ms = await passUntil(clock, () => session.state.name === "up")
-    expect(states).toEqual(["down: BRIDGE_UNREACHABLE", "up"])
+    expect(states).toEqual(["down: BRIDGE_UNREACHABLE", "down: SESSION_LOST", "up"])
     expect(asked).toBe(4)
     expect(ms).toBeLessThan(10_000) // no cool-down: the keys were never shown to anybody
   })
@@ -158,11 +158,39 @@ describe("openSupervisedSession()", () => {
     await passUntil(clock, () => session.state.name === "up", 100)
     expect(clock.now() - lostMs).toBeGreaterThanOrEqual(10_000)
     expect(clock.now() - lostMs).toBeLessThan(16_000)
-    expect(states).toEqual(["up", "down: BRIDGE_UNREACHABLE", "up"])
+    expect(states).toEqual(["up", "down: BRIDGE_UNREACHABLE", "down: SESSION_LOST", "up"])
     const creates = bridge.seen("SESSION CREATE").map((line) => parseSamLine(line).values)
     expect(creates).toHaveLength(2)
     expect(creates[1]?.get("DESTINATION")).toBe(creates[0]?.get("DESTINATION"))
     expect(creates[1]?.get("ID")).not.toBe(creates[0]?.get("ID"))
+  })
+  it("A15: renewed keys are others each time, and have no rest to wait for", async () => {
+    const bridge = await bridgeWith()
+    const { session, clock } = superviseAt(bridge, { keys: "renewed" })
+    await session.ready(call)
+    const { b32 } = session.destination
+    bridge.connections[0]!.socket.destroy()
+    while (session.state.name === "up") await settle()
+    const ms = await passUntil(clock, () => session.state.name === "up", 100)
+    expect(ms).toBeLessThan(5_000)
+    const [first, second] = bridge
+      .seen("SESSION CREATE")
+      .map((line) => parseSamLine(line).values.get("DESTINATION")!)
+    expect(second).not.toBe(first)
+    expect(session.destination.b32).not.toBe(b32)
+    expect(second?.startsWith(session.destination.base64.slice(0, 500))).toBe(true)
+  })
+  it("renewed keys stay the same while a bridge that is away never saw them", async () => {
+    const bridge = await bridgeWith()
+    let asked = 0
+    const nowhere = { host: "127.0.0.1", port: 1 }
+    const { session, clock } = superviseAt(bridge, {
+      keys: "renewed",
+      bridge: async () => (++asked < 4 ? nowhere : bridge.address),
+    })
+    const { b32 } = session.destination
+    await passUntil(clock, () => session.state.name === "up")
+    expect(session.destination.b32).toBe(b32)
   })
   it("keeps transient keys as long as it lives", async () => {
     const bridge = await bridgeWith()
@@ -543,7 +571,7 @@ describe("loss of a session", () => {
     await expect(session.connect(PEER.base64, call)).rejects.toEqual(failing("BRIDGE_FAILED"))
     bridge.replies = { SESSION: (line) => `SESSION STATUS RESULT=I2P_ERROR MESSAGE=${line}\n` }
     bridge.connections[0]?.socket.destroy()
-    await passUntil(clock, () => states.length > 2)
+    await passUntil(clock, () => states.length > 3)
     const { state } = session
     const reason = state.name === "down" ? state.reason.message : ""
     expect(reason).toContain("Cannot open session")
