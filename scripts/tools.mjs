@@ -20,7 +20,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs"
-import { delimiter, join } from "node:path"
+import { basename, delimiter, join } from "node:path"
 import { fileURLToPath } from "node:url"
 
 /** Without these there is no live suite: program and the Debian package that brings it. */
@@ -35,6 +35,7 @@ const FOREIGN = {
   irssi: "irssi",
   "libproxychains.so.4": "libproxychains4",
   "libtorsocks.so": "torsocks",
+  "mod_onions.lua": "prosody-modules",
   mktorrent: "mktorrent",
   ncat: "ncat",
   nginx: "nginx-light",
@@ -55,6 +56,8 @@ const PACKAGES = { ...NEEDED, ...FOREIGN }
 const SYSTEM_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin"]
 /** Chromium's start script in `usr/bin` wants an installed system; the program itself does not. */
 const PROGRAM_FOLDERS = ["usr/lib/chromium", "usr/sbin", "usr/bin", "sbin", "bin"]
+/** What a program loads lies elsewhere. */
+const PART_FOLDERS = ["lib", "usr/lib", "usr/lib/prosody/modules"]
 /** Where unpacked programs lie. */
 const CACHE = fileURLToPath(new URL("../node_modules/.cache/allium-tools", import.meta.url))
 
@@ -131,26 +134,27 @@ function firstThat(attempt, otherwise) {
 /** `exec` keeps the process id: whoever signals the wrapper signals the program. */
 function wrap(program) {
   const root = join(CACHE, "root")
-  const path = inFolders(PROGRAM_FOLDERS, program) ?? inFolders(["lib", "usr/lib"], program)
+  const path = inFolders(PROGRAM_FOLDERS, program) ?? inFolders(PART_FOLDERS, program)
   if (path === undefined) throw new Error(`${PACKAGES[program]} has no program ${program}`)
   const target = join(CACHE, "bin", program)
   mkdirSync(join(CACHE, "bin"), { recursive: true })
   rmSync(target, { force: true })
-  if (program.includes(".so")) return symlinkSync(path, target)
+  if (isPart(program)) return symlinkSync(path, target)
   const libraries = [join(root, "usr/lib"), join(root, "lib")].flatMap(libraryFolders).join(":")
   const start = program === "prosody" ? luaStart(path) : `'${path}'`
   writeFileSync(target, `#!/bin/sh\nLD_LIBRARY_PATH='${libraries}' exec ${start} "$@"\n`)
   chmodSync(target, 0o755)
 }
 
-/** The words that start a Lua program with the Lua and the modules beside it; the folders it names become those beside it. */
+/** The words that start a Lua program with the Lua and the modules beside it; a copy of it names the folders beside it. */
 function luaStart(path) {
   const root = join(CACHE, "root")
+  const copy = join(CACHE, "bin", `${basename(path)}.lua`)
   const text = readFileSync(path, "utf8")
-  writeFileSync(path, text.replace(/^(CFG_\w+=')(?=\/(?:usr|etc|var)\/)/gm, `$1${root}`))
+  writeFileSync(copy, text.replace(/^(CFG_\w+=')(?=\/(?:usr|etc|var)\/)/gm, `$1${root}`))
   const native = libraryFolders(join(root, "usr/lib")).map((folder) => `${folder}/lua/5.4/?.so`)
   const modules = `LUA_PATH='${root}/usr/share/lua/5.4/?.lua;;' LUA_CPATH='${native.join(";")};;'`
-  return `env PATH='${root}/usr/bin':"$PATH" ${modules} '${path}'`
+  return `env PATH='${root}/usr/bin':"$PATH" ${modules} lua5.4 '${copy}'`
 }
 
 /** Where the unpacked packages have the program; also one or two folders below. */
@@ -190,9 +194,12 @@ function find(program) {
     .find(isProgram)
 }
 
-/** A program may be run, a library read. */
+/** A library, or a module. */
+const isPart = (name) => name.includes(".so") || name.endsWith(".lua")
+
+/** A program may be run, a part of one read. */
 function isProgram(path) {
-  const wanted = path.includes(".so") ? constants.R_OK : constants.X_OK
+  const wanted = isPart(path) ? constants.R_OK : constants.X_OK
   return firstThat(
     () => accessSync(path, wanted) ?? true,
     () => false,
