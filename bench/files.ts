@@ -8,7 +8,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { bootOfMachine } from "../plugins/files/contact/progress-book.ts"
+import { bootOfMachine } from "../plugins/files/boot.ts"
 import { machineDisk } from "../plugins/files/disk/disk.ts"
 import { makeFiles } from "../plugins/files/index.ts"
 import type { TransferDocument } from "../plugins/files/offers.ts"

@@ -29,7 +29,6 @@ const NO_LIMITS: Readonly<Record<string, string>> = {
   "plugins/files/swarm/uploads.ts HEAD_BYTES": "a format",
   "plugins/files/until.ts MINUTE_MS": "a unit",
   "plugins/files/swarm/requests.ts REQUEST_BYTES": "a format",
-  "plugins/files/world/content.ts BOOT_SLACK_MS": "how far clocks are trusted",
   "plugins/files/world/secret-link.ts SECRET_BYTES": "a format",
   "plugins/files/world/record.ts PARTS_MAX": "METAINFO_BYTES_MAX in parts",
   "plugins/files/world/record.ts PART_BYTES": "how a torrent is cut for the store",

@@ -9,8 +9,8 @@
  */
 import { randomBytes } from "node:crypto"
 import { definePlugin, type Plugin, Scope } from "allium/plugin"
+import { bootOfMachine } from "./boot.ts"
 import { ContactDesk } from "./contact/desk.ts"
-import { bootOfMachine } from "./contact/progress-book.ts"
 import { type Disk, machineDisk } from "./disk/disk.ts"
 import { openDiskRoom } from "./disk/disk-room.ts"
 import { libraryOffers, openLibrary, WelcomeRules } from "./library/index.ts"
@@ -59,11 +59,12 @@ export function makeFiles(options: FilesOptions): Plugin {
       const random = (byteCount: number) => new Uint8Array(randomBytes(byteCount))
       const rules = await WelcomeRules.load(context)
       const { welcome } = rules
-      const tools = { ...options, room, rates, random, welcome }
+      const boot = await options.boot()
+      const tools = { ...options, boot, room, rates, random, welcome }
       const desk = scope.use(await ContactDesk.open(context, tools))
       await openLibrary(context, { room, desk, rules })
       const world = scope.use(
-        await openWorld(context, { room, down: [rates.down], up: [rates.up] }),
+        await openWorld(context, { room, boot, down: [rates.down], up: [rates.up] }),
       )
       const owners = new TransferOwners([desk, world.owner])
       scope.use(new Plays(context, owners))

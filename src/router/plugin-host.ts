@@ -126,7 +126,9 @@ async function start(plugin: Plugin, options: PluginHostOptions, scope: Scope): 
   const folder = join(options.folder, plugin.name)
   await makePrivateFolder(folder)
   const waiting = new Set(plugin.offers)
-  const context = makeContext(plugin, folder, options, scope, waiting)
+  // Sessions end after the plugin, whenever they were opened: it may have to take leave on them.
+  const held = scope.use(new Scope())
+  const context = makeContext(plugin, folder, options, { scope, held }, waiting)
   const started = await Promise.race([plugin.start(context), giveUp(plugin.name, scope.signal)])
   if (started !== undefined) scope.use(started)
   const [unanswered] = waiting
@@ -153,7 +155,7 @@ function makeContext(
   plugin: Plugin,
   folder: string,
   options: PluginHostOptions,
-  scope: Scope,
+  { scope, held }: { readonly scope: Scope; readonly held: Scope },
   waiting: Set<Plugin["offers"][number]>,
 ): PluginContext {
   const { identities, links, sessions, offers, events, clock, random } = options
@@ -193,7 +195,7 @@ function makeContext(
       const owner = ownerOf(plugin, name)
       const i2cp = readers === undefined ? {} : encryptedOptions(readers)
       const session = await inBudget(options.budget, owner, () =>
-        sessions.openOwn(owner, keys, scope, i2cp),
+        sessions.openOwn(owner, keys, held, i2cp),
       )
       unheard.set(session, owner)
       return session

@@ -73,7 +73,7 @@ export interface DeskOptions {
   readonly rates: Pick<FileRates, "down" | "up">
   readonly random: (byteCount: number) => Uint8Array
   /** Names this run of the machine: what was not synced in another one is not believed. */
-  readonly boot: () => Promise<string>
+  readonly boot: string
   /** Lanes of one transfer; {@linkcode STREAMS_MAX}. */
   readonly lanesMax?: number
   /** How long a contact is waited for before a tower is used, or asked. */
@@ -105,7 +105,7 @@ export class ContactDesk implements TransferOwner, AsyncDisposable {
   /** Begins to answer contacts, and goes on with what was not finished. */
   static async open(context: PluginContext, options: DeskOptions): Promise<ContactDesk> {
     await forgetOldTransfers(context.store)
-    const progress = await ProgressBook.open(context.store, options.boot)
+    const progress = new ProgressBook(context.store, options.boot)
     const desk = new ContactDesk(context, options, progress)
     await desk.#open()
     return desk

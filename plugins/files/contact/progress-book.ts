@@ -3,9 +3,6 @@
  *
  * @module
  */
-
-import { randomUUID } from "node:crypto"
-import { readFile } from "node:fs/promises"
 import { type Change, type StoreRoom, z } from "allium/plugin"
 import type { Geometry } from "../torrent/geometry.ts"
 import { type Metainfo, readInfo } from "../torrent/metainfo.ts"
@@ -13,8 +10,6 @@ import { decodeProgress, encodeProgress, type Progress } from "../torrent/resume
 
 /** A value of the store has at most 1 MiB. */
 const PAGE_BYTES = 524_288
-/** Where Linux names the run of the machine; elsewhere only what was synced is believed. */
-const BOOT_ID_PATH = "/proc/sys/kernel/random/boot_id"
 
 const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array)
 const progressShape = z.object({
@@ -23,12 +18,6 @@ const progressShape = z.object({
   boot: z.string().optional(),
 })
 
-/** Names this run of this machine, as well as it can be told. */
-export async function bootOfMachine(): Promise<string> {
-  const boot = await readFile(BOOT_ID_PATH, "utf8").catch(() => randomUUID())
-  return boot.trim()
-}
-
 /** See the module. */
 export class ProgressBook {
   readonly #store: StoreRoom
@@ -36,16 +25,12 @@ export class ProgressBook {
   readonly #pages
   readonly #boot: string
 
-  private constructor(store: StoreRoom, boot: string) {
+  /** @param boot - Names this run of the machine. */
+  constructor(store: StoreRoom, boot: string) {
     this.#store = store
     this.#boot = boot
     this.#progress = store.table("contact-progress", progressShape)
     this.#pages = store.table("contact-info", bytes)
-  }
-
-  /** @param boot - Names this run of the machine. */
-  static async open(store: StoreRoom, boot: () => Promise<string>): Promise<ProgressBook> {
-    return new ProgressBook(store, await boot())
   }
 
   /** Keeps the progress: the last one, and beside it the last one whose data was on the disk for good. */

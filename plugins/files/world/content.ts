@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { uptime } from "node:os"
 import { basename, dirname } from "node:path"
 import { AlliumError } from "allium/plugin"
 import type { DiskRoom } from "../disk/disk-room.ts"
@@ -20,14 +19,6 @@ import type { Metainfo } from "../torrent/metainfo.ts"
 import { decodeProgress, encodeProgress, type Progress } from "../torrent/resume.ts"
 import type { KeptProgress, ShareRecord, ShareTables } from "./record.ts"
 
-/** Clocks are set; a machine that starts takes longer. */
-const BOOT_SLACK_MS = 60_000
-
-/** When this machine was started, in milliseconds since 1970; as good as its clock. */
-export function bootedAt(nowMs: number): number {
-  return Math.round(nowMs - uptime() * 1_000)
-}
-
 /** A file that has its name. */
 export function spotAt(path: string): Spot {
   return { root: dirname(path), names: [basename(path)], isPart: false }
@@ -40,7 +31,8 @@ export interface ContentOptions {
   readonly record: ShareRecord
   readonly metainfo: Metainfo
   readonly signal: AbortSignal
-  readonly nowMs: number
+  /** Names this run of the machine. */
+  readonly boot: string
   /** Told how many bytes are hashed, of how many. */
   readonly tell: (done: number, size: number) => void
 }
@@ -67,7 +59,7 @@ export interface OpenContent extends AsyncDisposable {
 export async function openContent(options: ContentOptions): Promise<OpenContent> {
   const { record, tables, metainfo } = options
   const kept = await tables.progress(record.id)
-  const known = kept && believed(kept, metainfo, options.nowMs)
+  const known = kept && believed(kept, options)
   const progress = known ?? {
     have: new Bitfield(metainfo.geometry.pieceCount),
     partial: new Map(),
@@ -109,9 +101,11 @@ function fullOf({ geometry }: Metainfo): Bitfield {
 }
 
 /** What was not on the disk for good is not believed when the whole machine went down since. */
-function believed(kept: KeptProgress, metainfo: Metainfo, nowMs: number): Progress | undefined {
-  const isSameRun = Math.abs(bootedAt(nowMs) - kept.bootedAt) < BOOT_SLACK_MS
-  const bytes = isSameRun ? kept.last : kept.synced
+function believed(
+  kept: KeptProgress,
+  { metainfo, boot }: Pick<ContentOptions, "metainfo" | "boot">,
+): Progress | undefined {
+  const bytes = kept.boot === boot ? kept.last : kept.synced
   return bytes && decodeProgress(metainfo.infohash, metainfo.geometry, bytes)
 }
 
@@ -188,12 +182,12 @@ class KeptContent implements OpenContent {
   }
 
   async save(progress: Progress, isSynced: boolean): Promise<void> {
-    const { tables, record, metainfo } = this.#options
+    const { tables, record, metainfo, boot } = this.#options
     const last = encodeProgress(metainfo.infohash, progress)
     const stamps = isSynced ? await this.#stamps() : this.#kept.stamps
     const synced = isSynced ? last : this.#kept.synced
     this.#kept = {
-      ...{ last, bootedAt: bootedAt(Date.now()) },
+      ...{ last, boot },
       ...(synced && { synced }),
       ...(stamps && { stamps }),
     }

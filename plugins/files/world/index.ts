@@ -28,13 +28,14 @@ export interface World extends AsyncDisposable {
 /**
  * Goes on with what was not finished, and answers {@linkcode offers.worldOffers}.
  *
+ * @param tools.boot - Names this run of the machine.
  * @param tools.down - Limits of everything that comes in, and of everything that goes out.
  */
 export async function openWorld(
   context: PluginContext,
-  tools: { room: DiskRoom; down: readonly Throttle[]; up: readonly Throttle[] },
+  tools: { room: DiskRoom; boot: string; down: readonly Throttle[]; up: readonly Throttle[] },
 ): Promise<World> {
-  const { room } = tools
+  const { room, boot } = tools
   const scope = new Scope()
   const settings = new WorldSettings(context.store)
   await settings.load()
@@ -44,7 +45,7 @@ export async function openWorld(
   const isOurs = (id: string) => shares.get(id) !== undefined
   const ownTracker = scope.use(new OwnTracker(context, settings, isOurs))
   scope.use(shares)
-  const all = { context, room, shares, settings, ownTracker, addresses }
+  const all = { context, room, boot, shares, settings, ownTracker, addresses }
   await ownTracker.open()
   await shares.open()
   const watches = openWatches(all)

@@ -61,6 +61,8 @@ export interface LiveShareOptions {
   readonly address: Address
   readonly tables: ShareTables
   readonly room: DiskRoom
+  /** Names this run of the machine. */
+  readonly boot: string
   readonly down: readonly Throttle[]
   readonly up: readonly Throttle[]
   readonly clock: Clock
@@ -196,11 +198,11 @@ class Live implements LiveShare {
 
   /** Looks at what is on disk. What it is was learnt before. */
   async #open(metainfo: Metainfo): Promise<OpenContent> {
-    const { room, tables, record, learnt } = this.#options
+    const { room, boot, tables, record, learnt } = this.#options
     if (this.#options.metainfo === undefined) await learnt(metainfo)
     try {
       this.#content = await openContent({
-        ...{ room, tables, record, metainfo, signal: this.#scope.signal, nowMs: Date.now() },
+        ...{ room, tables, record, metainfo, signal: this.#scope.signal, boot },
         tell: (done, size) => {
           this.looking = { done, size }
           this.#options.changed(false)

@@ -71,8 +71,8 @@ const progressShape = z.object({
   /** As `encodeProgress` writes it: the last one, and the last one of which all data was on the disk for good. */
   last: bytesShape,
   synced: bytesShape.optional(),
-  /** When this machine was started: after a crash of all of it, only `synced` is believed. */
-  bootedAt: z.number(),
+  /** Run of the machine in which it was written: in another one, only `synced` is believed. */
+  boot: z.string().optional(),
   /** Files as they were then, as `takeStamps` writes it: changed ones are hashed again. */
   stamps: bytesShape.optional(),
 })

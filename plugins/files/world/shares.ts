@@ -25,6 +25,8 @@ const OPENING_MAX = 4
 export interface SharesOptions {
   readonly context: PluginContext
   readonly room: DiskRoom
+  /** Names this run of the machine. */
+  readonly boot: string
   readonly addresses: Addresses
   /** Open trackers the user chose, for torrents that name none. */
   readonly openTrackers: () => readonly string[]
@@ -226,9 +228,9 @@ export class Shares implements TransferOwner, AsyncDisposable {
   }
 
   #openLive(entry: Entry, address: Address, metainfo: Metainfo | undefined): LiveShare {
-    const { context, room, down, up, openTrackers } = this.#options
+    const { context, room, boot, down, up, openTrackers } = this.#options
     return openLiveShare({
-      ...{ record: entry.record, metainfo, address, room, down, up },
+      ...{ record: entry.record, metainfo, address, room, boot, down, up },
       openTrackers: openTrackers(),
       tables: this.tables,
       clock: context.clock,

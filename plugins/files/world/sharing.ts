@@ -17,7 +17,7 @@ import { writeTorrent } from "../torrent/metainfo-write.ts"
 import { encodeProgress } from "../torrent/resume.ts"
 import { untilMs } from "../until.ts"
 import { PUBLIC } from "./addresses.ts"
-import { bootedAt, spotAt } from "./content.ts"
+import { spotAt } from "./content.ts"
 import type { shareOffer } from "./offers.ts"
 import type { OwnTracker } from "./own-tracker.ts"
 import type { KeptProgress, ShareRecord } from "./record.ts"
@@ -32,6 +32,8 @@ export const RECEIVED = "received"
 export interface SharingTools {
   readonly context: PluginContext
   readonly room: DiskRoom
+  /** Names this run of the machine. */
+  readonly boot: string
   readonly shares: Shares
   readonly settings: WorldSettings
   readonly ownTracker: OwnTracker
@@ -160,14 +162,14 @@ function endFrom({ once, until }: Input, nowMs: number): ShareRecord["goal"] {
 
 /** Everything was hashed just now. */
 async function wholeProgress(
-  { room, context }: SharingTools,
+  { room, boot }: SharingTools,
   { metainfo, paths }: MadeShare,
 ): Promise<KeptProgress> {
   const have = Bitfield.full(metainfo.geometry.pieceCount)
   const last = encodeProgress(metainfo.infohash, { have, partial: new Map() })
   const spotOf = (file: number) => spotAt(paths[file]!)
   const stamps = await takeStamps({ disk: room.disk, metainfo, spotOf })
-  return { last, synced: last, stamps, bootedAt: bootedAt(context.clock.now()) }
+  return { last, synced: last, stamps, boot }
 }
 
 /** No creation date and no program: they would say something of who made it. */

@@ -39,6 +39,8 @@ class Router {
   readonly #destinations = new Map<string, Destination>()
   readonly #runs = new Map<string, Run>()
   readonly forgotten: string[] = []
+  /** Run of the machine. */
+  boot = "1"
   #scope = new Scope()
   world: World | undefined
 
@@ -64,7 +66,9 @@ class Router {
       },
       forgetSession: async (name: string) => void this.forgotten.push(name),
     } as unknown as PluginContext
-    this.world = this.#scope.use(await openWorld(context, { room, down: [], up: [] }))
+    this.world = this.#scope.use(
+      await openWorld(context, { room, boot: this.boot, down: [], up: [] }),
+    )
     scope.use({ [Symbol.asyncDispose]: () => this.stop() })
     return this
   }
