@@ -14,6 +14,7 @@ import { buffer } from "node:stream/consumers"
 import { setTimeout as wait } from "node:timers/promises"
 import { createServer as createTlsServer } from "node:tls"
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
+import { type Clock, systemClock } from "../../../src/base/clock.ts"
 import { Scope } from "../../../src/base/scope.ts"
 import { tcpClient } from "../../../tunnels/tcp-client/index.ts"
 import { tcpServer } from "../../../tunnels/tcp-server/index.ts"
@@ -71,8 +72,8 @@ export function describeTcpTunnels(
     })
     afterAll(() => whole.close())
 
-    async function openServer(options: Record<string, unknown>) {
-      const context = scope.use(await openFakeTunnelContext(network))
+    async function openServer(options: Record<string, unknown>, clock: Clock = systemClock) {
+      const context = scope.use(await openFakeTunnelContext(network, { clock }))
       return scope.use(await tcpServer.open(context, tcpServer.options.parse(options)))
     }
 
@@ -362,7 +363,9 @@ export function describeTcpTunnels(
       })
 
       it("ends a connection whose destination has used up its bytes", async () => {
-        const server = await openServer({ expose: await startProgram(echo), hourlyMib: 1 })
+        const standing = { ...systemClock, monotonicMs: () => 0 } // bytes come back as time passes
+        const options = { expose: await startProgram(echo), hourlyMib: 1 }
+        const server = await openServer(options, standing)
         const peer = scope.use(network.open())
         const stream = await peer.connect(server.address!, { signal: scope.signal })
         stream.write(randomBytes(2 ** 20 + 1))
