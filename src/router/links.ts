@@ -38,6 +38,13 @@ export interface Pair {
   readonly contact: Contact
 }
 
+/** A channel for letters, and how its link is: another to the same peer may have come. */
+export interface LetterChannel {
+  readonly channel: Channel
+  /** See {@linkcode Link.adrift}. */
+  readonly isAdrift: () => boolean
+}
+
 /** Undoes a registration. */
 export type Undo = () => void
 
@@ -91,7 +98,7 @@ export interface Links extends AsyncDisposable {
     peer: string,
     protocol: string,
     call: { signal: AbortSignal },
-  ): Promise<Channel>
+  ): Promise<LetterChannel>
   /** Something waits for a correspondent without a link: it is dialled soon. */
   want(identity: Identity, peer: string): void
   /** Calls `listener` each time a link to the first device of a contact comes up. */
@@ -267,14 +274,16 @@ class LinkBook implements Links {
     peer: string,
     protocol: string,
     call: { signal: AbortSignal },
-  ): Promise<Channel> {
+  ): Promise<LetterChannel> {
     const key = keyOf(peer)
     const found = this.#devices(identity, key).find(({ number }) => number === deviceOf(peer))
     if (found === undefined)
       throw new AlliumError("NOT_ACCEPTED", "Cannot reach contact: it has no such device")
-    const link = this.#elsewhere(identity, linkName(key, found.number))
-    if (link !== undefined) return link.open(protocol, call)
-    return this.openToAnyone(identity, { key, address: found.address }, protocol, call)
+    const at = { key, address: found.address }
+    const link =
+      this.#elsewhere(identity, linkName(key, found.number)) ??
+      (await this.#require(identity).links.link(at, call))
+    return { channel: link.open(protocol, call), isAdrift: () => link.adrift }
   }
 
   /** Where letters go to who cannot be reached at home. */

@@ -221,6 +221,7 @@ export class MailIdentity implements AsyncDisposable {
   /** A link to a correspondent came up. */
   async reachable(peer: string): Promise<void> {
     if (!this.admits(peer)) return
+    this.#mailboxes.came({ identity: this.identity, peer })
     const meeting = this.#post.knows(peer) ? undefined : this.#meet(peer)
     await meeting?.catch((error: unknown) => this.#tell("meet", error))
     this.#post.wake(peer)

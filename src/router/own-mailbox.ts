@@ -16,7 +16,7 @@ import { MAILBOX_PROTOCOL } from "../mail/mailbox/wire.ts"
 import { writeIntroduction } from "../mail/post/introduction.ts"
 import type { Post } from "../mail/post/post.ts"
 import { linkName } from "./identity-links.ts"
-import type { Links } from "./links.ts"
+import type { LetterChannel, Links } from "./links.ts"
 import { deviceOf, keyOf } from "./mail-devices.ts"
 
 /** A link that stands opens a channel at once; longer, and it is as good as lost. */
@@ -84,7 +84,7 @@ interface Way {
 interface Held {
   readonly way: Way
   readonly mailbox: Promise<Mailbox>
-  channel?: Channel
+  opened?: LetterChannel
   /** For how long its link has been without a stream. */
   adriftMs: number
 }
@@ -145,6 +145,12 @@ export class ContactMailboxes {
     return stands
   }
 
+  /** A link to them came up: what waits on one before it, which may never have a stream again, goes there. */
+  came(way: Way): void {
+    const opened = this.#held.get(nameOf(way))?.opened
+    if (opened?.isAdrift()) opened.channel.destroy(unreachable())
+  }
+
   #hold(way: Way, name: string): Held {
     const held: Held = { way, mailbox: this.#open(way, name), adriftMs: 0 }
     this.#held.set(name, held)
@@ -153,7 +159,8 @@ export class ContactMailboxes {
   }
 
   async #open(way: Way, name: string): Promise<Mailbox> {
-    const channel = await this.#openChannel(way)
+    const opened = await this.#openChannel(way)
+    const { channel } = opened
     const client = openMailboxClient(channel)
     const close = () => void client[Symbol.asyncDispose]()
     this.#signal.addEventListener("abort", close, { once: true })
@@ -163,12 +170,12 @@ export class ContactMailboxes {
       this.#signal.removeEventListener("abort", close)
     })
     const held = this.#held.get(name)
-    if (held !== undefined) held.channel = channel
+    if (held !== undefined) held.opened = opened
     return client
   }
 
   /** The time is for opening alone: a channel ends with the signal it was opened with. */
-  async #openChannel({ identity, peer }: Way): Promise<Channel> {
+  async #openChannel({ identity, peer }: Way): Promise<LetterChannel> {
     const late = new AbortController()
     const opened = new AbortController()
     const error = new AlliumError("TIMED_OUT", "Cannot reach contact: its link opens no channel")
@@ -185,14 +192,16 @@ export class ContactMailboxes {
     }
   }
 
-  /** What waits on a link without a stream is given up after a while: letters may go by a tower. */
+  /** What waits on a link without a stream is given up when there is another, or after a while: letters may go by a tower. */
   #look(): void {
     const stands = this.#standing()
     for (const [name, held] of this.#held) {
-      held.adriftMs = stands(held.way) ? 0 : held.adriftMs + LOOK_MS
-      if (held.adriftMs < ADRIFT_MS) continue
+      const stood = stands(held.way)
+      const isAdrift = held.opened?.isAdrift() ?? !stood
+      held.adriftMs = isAdrift ? held.adriftMs + LOOK_MS : 0
+      if (held.adriftMs < (stood ? LOOK_MS : ADRIFT_MS)) continue
       this.#missed.set(name, held.way)
-      held.channel?.destroy(unreachable())
+      held.opened?.channel.destroy(unreachable())
     }
     for (const [name, way] of this.#missed) {
       if (!stands(way)) continue

@@ -21,12 +21,14 @@ describe("ContactMailboxes", () => {
 
   /** Links on which `open` does as told. */
   function mailboxes(open: (signal: AbortSignal) => ReturnType<Links["open"]>) {
-    const state = { stands: true, backs: 0, wanted: [] as string[] }
+    const state = { stands: true, isAdrift: false, backs: 0, wanted: [] as string[] }
     const links = {
       want: (_: unknown, peer: string) => void state.wanted.push(peer),
       correspondents: () => (state.stands ? [THEM] : []),
-      openPeer: (_: unknown, __: string, ___: string, how: { signal: AbortSignal }) =>
-        open(how.signal),
+      openPeer: async (_: unknown, __: string, ___: string, how: { signal: AbortSignal }) => ({
+        channel: await open(how.signal),
+        isAdrift: () => state.isAdrift,
+      }),
     }
     const end = new AbortController()
     const clock = new FakeClock()
@@ -77,7 +79,7 @@ describe("ContactMailboxes", () => {
     const mailbox = await boxes.reach(way, call)
     const waiting = mailbox.put({ ...item, envelope: new Uint8Array(4_096) }, call)
     const lost = expect(waiting).rejects.toThrow()
-    state.stands = false
+    Object.assign(state, { stands: false, isAdrift: true })
     await clock.pass(6_000)
     await expect(boxes.reach(way, call)).rejects.toMatchObject({ code: "PEER_UNREACHABLE" })
     expect(state.wanted).toEqual([way.peer]) // they are dialled soon
@@ -97,12 +99,35 @@ describe("ContactMailboxes", () => {
     const { boxes, clock, end, state } = mailboxes(async () => near)
     const mailbox = await boxes.reach(way, call)
     for (let losses = 0; losses < 5; losses++) {
-      state.stands = false
+      Object.assign(state, { stands: false, isAdrift: true })
       await clock.pass(8_000)
-      state.stands = true
+      Object.assign(state, { stands: true, isAdrift: false })
       await clock.pass(4_000)
     }
     expect(await boxes.reach(way, call)).toBe(mailbox)
     end.abort()
   })
+
+  it.each([
+    { when: "at the next look", tell: false },
+    { when: "at once when it is told", tell: true },
+  ])(
+    "gives up what waits on a link without a stream when another came, $when",
+    async ({ tell }) => {
+      const near = channel()
+      const { boxes, clock, end, state } = mailboxes(async () => near)
+      const mailbox = await boxes.reach(way, call)
+      const item = { sendId: new Uint8Array(32), id: new Uint8Array(16) }
+      const waiting = mailbox.put({ ...item, envelope: new Uint8Array(4_096) }, call)
+      const lost = expect(waiting).rejects.toThrow()
+      boxes.came(way)
+      expect(near.destroyed).toBe(false)
+      state.isAdrift = true
+      if (tell) boxes.came(way)
+      else await clock.pass(2_000)
+      expect(near.destroyed).toBe(true)
+      await lost
+      end.abort()
+    },
+  )
 })
