@@ -72,6 +72,7 @@ export interface ContactDeskOptions {
   }
   /** Only the first device speaks with whoever asks and is asked: has it ask somebody. */
   readonly askByFirst: (identity: Identity, uri: string, words: ContactWords) => Promise<void>
+  readonly onTold: RotationDeskOptions["onTold"]
   /** Where a contact said that strangers ask them. */
   readonly doorOf: IntroductionTools["doorOf"]
   readonly store: StoreRoom

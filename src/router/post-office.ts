@@ -6,6 +6,7 @@
 import { z } from "zod"
 import { AlliumError, toAlliumError } from "../base/errors.ts"
 import { Scope } from "../base/scope.ts"
+import type { Contact } from "../identity/contacts.ts"
 import type { Identity, IdentityBook } from "../identity/identity.ts"
 import { MAILBOX_PROTOCOL } from "../mail/mailbox/wire.ts"
 import type { Post } from "../mail/post/post.ts"
@@ -29,6 +30,8 @@ export interface PostOffice extends AsyncDisposable {
   tellOwn(identity: Identity, letter: DeviceLetter, also?: readonly Change[]): Promise<void>
   /** To be called when the devices of an identity are others. */
   devicesChanged(identity: Identity): Promise<void>
+  /** A contact knows our newest key. */
+  told(identity: Identity, contact: Contact): void
   /** Opens the post of an identity that was created or restored; one that stands already stays. */
   open(identity: Identity): Promise<void>
   /** Plugins run: letters may come. */
@@ -166,6 +169,11 @@ class Office implements PostOffice {
 
   devicesChanged(identity: Identity): Promise<void> {
     return this.#mail(identity).devicesChanged()
+  }
+
+  told(identity: Identity, contact: Contact): void {
+    const post = this.#mails.get(identity.key)?.post
+    for (const peer of devicesOf(contact)) post?.wake(peer)
   }
 
   towers(identity: Identity): TowerDesk {

@@ -43,6 +43,8 @@ export interface RotationDeskOptions {
     notice: ContactNotice,
     signal: AbortSignal,
   ) => Promise<ContactAnswer>
+  /** Told when a contact knows our newest key: what waits for them can be bound to it. */
+  readonly onTold: (identity: Identity, contact: Contact) => void
   /** Told when a contact has another key. */
   readonly changed: (identity: Identity, contact: Contact) => void
 }
@@ -100,7 +102,10 @@ export class RotationDesk implements AsyncDisposable {
   /** They answered something that had all our rotations with it. */
   async knows(identity: Identity, contactKey: string, version: number): Promise<void> {
     const book = this.#options.identities.contacts(identity)
-    if (book.byAnyKey(contactKey) !== undefined) await book.setTold(contactKey, version)
+    const contact = book.byAnyKey(contactKey)
+    if (contact === undefined) return
+    await book.setTold(contactKey, version)
+    this.#options.onTold(identity, contact)
   }
 
   [Symbol.asyncDispose](): Promise<void> {

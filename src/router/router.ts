@@ -297,6 +297,7 @@ async function openUpper(
     await openContactDesk({
       ...{ ...tools, identities, links, letters, doors, store: contacts, emit },
       doorOf: async (identity, key) => safety?.keepsakes.doorOf(identity, key),
+      onTold: (identity, contact) => post.told(identity, contact),
       askByFirst: async (identity, uri, words) => deviceDesk().ask(identity, uri, words),
     }),
   )

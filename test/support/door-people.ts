@@ -143,6 +143,7 @@ export class DoorPerson {
       card,
     } as unknown as IdentityBook
     this.desk = await openContactDesk({
+      onTold: () => {},
       ...tools,
       identities,
       links: {

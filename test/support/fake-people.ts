@@ -65,6 +65,7 @@ export class FakePeople {
     const events: Person["events"][number][] = []
     const { mail, deliver } = this.#mailOf(identity)
     const desk = await openContactDesk({
+      onTold: () => {},
       identities,
       links,
       letters: mail,

@@ -39,6 +39,18 @@ export function isOutdated({ memory, keys }: Correspondent): boolean {
   return older.length > 0 && !equal(memory.state.boundTo, own.publicKey)
 }
 
+/**
+ * Whether letters may lie with them unread, in a session that they never answered, and as they know our newer key, will not
+ * accept any more; another one may be begun.
+ */
+export function isRefused(it: Correspondent): boolean {
+  const { sessions, state, flight } = it.memory
+  const session = preferred(sessions, state)
+  const isOpen = session?.crypto.begun === true && !session.crypto.answered
+  const hasLetters = [...flight.values()].some(({ range: [from, to] }) => from < to)
+  return isOpen && hasLetters && isOutdated(it) && mayBegin(it)
+}
+
 /** Whether they have not had time yet to answer the session we began last. */
 export function waitsForAnswer(it: Correspondent): boolean {
   const { sessions, state } = it.memory

@@ -14,6 +14,7 @@ import {
   beginSession,
   hasSession,
   isOutdated,
+  isRefused,
   mayBegin,
   refresh,
   tellOfUs,
@@ -156,7 +157,8 @@ export class Courier {
 
   async #deal(): Promise<number> {
     if (this.#anew) await this.#begin()
-    if (!this.#cargo.hasDue(this.#tryDirect ? SELF : undefined)) return this.#cargo.waitMs()
+    const isDue = isRefused(this.#it) || this.#cargo.hasDue(this.#tryDirect ? SELF : undefined)
+    if (!isDue) return this.#cargo.waitMs()
     if (!hasSession(this.#it) || (isOutdated(this.#it) && mayBegin(this.#it))) await this.#begin()
     await tellOfUs(this.#it)
     const { places } = this.#it.memory.theirs

@@ -33,6 +33,7 @@ async function live(disk: MemoryDisk, folder: string, onCrash: () => void = () =
   let meet: (pair: Pair) => void = () => {}
   const told: string[] = []
   const desk = new RotationDesk({
+    onTold: () => {},
     identities,
     links: {
       onReachable: (listener) => {

@@ -37,4 +37,33 @@ describe("openPost() with real envelopes", () => {
     world.verify()
     expect(bob.taken).toEqual(["a3"])
   })
+
+  it("seals again what they never opened, once they know the newer key", async () => {
+    const world = openWorld(5)
+    const { left: ann, right: bob } = world
+    const newer = world.makeSelf()
+    const knows = { ann: false, bob: false }
+    const keysOfAnn = () =>
+      knows.ann
+        ? { own: newer, older: [ann.self], their: bob.self.publicKey }
+        : { own: ann.self, older: [], their: bob.self.publicKey }
+    const keysOfBob = () => {
+      const { publicKey } = knows.bob ? newer : ann.self
+      return { own: bob.self, older: [], their: publicKey }
+    }
+    await world.start()
+    await Promise.all([ann.stop(), bob.stop()])
+    await ann.start({ keysFor: keysOfAnn })
+    await bob.start({ keysFor: keysOfBob })
+    // A notice over the link was faster than the first envelope, and what they begin does not arrive.
+    knows.bob = true
+    ann.fate = () => []
+    await ann.send("a1")
+    await world.time.pass(5_000)
+    expect(bob.taken).toEqual([])
+    knows.ann = true
+    ann.post?.wake(ann.other.peer)
+    await world.time.pass(30_000)
+    expect(bob.taken).toEqual(["a1"])
+  })
 })
