@@ -61,8 +61,9 @@ function summarise(tallies) {
   console.log("")
   for (const { suite, passed, failed, skipped } of tallies)
     console.log(`${suite}: ${passed} passed, ${failed} failed, ${skipped} skipped`)
-  const { passed, failed, skipped, notes } = addUp(tallies)
+  const { passed, failed, skipped, packets, queries, notes } = addUp(tallies)
   for (const note of notes) console.log(`  ${note}`)
+  if (packets !== undefined) console.log(leaksOf({ packets, queries }))
   console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`)
   return failed === 0 ? 0 : 1
 }
@@ -97,9 +98,12 @@ async function runOnNetwork(suite, words, prefix) {
 }
 
 function addUp(tallies) {
-  const sum = (key) => tallies.reduce((total, tally) => total + tally[key], 0)
+  const sum = (key) => tallies.reduce((total, tally) => total + (tally[key] ?? 0), 0)
   const notes = tallies.flatMap((tally) => tally.notes)
-  return { passed: sum("passed"), failed: sum("failed"), skipped: sum("skipped"), notes }
+  const left = tallies.some(({ packets }) => packets !== undefined)
+    ? { packets: sum("packets"), queries: sum("queries") }
+    : {}
+  return { passed: sum("passed"), failed: sum("failed"), skipped: sum("skipped"), ...left, notes }
 }
 
 /** The shortest testnet, without routers, tells whether this user may make namespaces. */
@@ -126,20 +130,27 @@ function liveFiles() {
   ]
 }
 
-/** Not one packet may have wanted to leave, and there must be a report that says so. */
+/** Not one packet may have wanted to leave, no name been asked for, and there must be a report that says so. */
 function withPackets(tally, path) {
   const found = readJson(path)
   const crashes = (found?.crashes ?? []).map((crash) => `i2pd: ${crash}`)
   const notes = [...tally.notes, ...crashes]
-  if (found?.packetCount === 0) return { ...tally, notes }
+  const left = { packets: found?.packetCount ?? 0, queries: found?.dnsQueryCount ?? 0 }
+  if (found?.packetCount === 0 && found.dnsQueryCount === 0) return { ...tally, ...left, notes }
   const places = (found?.destinations ?? []).map(
     ({ packetCount, to, from }) => `${packetCount} packets for ${to} from ${from}`,
   )
-  const what =
-    found === undefined
-      ? "no packet report was written"
-      : `${found.packetCount} packets would have left`
-  return { ...tally, failed: tally.failed + 1, notes: [...notes, `FAIL live: ${what}`, ...places] }
+  const what = found === undefined ? "no packet report was written" : leaksOf(left)
+  return {
+    ...tally,
+    ...left,
+    failed: tally.failed + 1,
+    notes: [...notes, `FAIL live: ${what}`, ...places],
+  }
+}
+
+function leaksOf({ packets, queries }) {
+  return `${packets} packets would have left, ${queries} DNS queries`
 }
 
 function vitest(suite, words, report) {

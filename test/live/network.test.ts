@@ -176,7 +176,11 @@ describe("the packet counter", () => {
     const tcp = require("node:net").connect(443, "198.51.100.7")
     const six = require("node:net").connect(443, "2001:db8:ffff::7")
     setTimeout(() => { tcp.destroy(); six.destroy() }, 300)
-    require("node:dns").lookup("leak.example", () => {})`
+    require("node:dns").lookup("leak.example", () => {})
+    const stub = createSocket("udp4")
+    stub.on("message", () => stub.close())
+    stub.send("0 a query", 53, "127.0.0.53")
+    require("node:net").connect(53, "127.0.0.1").on("error", () => {})`
   let leaked: TestnetReport
 
   beforeAll(async () => {
@@ -198,13 +202,23 @@ describe("the packet counter", () => {
     expect(place?.packetCount).toBeGreaterThan(0)
   })
 
+  it("counts who asks for names apart: those that want to leave, and those on this machine", () => {
+    const there = leaked.destinations.filter(({ to }) => to.endsWith(":53"))
+    const packets = there.reduce((sum, { packetCount }) => sum + packetCount, 0)
+    expect(leaked.dnsQueryCount).toBe(packets + 2)
+  })
+
   it("counts no more than it names", () => {
     const named = leaked.destinations.reduce((sum, { packetCount }) => sum + packetCount, 0)
     expect(leaked.packetCount).toBe(named)
   })
 
   it("has seen nothing leave this network, routers included", async () => {
-    expect(await packetReport()).toMatchObject({ packetCount: 0, destinations: [] })
+    expect(await packetReport()).toMatchObject({
+      packetCount: 0,
+      dnsQueryCount: 0,
+      destinations: [],
+    })
   })
 })
 

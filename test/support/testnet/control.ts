@@ -19,7 +19,9 @@ export interface ControlRequest {
 }
 
 /** What the testnet knows about itself. */
-export interface TestnetReport extends PacketReport {
+export interface TestnetReport extends Omit<PacketReport, "dnsPacketCount"> {
+  /** Names that were asked for: packets to port 53 that would have left, and queries on this machine. */
+  readonly dnsQueryCount: number
   /** Routers that ended without being told to. */
   readonly crashes: readonly string[]
 }

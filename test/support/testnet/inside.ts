@@ -10,7 +10,8 @@ import { writeFile } from "node:fs/promises"
 import { constants } from "node:os"
 import { join } from "node:path"
 import { Scope } from "../../../src/base/scope.ts"
-import { openControl } from "./control.ts"
+import { openControl, type TestnetReport } from "./control.ts"
+import { type DnsTrap, openDnsTrap } from "./dns-trap.ts"
 import { closeTheWayOut, routerAddress } from "./namespace.ts"
 import { openPacketCounter, type PacketCounter } from "./packets.ts"
 import { openRouters, type Routers, samPort } from "./routers.ts"
@@ -50,9 +51,10 @@ async function run(): Promise<number> {
   await using scope = new Scope()
   await closeTheWayOut(options)
   const counter = scope.use(await openPacketCounter())
+  const dns = scope.use(await openDnsTrap())
   const routers = scope.use(await openRouters(options))
   const control = join(options.folder, "control.sock")
-  const report = () => reportOf(counter, routers)
+  const report = () => reportOf({ counter, dns, routers })
   scope.use(await openControl(control, { routers, report }))
   await writeReport(report)
   announce()
@@ -61,11 +63,19 @@ async function run(): Promise<number> {
   return code
 }
 
-async function reportOf(counter: PacketCounter, routers: Routers) {
-  return { ...(await counter.report()), crashes: routers.crashes }
+interface Watched {
+  readonly counter: PacketCounter
+  readonly dns: DnsTrap
+  readonly routers: Routers
 }
 
-async function writeReport(report: () => ReturnType<typeof reportOf>): Promise<void> {
+async function reportOf({ counter, dns, routers }: Watched): Promise<TestnetReport> {
+  const { dnsPacketCount, ...packets } = await counter.report()
+  const dnsQueryCount = dnsPacketCount + dns.queryCount
+  return { ...packets, dnsQueryCount, crashes: routers.crashes }
+}
+
+async function writeReport(report: () => Promise<TestnetReport>): Promise<void> {
   const found = await report()
   await writeFile(options.report, `${JSON.stringify(found, undefined, 2)}\n`)
   for (const { to, from, packetCount } of found.destinations)

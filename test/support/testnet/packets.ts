@@ -27,6 +27,8 @@ interface PacketDestination {
 export interface PacketReport {
   /** By the kernel's count; 0 is what the live suite demands. */
   readonly packetCount: number
+  /** Of those, the ones to port 53, UDP or TCP. */
+  readonly dnsPacketCount: number
   /** Most packets first. */
   readonly destinations: readonly PacketDestination[]
 }
@@ -60,9 +62,10 @@ const CAPTURE = `
 /** Starts counting; resolves when not one packet can be missed any more. */
 export async function openPacketCounter(): Promise<PacketCounter> {
   const places = new Map<string, PacketDestination>()
-  let namedCount = 0
+  let [namedCount, dnsPacketCount] = [0, 0]
   const capture = await openCapture((head) => {
     namedCount += 1
+    if (isDns(head)) dnsPacketCount += 1
     addPacket(places, head)
   })
   return {
@@ -71,7 +74,7 @@ export async function openPacketCounter(): Promise<PacketCounter> {
       for (let step = 0; namedCount < packetCount && step < CATCH_UP_STEPS; step += 1)
         await delay(CATCH_UP_STEP_MS)
       const destinations = [...places.values()].sort((a, b) => b.packetCount - a.packetCount)
-      return { packetCount: Math.max(packetCount, namedCount), destinations }
+      return { packetCount: Math.max(packetCount, namedCount), dnsPacketCount, destinations }
     },
     [Symbol.asyncDispose]: () => endCapture(capture),
   }
@@ -82,6 +85,11 @@ function addPacket(places: Map<string, PacketDestination>, head: PacketHead): vo
   const key = isNew ? OTHERS : head.to
   const before = places.get(key) ?? { to: key, from: head.from, packetCount: 0 }
   places.set(key, { ...before, packetCount: before.packetCount + 1 })
+}
+
+/** Asks for a name, as the port says. */
+function isDns({ to }: PacketHead): boolean {
+  return /^(?:udp|tcp) .*:53$/.test(to)
 }
 
 /** The count of sent packets, 10th number of the device's line, from the kernel. */
