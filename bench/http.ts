@@ -28,6 +28,10 @@ const SESSION = ["inbound.quantity = 3", "outbound.quantity = 3", "i2cp.leaseSet
 const FIRST_BYTES = 15
 const KEPT_CONNECTIONS = 16
 const PARALLEL = 8
+/** `HTTP_KINDS=http` leaves SOCKS out. */
+const KINDS = (process.env.HTTP_KINDS ?? "http,socks").split(",")
+/** Requests of one visitor; i2pd has no such bound. */
+const NO_LIMIT = "1000000/1"
 
 /** What is measured, and how often. */
 interface HttpSize {
@@ -83,7 +87,7 @@ async function measureHttp(size: HttpSize): Promise<Figure[]> {
   ])
   const figures: Figure[] = []
   for (const kind of ["http", "socks"] as const) {
-    if (ours.ports[kind] === undefined) continue
+    if (ours.ports[kind] === undefined || !KINDS.includes(kind)) continue
     const ways = {
       ours: ours.sites.map((site) => ({ kind, port: ours.ports[kind]!, site })),
       theirs: theirs.sites.map((site) => ({ kind, port: theirs.ports[kind], site })),
@@ -165,8 +169,9 @@ async function openOurs(
   const add = async (program: Program, kind: string, ...flags: string[]) =>
     JSON.parse(await program.command("tunnel", "add", kind, ...flags, "--json"))
   const proxy = ["--listen", "0", "--wait-seconds", "600", "--connections", "2000"]
+  const rate = ["--request-rate", NO_LIMIT]
   const site = (_: unknown, index: number) =>
-    add(far!, "http-server", "--expose", String(port), "--name", `site-${index}`)
+    add(far!, "http-server", ...rate, "--expose", String(port), "--name", `site-${index}`)
   const http = await add(near!, "http-proxy", ...proxy)
   const socks = await add(near!, "socks", "--listen", "0").catch(() => undefined)
   const sites = await Promise.all(Array.from({ length: destinations }, site))
