@@ -57,6 +57,8 @@ const OUTGOING_MAX = 1_000
 const GIVEN_MAX = 16
 /** Lines of one contact that are answered at once; beyond, new ones are reset. */
 const LINES_MAX = 64
+/** Until a line has said what it is for; then it is reset. */
+const OPENING_MS = 30_000
 /** Transfers of one contact accepted without asking within an hour; beyond, we are asked. */
 const WELCOME_PER_HOUR_MAX = 100
 const HOUR_MS = 3_600_000
@@ -452,7 +454,9 @@ export class ContactDesk implements TransferOwner, AsyncDisposable {
         const transfer = this.#admission.find(parties, Buffer.from(id).toString("hex"))
         return transfer && { key: transfer.key, transfer }
       }
-      const { found, line } = await answerLine(channel, find, this.#o.random)
+      const { found, line } = await this.#soon(channel, () =>
+        answerLine(channel, find, this.#o.random),
+      )
       const { transfer } = found
       await this.#watch.during(transfer, { line, contact: contact.key }, () =>
         this.#crew.serve(transfer, line, contact.key),
@@ -463,6 +467,16 @@ export class ContactDesk implements TransferOwner, AsyncDisposable {
     } finally {
       this.#lines.set(key, this.#lines.get(key)! - 1)
     }
+  }
+
+  /** Whoever opens a line and says nothing loses it. */
+  async #soon<T>(channel: PeerChannel["channel"], deed: () => Promise<T>): Promise<T> {
+    const said = new AbortController()
+    void this.#context.clock.sleep(OPENING_MS, { signal: said.signal }).then(
+      () => channel.destroy(),
+      () => {}, // it has said it
+    )
+    return await deed().finally(() => said.abort())
   }
 
   #answer(id: string, wait: boolean, call: OfferCall): Promise<TransferDocument> {
