@@ -21,6 +21,11 @@ export interface Returning {
   readonly returnsBytes: true
 }
 
+/** A stream that forgets what it gave out as soon as its reader was called, when the reader says that it keeps nothing. */
+export interface Lending {
+  readerKeeps: boolean
+}
+
 /** Whether bytes are the caller's alone after they were written or read there. */
 export function isReturning(stream: Duplex): boolean {
   return stream instanceof Socket || "returnsBytes" in stream

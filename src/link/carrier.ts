@@ -4,11 +4,15 @@
  * @module
  */
 import type { Duplex } from "node:stream"
+import { forget, isReturning } from "../base/forget.ts"
 import { FRAME_BYTES_MAX } from "./limits.ts"
 
 /** Told what happens on the stream. */
 export interface CarrierOwner {
-  arrive(chunk: Buffer): void
+  /** @returns Whether somebody may still look at the chunk's bytes. */
+  arrive(chunk: Buffer): boolean
+  /** The stream has the frame, and looks at it no more; not told by every stream. */
+  written(frame: Buffer): void
   /** There is room again. */
   drain(): void
   /** It ended or failed; never told after {@linkcode Carrier.drop}. */
@@ -37,6 +41,7 @@ const BATCH_BYTES = 2 * FRAME_BYTES_MAX
 /** Takes `stream` over. SAM knows no half-close: the end of one direction is the end. */
 export function carry(stream: Duplex, owner: CarrierOwner): Carrier {
   let lost = false
+  const isOurs = isReturning(stream)
   const lose = (cause?: Error) => {
     if (lost) return
     lost = true
@@ -48,7 +53,7 @@ export function carry(stream: Duplex, owner: CarrierOwner): Carrier {
     stream.destroy()
   }
   stream.on("data", (chunk: Buffer) => {
-    if (!lost) owner.arrive(chunk)
+    if (!lost && !owner.arrive(chunk) && isOurs) forget(chunk)
   })
   stream.on("drain", () => {
     if (!lost) owner.drain()
@@ -62,7 +67,12 @@ export function carry(stream: Duplex, owner: CarrierOwner): Carrier {
     get writable() {
       return !lost && (!stream.writableNeedDrain || stream.writableLength < BATCH_BYTES)
     },
-    write: (frame) => void stream.write(frame),
+    write(frame) {
+      const done = (error?: Error | null) => {
+        if (!error && !lost) owner.written(frame)
+      }
+      stream.write(frame, isOurs ? done : undefined)
+    },
     batch(fill) {
       stream.cork()
       fill()

@@ -4,7 +4,7 @@
  * @module
  */
 import { Duplex } from "node:stream"
-import type { Returning } from "../base/forget.ts"
+import { forget, type Lending, type Returning } from "../base/forget.ts"
 import type { Inlet } from "./inlet.ts"
 import type { Channel } from "./link.ts"
 import type { Outlet, WriteDone } from "./outlet.ts"
@@ -25,8 +25,9 @@ export interface ChannelOwner {
 const WRITE_BYTES = 65_536
 
 /** Both halves, joined to the application. */
-export class LinkChannel extends Duplex implements Channel, Returning {
+export class LinkChannel extends Duplex implements Channel, Returning, Lending {
   readonly returnsBytes = true
+  readerKeeps = true
   readonly id: number
   readonly protocol: string
   readonly delivered: Promise<void>
@@ -61,12 +62,18 @@ export class LinkChannel extends Duplex implements Channel, Returning {
     this.once("end", () => this.#owner.readToEnd(this))
   }
 
-  /** DATA arrived. */
-  arrive(bytes: Buffer): void {
+  /** DATA arrived. @returns Whether somebody may still look at the bytes. */
+  arrive(bytes: Buffer): boolean {
     this.inlet.arrive(bytes.length)
     if (this.destroyed) this.inlet.usedUp(bytes.length)
-    else if (this.#wanted && this.inlet.unreadBytes === 0) this.#hand(bytes)
-    else this.inlet.keep(bytes)
+    else if (this.#wanted && this.inlet.unreadBytes === 0) {
+      this.#hand(bytes)
+      return this.readerKeeps || this.readableLength > 0
+    } else {
+      this.inlet.keep(bytes)
+      forget(bytes)
+    }
+    return false
   }
 
   /** END arrived. */

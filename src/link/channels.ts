@@ -139,11 +139,15 @@ export class Channels implements ChannelOwner {
     return undefined
   }
 
-  /** @throws {AlliumError} `LINK_PROTOCOL` for what the peer may not do. */
-  receive(frame: ChannelFrame): void {
+  /**
+   * @returns Whether somebody may still look at the frame's bytes.
+   * @throws {AlliumError} `LINK_PROTOCOL` for what the peer may not do.
+   */
+  receive(frame: ChannelFrame): boolean {
     if (frame.type === "open") this.#receiveOpen(frame)
     else if (this.#resetSent.has(frame.channel)) this.#receiveLate(frame)
-    else this.#receiveFor(this.#entry(frame.channel), frame)
+    else return this.#receiveFor(this.#entry(frame.channel), frame)
+    return false
   }
 
   // What channels tell.
@@ -214,12 +218,13 @@ export class Channels implements ChannelOwner {
     this.#release(frame.channel)
   }
 
-  #receiveFor(entry: Entry, frame: ChannelFrame): void {
-    if (frame.type === "data") entry.channel.arrive(frame.bytes)
-    else if (frame.type === "credit") this.#receiveCredit(entry, frame.byteCount)
+  #receiveFor(entry: Entry, frame: ChannelFrame): boolean {
+    if (frame.type === "data") return entry.channel.arrive(frame.bytes)
+    if (frame.type === "credit") this.#receiveCredit(entry, frame.byteCount)
     else if (frame.type === "end") entry.channel.arriveEnd()
     else if (frame.type === "delivered") this.#receiveDelivered(entry)
     else if (frame.type === "reset") this.#receiveReset(entry, frame.code)
+    return false
   }
 
   #receiveCredit({ channel }: Entry, byteCount: number): void {

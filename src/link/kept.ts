@@ -3,11 +3,14 @@
  *
  * @module
  */
+import { forget } from "../base/forget.ts"
 import { linkProtocolError } from "./link-errors.ts"
 
 /** Frames in order, by their place in the byte stream that began with the link. */
 export class KeptFrames {
   #frames: Buffer[] = []
+  /** Those that the present stream has: nothing looks at them any more. */
+  #written = new WeakSet<Buffer>()
   /** Index of the oldest frame still kept; what is before is dropped in bulk. */
   #first = 0
   /** Index of the next frame to send on the present stream. */
@@ -39,6 +42,11 @@ export class KeptFrames {
     return frame
   }
 
+  /** The present stream has written the frame; when it is acknowledged as well, it is forgotten. */
+  written(frame: Buffer): void {
+    this.#written.add(frame)
+  }
+
   /** True when the peer could really have received so much. */
   covers(receivedBytes: number): boolean {
     return receivedBytes >= this.#ackedBytes && receivedBytes <= this.#endBytes
@@ -59,6 +67,8 @@ export class KeptFrames {
       if (this.#ackedBytes + frame.length > receivedBytes) break
       this.#ackedBytes += frame.length
       this.#frames[this.#first] = NOTHING
+      // A peer may acknowledge what it cannot have: what is still being written must stay.
+      if (this.#written.has(frame)) forget(frame)
       this.#first += 1
     }
     this.#next = Math.max(this.#next, this.#first)
@@ -69,6 +79,7 @@ export class KeptFrames {
   /** A new stream: the peer has `receivedBytes`, which must be covered; what follows is sent again. */
   rewind(receivedBytes: number): void {
     this.acknowledge(receivedBytes)
+    this.#written = new WeakSet()
     this.#next = this.#first
   }
 

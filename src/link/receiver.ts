@@ -31,28 +31,34 @@ export class Receiver {
     this.#options = options
   }
 
-  /** @throws {AlliumError} `LINK_PROTOCOL` for what the peer may not send. */
-  take(chunk: Buffer): void {
+  /**
+   * @returns Whether somebody may still look at the chunk's bytes.
+   * @throws {AlliumError} `LINK_PROTOCOL` for what the peer may not send.
+   */
+  take(chunk: Buffer): boolean {
+    let isKept = false
     this.#options.heartbeat.hear()
     for (const frame of this.#parser.push(chunk)) {
-      this.#hand(frame)
-      if (this.#options.isOver()) return
+      if (this.#hand(frame)) isKept = true
+      if (this.#options.isOver()) return true
     }
+    return isKept
   }
 
-  #hand(frame: Frame): void {
+  #hand(frame: Frame): boolean {
     const { channels, heartbeat, transmitter, monotonicMs, onClose } = this.#options
     if ("received" in frame) transmitter.acknowledge(frame.received)
-    if ("channel" in frame) this.#handToChannel(frame)
-    else if (frame.type === "ping") this.#handPing(frame.token)
+    if ("channel" in frame) return this.#handToChannel(frame)
+    if (frame.type === "ping") this.#handPing(frame.token)
     else if (frame.type === "pong") heartbeat.pong(frame.token, monotonicMs())
     else if (frame.type === "goaway") channels.drain()
     else if (frame.type === "close") onClose(frame.code)
+    return false
   }
 
   /** After our last word our channels are gone, and the peer may not know it yet. */
-  #handToChannel(frame: ChannelFrame): void {
-    if (!this.#options.transmitter.closing) this.#options.channels.receive(frame)
+  #handToChannel(frame: ChannelFrame): boolean {
+    return !this.#options.transmitter.closing && this.#options.channels.receive(frame)
   }
 
   #handPing(token: number): void {

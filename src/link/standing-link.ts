@@ -175,16 +175,22 @@ export class StandingLink implements Link, ChannelsOwner, CarrierOwner {
 
   // What the stream tells.
 
-  arrive(chunk: Buffer): void {
+  arrive(chunk: Buffer): boolean {
+    let isKept = true
     this.#received += chunk.length
     try {
-      this.#receiver.take(chunk)
+      isKept = this.#receiver.take(chunk)
     } catch (error) {
       this.fail(toAlliumError(error))
       // A fault of an application's listener is not ours to hide.
       if (!isAlliumError(error)) throw error
     }
     this.wake()
+    return isKept
+  }
+
+  written(frame: Buffer): void {
+    this.#transmitter.written(frame)
   }
 
   drain(): void {

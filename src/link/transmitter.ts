@@ -85,6 +85,11 @@ export class Transmitter {
     this.#kept.acknowledge(receivedByPeer)
   }
 
+  /** The present stream has the frame, and looks at it no more. */
+  written(frame: Buffer): void {
+    this.#kept.written(frame)
+  }
+
   /** True when the peer can go on from there. */
   covers(receivedByPeer: number): boolean {
     return this.#close === "no" && this.#kept.covers(receivedByPeer)

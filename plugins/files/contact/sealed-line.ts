@@ -85,6 +85,8 @@ export class SealedLine extends Duplex implements Returning {
     super({ readableHighWaterMark: SEALED_BYTES_MAX, writableHighWaterMark: SEALED_BYTES_MAX })
     this.#carrier = carrier
     const isOurs = isReturning(carrier)
+    // What comes is opened into bytes of its own.
+    if ("readerKeeps" in carrier) carrier.readerKeeps = false
     this.#write = (bytes) => (isOurs ? writeAndForget(carrier, bytes) : carrier.write(bytes))
     this.#sealer = new Sealer(keys.send)
     this.#opener = new Opener(keys.receive)

@@ -32,6 +32,20 @@ describe("KeptFrames", () => {
     expect(kept.ackedBytes).toBe(6)
     expect(drain(kept)).toEqual([6, 7])
   })
+  it("forgets what was written and is acknowledged, and nothing else", () => {
+    const kept = new KeptFrames()
+    const frames = [1, 2, 3, 4].map((value) => Buffer.alloc(8_192, value))
+    for (const frame of frames) kept.add(frame)
+    const lengths = () => frames.map(({ length }) => length)
+    kept.written(frames[0]!)
+    kept.written(frames[2]!)
+    kept.acknowledge(2 * 8_192)
+    expect(lengths()).toEqual([0, 8_192, 8_192, 8_192])
+    // On the next stream the third is not written yet.
+    kept.rewind(2 * 8_192)
+    kept.acknowledge(4 * 8_192)
+    expect(lengths()).toEqual([0, 8_192, 8_192, 8_192])
+  })
   it("refuses an acknowledgement of what was not sent", () => {
     expect(() => keep(4).acknowledge(5)).toThrow(expect.objectContaining({ code: "LINK_PROTOCOL" }))
   })
