@@ -2,7 +2,9 @@
  * Finding peers of one torrent: whom to dial, when, and when again.
  *
  * I2PSnark takes two streams a minute from one peer, and 20 an hour; whoever knocks more often is not let in at all. So each
- * peer is dialled at most every 30 seconds, and more and more rarely while it does not answer.
+ * peer is dialled at most every 30 seconds, and more and more rarely while it does not answer. As long as nobody is there at
+ * all, the few that are known are neither forgotten nor left alone for long: a link may have named them, and no tracker would
+ * name them again.
  *
  * @module
  */
@@ -30,6 +32,8 @@ const CONNECT_MS = 75_000
 const DIALS_MAX = 8
 /** Shortest wait before a peer is dialled again, and the longest. */
 const AGAIN = { firstMs: 60_000, mostMs: 3_600_000 }
+/** Longest wait while nobody is there: twenty times an hour, as often as I2PSnark lets one in. */
+const LONELY_MS = 240_000
 /** A peer that could not be reached so often is forgotten; a tracker may name it again. */
 const FAILURES_MAX = 6
 /** A stream that lasted so long was a good one. */
@@ -163,8 +167,9 @@ class Hunt {
     const idle = [...this.#known.values()].filter(({ state }) => state === "idle")
     const due = idle.filter(({ notBeforeMs }) => notBeforeMs <= nowMs)
     const room = Math.min(this.#options.wanted(), DIALS_MAX) - this.#dialling
+    const mostMs = this.#isLonely ? LONELY_MS : AGAIN.mostMs
     for (const known of this.#inOrder(due).slice(0, Math.max(0, room))) {
-      known.notBeforeMs = nowMs + known.backoff.next()
+      known.notBeforeMs = nowMs + Math.min(known.backoff.next(), mostMs)
       if (this.#options.admits(known.name)) void this.#dial(known)
     }
     const later = idle.map(({ notBeforeMs }) => notBeforeMs - nowMs).filter((ms) => ms > 0)
@@ -214,7 +219,13 @@ class Hunt {
 
   #missed(known: Known): void {
     known.failures++
-    if (known.failures >= FAILURES_MAX) this.#known.delete(known.name)
+    if (known.failures >= FAILURES_MAX && !this.#isLonely) this.#known.delete(known.name)
+  }
+
+  /** Whether nobody is there, and few may ever be. */
+  get #isLonely(): boolean {
+    if (this.#known.size > DIALS_MAX) return false
+    return [...this.#known.values()].every(({ state }) => state !== "joined")
   }
 
   async #speak(known: Known, stream: Duplex): Promise<void> {

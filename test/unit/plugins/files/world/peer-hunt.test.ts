@@ -61,16 +61,30 @@ describe("openPeerHunt()", () => {
   })
 
   it("dials who does not answer more and more rarely, and forgets him after six times", async () => {
-    const { hunt, clock, dialled } = open({ reach: () => false })
-    hunt.found(addresses(1))
+    const { hunt, clock, dialled } = open({ reach: (name) => name !== nameOf(1) })
+    hunt.found(addresses(1, 2))
     await settle()
     const waits: number[] = []
-    while (hunt.report().known > 0) {
+    while (hunt.report().known > 1) {
       waits.push(clock.sleeping()[0]! / 60_000)
       await clock.pass(clock.sleeping()[0]!)
     }
     expect(waits).toEqual([1, 2, 4, 8, 16])
-    expect(dialled).toHaveLength(6)
+    expect(dialled.filter((name) => name === nameOf(1))).toHaveLength(6)
+    await hunt[Symbol.asyncDispose]()
+  })
+
+  it("goes on dialling the only one it knows, as often as that one may allow", async () => {
+    const { hunt, clock } = open({ reach: () => false })
+    hunt.found(addresses(1))
+    await settle()
+    const waits: number[] = []
+    for (let dial = 0; dial < 8; dial++) {
+      waits.push(clock.sleeping()[0]! / 60_000)
+      await clock.pass(clock.sleeping()[0]!)
+    }
+    expect(waits).toEqual([1, 2, 4, 4, 4, 4, 4, 4])
+    expect(hunt.report().known).toBe(1)
     await hunt[Symbol.asyncDispose]()
   })
 
