@@ -45,6 +45,8 @@ const FOREIGN = {
   scp: "openssh-client",
   ssh: "openssh-client",
   "ssh-keygen": "openssh-client",
+  strace: "strace",
+  "transmission-cli": "transmission-cli",
   "transmission-create": "transmission-cli",
   "transmission-show": "transmission-cli",
   "weechat-headless": "weechat-headless",
