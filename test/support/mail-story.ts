@@ -33,6 +33,12 @@ interface Message {
   readonly text: string
 }
 
+interface Tower {
+  readonly use: string
+  readonly state: string
+  readonly missing: number
+}
+
 /** States in the order in which a message may pass through them. */
 const ORDER = ["queued", "stored", "delivered", "read"]
 
@@ -277,7 +283,7 @@ export function tellMailStory(name: string, open: () => Promise<MailWorld>): voi
     /** Every tower in use answers, and has a queue for each contact. */
     async function towersStand(who: AlliumProcess): Promise<void> {
       await eventually(
-        () => who.call<{ state: string; missing: number }[]>("tower list"),
+        async () => (await who.call<Tower[]>("tower list")).filter(({ use }) => use === "used"),
         (list) => list.length > 0 && list.every(({ state, missing }) => state === "up" && !missing),
         world.patienceMs,
       )
