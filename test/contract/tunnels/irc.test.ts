@@ -81,6 +81,28 @@ describe("irc-client and irc-server on the embedded network", () => {
     expect(text).toContain(`USER user ${b32} localhost :user\r\nUSERHOST ann\r\n`)
   })
 
+  it("A10: SASL passes whole, in both directions and before anybody is let in", async () => {
+    const { met, program } = await start({}, "s3cret")
+    const secret = randomBytes(450).toString("base64")
+    const chunks = [secret.slice(0, 400), secret.slice(400)]
+    program.write(HELLO)
+    const server = await met
+    await hearUntil(server, "USER")
+    server.write(":srv CAP * LS :sasl=PLAIN,EXTERNAL message-tags\r\n")
+    await hearUntil(program, "LS")
+    program.write("CAP REQ :sasl\r\nAUTHENTICATE PLAIN\r\n")
+    const { text: asked } = await hearUntil(server, "AUTHENTICATE")
+    expect(asked).toBe("CAP REQ sasl\r\nAUTHENTICATE PLAIN\r\n")
+    server.write(":srv CAP ann ACK :sasl\r\nAUTHENTICATE +\r\n")
+    const { text: told } = await hearUntil(program, "AUTHENTICATE")
+    expect(told).toBe(":srv CAP ann ACK :sasl\r\nAUTHENTICATE +\r\n")
+    program.write(`${chunks.map((chunk) => `AUTHENTICATE ${chunk}\r\n`).join("")}CAP END\r\n`)
+    const { text: said } = await hearUntil(server, "CAP END")
+    expect(said.replaceAll("AUTHENTICATE ", "").replaceAll("\r\n", "")).toBe(`${secret}CAP END`)
+    server.write(":srv 903 ann :SASL authentication successful\r\n")
+    expect((await hearUntil(program, "903")).text).toContain("successful")
+  })
+
   it("A10: carries lines both ways, replaces farewells and answers", async () => {
     const { met, program } = await start()
     program.write(HELLO)
