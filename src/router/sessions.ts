@@ -64,13 +64,13 @@ export interface Sessions extends AsyncDisposable {
    * A session for datagrams, whose keys are of no other session: `persistent` ones are made of the owner's
    * seed, or were adopted, and are forgotten with it. At once, in state `opening`.
    *
-   * @param wish.keys - `persistent`, or a private key file.
+   * @param wish.keys - `persistent`, a private key file, or `renewed` ones as of {@linkcode Sessions.open}.
    * @throws {AlliumError} `DESTINATION_TAKEN` when keys were adopted, and a session has them already: a destination
    * has streams, or datagrams of one style.
    */
   openDatagrams(
     owner: SessionOwner,
-    wish: { keys: "persistent" | Uint8Array; style: DatagramStyle },
+    wish: { keys: "persistent" | "renewed" | Uint8Array; style: DatagramStyle },
     scope: Scope,
   ): Promise<DatagramSession>
   /** Keys nobody has yet, as a private key file for {@linkcode Sessions.open}. */

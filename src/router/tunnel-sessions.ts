@@ -78,8 +78,8 @@ export function openTunnelSessions(
 
   const speak = (name: string, { keys: which, style }: DatagramWish): Standing<DatagramSession> => {
     const scope = takePlace()
-    const keys = which === "persistent" ? undefined : keysFor(name)
-    const wish = { keys: keys ?? "persistent", style } as const
+    const keys = which === "transient" ? keysFor(name) : undefined
+    const wish = { keys: keys ?? (which === "persistent" ? which : "renewed"), style } as const
     return { scope, keys, session: sessions.openDatagrams(owner, wish, scope) }
   }
 

@@ -33,8 +33,8 @@ export type DatagramWish = {
   /** `DATAGRAM` says who sent each, and proves it; `RAW` does not. */
   readonly style: "DATAGRAM" | "RAW"
 } & (
-  | { readonly keys: "persistent" | "transient"; readonly name?: undefined }
-  | { readonly keys: "transient"; readonly name: string }
+  | { readonly keys: "persistent" | "transient" | "renewed"; readonly name?: undefined }
+  | { readonly keys: "transient" | "renewed"; readonly name: string }
 )
 
 /** Where a name leads, and who said so. */

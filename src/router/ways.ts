@@ -100,7 +100,7 @@ export class Ways<Kit extends WayKit> implements AsyncDisposable {
     if (this.#standing.size >= sessionsMax && !this.#closeOneIdle()) throw tooMany(sessionsMax)
     const kit = this.#make(
       () => this.#within(() => this.#context.session(this.#wishFor(key, readerKey))),
-      () => this.#within(() => this.#context.datagrams(datagramWish(key))),
+      () => this.#within(() => this.#context.datagrams(this.#datagramWish(key))),
     )
     const rest = { users: 0, restsSinceMs: 0, isWatched: false, over: new AbortController() }
     const way = { key, kit, ...rest }
@@ -114,6 +114,11 @@ export class Ways<Kit extends WayKit> implements AsyncDisposable {
     const keys = keepAddress ? "transient" : "renewed"
     if (key !== "") return { keys, name: nameOf(key), readerKey }
     return { keys: ownKeys === "persistent" ? ownKeys : keys }
+  }
+
+  #datagramWish(key: string): DatagramWish {
+    const keys = this.#rules.keepAddress ? "transient" : "renewed"
+    return { style: "DATAGRAM", keys, ...(key !== "" && { name: nameOf(key) }) }
   }
 
   /** All tunnels share a budget: when it is spent, one of ours that rests makes room. */
@@ -175,11 +180,6 @@ function end({ kit, over }: Standing<WayKit>): void {
 /** The name of a session tells nothing of the site or user. */
 function nameOf(key: string): string {
   return createHash("sha256").update(key).digest("hex").slice(0, 32)
-}
-
-function datagramWish(key: string): DatagramWish {
-  const own = key === "" ? {} : { name: nameOf(key) }
-  return { style: "DATAGRAM", keys: "transient", ...own }
 }
 
 function tooMany(sessionsMax: number): AlliumError {

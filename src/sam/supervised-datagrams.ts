@@ -16,8 +16,8 @@ import type { Destination } from "./destination.ts"
 import { HEARTBEAT_MS, watchSession } from "./heartbeat.ts"
 import { COOL_DOWN_MS, type KeyGuard, processKeyGuard } from "./key-guard.ts"
 import { lookupName } from "./names.ts"
-import { readDestinationKeys } from "./private-keys.ts"
 import type { Session } from "./session.ts"
+import { type KeyChoice, SessionKeys } from "./session-keys.ts"
 import { Standing, sessionClosed } from "./standing.ts"
 import { withSignals } from "./within.ts"
 
@@ -49,8 +49,8 @@ export interface DatagramSession
 export interface SupervisedDatagramsOptions extends Partial<Omit<SamContext, "bridge">> {
   /** Asked before every attempt: bridges move. */
   readonly bridge: () => Promise<BridgeAddress>
-  /** Private key file; copied. Of no other session: on i2pd a destination has streams or datagrams. */
-  readonly keys: Uint8Array
+  /** Of no other session: on i2pd a destination has streams or datagrams. */
+  readonly keys: KeyChoice
   readonly style: DatagramStyle
   /** How long keys rest between two sessions; 10 s unless given. */
   readonly coolDownMs?: number
@@ -69,11 +69,10 @@ export function openSupervisedDatagrams(options: SupervisedDatagramsOptions): Da
 }
 
 class SupervisedDatagrams implements DatagramSession {
-  readonly destination: Destination
   readonly incoming = new Queue<Datagram>(ARRIVED_MAX)
   readonly #options: SupervisedDatagramsOptions
   readonly #tools: SamContext
-  readonly #keys: Uint8Array
+  readonly #keys: SessionKeys
   readonly #standing: Standing
   readonly #over = new AbortController()
   readonly #running: Promise<void>
@@ -83,10 +82,13 @@ class SupervisedDatagrams implements DatagramSession {
   constructor(options: SupervisedDatagramsOptions) {
     this.#options = options
     this.#tools = contextOf({ ...options, bridge: { host: "", port: 0 } })
-    this.#keys = options.keys.slice()
-    this.destination = readDestinationKeys(this.#keys).destination
+    this.#keys = new SessionKeys(options.keys, this.#tools.random)
     this.#standing = new Standing(this.#tools)
     this.#running = this.#run()
+  }
+
+  get destination(): Destination {
+    return this.#keys.destination
   }
 
   get state() {
@@ -148,10 +150,11 @@ class SupervisedDatagrams implements DatagramSession {
     const context = { ...this.#tools, bridge: await this.#options.bridge() }
     await requireAnswer(context, signal)
     this.#standing.answered()
+    this.#keys.use()
     const guard = this.#options.guard ?? processKeyGuard(context.clock)
     const hold = await guard.hold(this.destination.b32, { signal, coolDownMs })
     try {
-      await using live = await openDatagrams({ ...context, keys: this.#keys, style, signal })
+      await using live = await openDatagrams({ ...context, keys: this.#keys.file, style, signal })
       opened()
       return await this.#tend(live)
     } finally {

@@ -11,15 +11,14 @@ import { Backlog } from "./backlog.ts"
 import type { BridgeAddress } from "./bridge-address.ts"
 import { contextOf, type SamContext } from "./context.ts"
 import { type Greeted, openConversation } from "./conversation.ts"
-import { deriveDestinationKeys } from "./derive.ts"
 import { type Destination, parseDestination } from "./destination.ts"
 import { HEARTBEAT_MS } from "./heartbeat.ts"
 import { COOL_DOWN_MS, type KeyGuard, type KeyHold, processKeyGuard } from "./key-guard.ts"
 import { LiveSession } from "./live-session.ts"
 import { isDestinationText, isHashAddress, requireName } from "./names.ts"
 import { createSession } from "./open-session.ts"
-import { readKeyFile } from "./private-keys.ts"
 import type { ConnectCall, SamStream, Session, SessionState } from "./session.ts"
+import { type KeyChoice, SessionKeys } from "./session-keys.ts"
 import { type I2cpOptions, optionValues } from "./session-options.ts"
 import { Standing, sessionClosed } from "./standing.ts"
 
@@ -39,13 +38,7 @@ const STEADY_MS = 60_000
 export interface SupervisedSessionOptions extends Partial<Omit<SamContext, "bridge">> {
   /** Asked for again before every attempt when it is a function: bridges move. */
   readonly bridge: BridgeAddress | (() => Promise<BridgeAddress>)
-  /**
-   * Private key file; copied. `transient`: new keys, kept as long as this object. `renewed`: new keys each time the
-   * session is opened again, for who only dials. A peer's i2pd goes on encrypting for a session it knew, up to two
-   * minutes after that is gone (ECIES ratchets are not begun anew before), and nothing it says is understood: under
-   * another destination it answers at once, and no keys have to cool down.
-   */
-  readonly keys: Uint8Array | "transient" | "renewed"
+  readonly keys: KeyChoice
   /** Shown in the router's own pages, and sent to it only when given; letters, digits, `.`, `_`, `-`. */
   readonly nickname?: string
   /** I2CP options over the defaults, such as `inbound.length`. */
@@ -72,12 +65,10 @@ export function openSupervisedSession(options: SupervisedSessionOptions): Sessio
 }
 
 class SupervisedSession implements Session {
-  destination: Destination
   readonly incoming: Backlog<SamStream>
   readonly #options: SupervisedSessionOptions
   readonly #tools: Omit<SamContext, "bridge">
-  #keys: Uint8Array
-  #keysAreUsed = false
+  readonly #keys: SessionKeys
   readonly #guard: KeyGuard
   readonly #standing: Standing
   readonly #over = new AbortController()
@@ -89,17 +80,20 @@ class SupervisedSession implements Session {
   constructor(options: SupervisedSessionOptions) {
     this.#options = options
     this.#tools = contextOf({ ...options, bridge: { host: "", port: 0 } })
-    const { clock, log } = this.#tools
+    const { clock, log, random } = this.#tools
     const { keys, guard, nickname, i2cpOptions } = options
     if (nickname !== undefined) nicknames(nickname)
     optionValues(i2cpOptions)
-    this.#keys = typeof keys === "string" ? this.#newKeys() : keys.slice()
-    this.destination = readKeyFile(this.#keys)
+    this.#keys = new SessionKeys(keys, random)
     this.#guard = guard ?? processKeyGuard(clock)
     this.#standing = new Standing({ clock, log })
     this.incoming = new Backlog(options.backlog ?? BACKLOG)
     setMaxListeners(0, this.#over.signal) // everything under way listens for the end
     this.#running = this.#run()
+  }
+
+  get destination(): Destination {
+    return this.#keys.destination
   }
 
   get state(): SessionState {
@@ -194,11 +188,11 @@ class SupervisedSession implements Session {
     const context = { ...this.#tools, bridge: address }
     const greeted = await openConversation(context, { signal })
     this.#standing.answered()
-    this.#renewKeys()
+    this.#keys.use()
     const hold = await this.#hold(greeted)
     try {
       const names = nickname === undefined ? {} : nicknames(nickname)
-      const options = { keys: this.#keys, i2cpOptions: { ...names, ...i2cpOptions }, signal }
+      const options = { keys: this.#keys.file, i2cpOptions: { ...names, ...i2cpOptions }, signal }
       const live = new LiveSession(await createSession(greeted, { ...context, ...options }))
       const tending = this.#tend(live)
       this.#tending = tending
@@ -207,18 +201,6 @@ class SupervisedSession implements Session {
       greeted.conversation.close()
       await hold.release()
     }
-  }
-
-  #newKeys(): Uint8Array {
-    return deriveDestinationKeys(this.#tools.random(32)).privateKeyFile
-  }
-
-  #renewKeys(): void {
-    if (this.#options.keys === "renewed" && this.#keysAreUsed) {
-      this.#keys = this.#newKeys()
-      this.destination = readKeyFile(this.#keys)
-    }
-    this.#keysAreUsed = true
   }
 
   /** Only when the bridge answers: a bridge that is away shall not cost a cool-down. */

@@ -54,7 +54,8 @@ export async function openUdpClient(
   await using opening = new Scope()
   const socket = await bindUdp(settings.at)
   opening.defer(() => new Promise<void>((resolve) => socket.close(() => resolve())))
-  const session = await context.datagrams({ keys: settings.keys, style: "DATAGRAM" })
+  const keys = settings.keys === "persistent" ? settings.keys : "renewed"
+  const session = await context.datagrams({ keys, style: "DATAGRAM" })
   const scope = opening.move()
   const client = new UdpClient(context, { ...settings, socket, session, signal: scope.signal })
   return {

@@ -70,13 +70,13 @@ describe("the sessions of a tunnel", () => {
   })
 
   it("for datagrams are one for each style and name, and close and come back with that name", async () => {
-    const made: (Uint8Array | "persistent")[] = []
+    const made: (Uint8Array | string)[] = []
     const sessions = {
       ...({} as SessionOpener),
       freshKeys: () => Uint8Array.of(made.length),
       openDatagrams: async (
         _owner: SessionOwner,
-        { keys }: { keys: Uint8Array | "persistent" },
+        { keys }: { keys: Uint8Array | string },
         scope: Scope,
       ) => {
         made.push(keys)
@@ -102,6 +102,9 @@ describe("the sessions of a tunnel", () => {
     expect([first, other]).toMatchObject([{ closed: false }, { closed: true }])
     await open("ann")
     expect(made.map(String)).toEqual(["0", "1", "2", "1"])
+    await own.closeSession(undefined, { keepKeys: true })
+    await own.datagrams({ keys: "renewed", style: "DATAGRAM" })
+    expect(made.at(-1)).toBe("renewed")
   })
 
   it("end with the tunnel, and none opens after", async () => {

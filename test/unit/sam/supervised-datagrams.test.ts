@@ -16,11 +16,12 @@ describe("openSupervisedDatagrams()", () => {
   })
   const openBridge = () =>
     openEmbeddedBridge({ router: "i2pd-2.45.1", knobs: { sessionCreateMs: 0 } })
-  const openOn = (bridge: () => EmbeddedBridge) =>
+  const freshKeys = () => deriveDestinationKeys(randomBytes(32)).privateKeyFile
+  const openOn = (bridge: () => EmbeddedBridge, keys: Uint8Array | "renewed" = freshKeys()) =>
     scope.use(
       openSupervisedDatagrams({
         bridge: async () => bridge().address,
-        keys: deriveDestinationKeys(randomBytes(32)).privateKeyFile,
+        keys,
         style: "DATAGRAM",
         coolDownMs: 0,
       }),
@@ -58,5 +59,17 @@ describe("openSupervisedDatagrams()", () => {
       code: "SESSION_CLOSED",
     })
     expect(await one.incoming[Symbol.asyncIterator]().next()).toMatchObject({ done: true })
+  })
+
+  it("A15: comes back with another destination when its keys are renewed", async () => {
+    let bridge = await openBridge()
+    scope.defer(() => bridge[Symbol.asyncDispose]())
+    const [one, two] = [openOn(() => bridge, "renewed"), openOn(() => bridge)]
+    await Promise.all([one.ready(scope), two.ready(scope)])
+    const { b32 } = one.destination
+    await bridge[Symbol.asyncDispose]()
+    bridge = await openBridge()
+    await carries(two, one, "after")
+    expect(one.destination.b32).not.toBe(b32)
   })
 })
