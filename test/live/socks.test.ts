@@ -1,6 +1,7 @@
 /**
  * Programs of others through `socks`, over real i2pd, to a web server behind `http-server`: curl, git,
- * Chromium, and programs that know nothing of a proxy under proxychains and torsocks.
+ * Chromium, and programs that know nothing of a proxy under proxychains and torsocks. Prosody speaks with another one
+ * behind `tcp-server`; a server's name is led to a destination by its `mod_onions`, so nobody asks DNS.
  *
  * Run it with `npm run testnet -- npx vitest run --project live test/live/socks.test.ts`.
  */
@@ -21,10 +22,13 @@ import type { TunnelContext } from "../../src/router/tunnel.ts"
 import { openSupervisedSession } from "../../src/sam/index.ts"
 import { httpServer } from "../../tunnels/http-server/index.ts"
 import { socks } from "../../tunnels/socks/index.ts"
+import { tcpServer } from "../../tunnels/tcp-server/index.ts"
 import { openFakeTunnelContext } from "../support/fake-tunnel-context.ts"
 import { CHROMIUM_FLAGS, CURL_AGAIN, foreign, lacks } from "../support/foreign-programs.ts"
+import { openProsody, openSendxmpp } from "../support/xmpp-programs.ts"
 
 const MIB = 2 ** 20
+const hasNoXmpp = lacks("prosody", "mod_onions.lua", "go-sendxmpp")
 const ports = (process.env.ALLIUM_TESTNET_SAM_PORTS ?? "").split(",").filter(Boolean).map(Number)
 const [near, far] = [ports[0], ports.at(-1)]
 
@@ -92,6 +96,8 @@ else
     /** HOST:PORT. */
     let proxy: string
     let refusals: () => number
+    /** HOST:PORT at which bob's server takes him, and its address for other servers. */
+    let bobs: { server: string; address: string }
 
     beforeAll(async () => {
       folder = await mkdtemp(join(tmpdir(), "allium-live-"))
@@ -105,18 +111,36 @@ else
         contextAt(near, scope),
       ])
       const options = { listen: "0", waitSeconds: 600 }
-      const [exposed, tunnel] = await Promise.all([
+      const [exposed, tunnel, exposedChat] = await Promise.all([
         httpServer.open(farContext, httpServer.options.parse({ expose })),
         socks.open(nearContext, socks.options.parse(options)),
+        hasNoXmpp ? undefined : openBobsServer(),
       ])
       scope.use(exposed)
       scope.use(tunnel)
       host = exposed.address!
       proxy = tunnel.listens!
       refusals = () => tunnel.counters()["failed.PROXY_REFUSED"] ?? 0
+      if (exposedChat !== undefined) bobs = exposedChat
       await curl(...CURL_AGAIN, "--socks5-hostname", proxy, `http://${host}/`)
     })
     afterAll(() => scope.close())
+
+    async function openBobsServer() {
+      const wish = { folder: join(folder, "bob"), nicks: ["bob"], other: "localhost" } as const
+      const { people, servers } = await openProsody({ ...wish, domain: "sam.test" }, scope)
+      const options = tcpServer.options.parse({ expose: String(servers) })
+      const { address } = scope.use(await tcpServer.open(await contextAt(far!, scope), options))
+      return { server: `127.0.0.1:${people}`, address: address! }
+    }
+
+    /** Whoever is there says something to a word that is not XMPP; a first stream may stay silent. */
+    async function expectAnswer(address: string): Promise<void> {
+      const words = ["--silent", "--http0.9", "--max-time", "8", "--socks5-hostname", proxy]
+      const ask = () =>
+        run("curl", [...words, `http://${address}:5269/`]).catch(({ stdout }) => stdout)
+      await expect.poll(ask, { timeout: 600_000, interval: 1_000 }).toContain("stream:error")
+    }
 
     const CURL = ["--silent", "--show-error", "--fail", "--max-time", "700"]
     const curl = (...args: string[]) => run("curl", [...CURL, ...args])
@@ -184,6 +208,36 @@ else
         ])
         expect(shown).toMatch(/<\/script>[a-z2-7]{52}\.b32\.i2p<\/p>/)
         expect(refusals()).toBeGreaterThan(before) // it asked the proxy by name, not the system
+      },
+    )
+
+    it.skipIf(hasNoXmpp)(
+      "A11: two servers of XMPP bring their people's words to each other",
+      async () => {
+        await expectAnswer(bobs.address)
+        const wish = { folder: join(folder, "ann"), nicks: ["ann"], other: "sam.test" } as const
+        const way = { address: bobs.address, proxy }
+        const { people } = await openProsody({ ...wish, way, domain: "localhost" }, scope)
+        const anns = `127.0.0.1:${people}`
+        const ann = openSendxmpp(
+          { home: folder, nick: "ann", domain: "localhost", to: "bob@sam.test", server: anns },
+          scope,
+        )
+        const bob = openSendxmpp(
+          {
+            home: folder,
+            nick: "bob",
+            domain: "sam.test",
+            to: "ann@localhost",
+            server: bobs.server,
+          },
+          scope,
+        )
+        const patience = { timeout: 300_000 }
+        ann.say("hello from ann")
+        await expect.poll(() => bob.text, patience).toContain("ann@localhost: hello from ann\n")
+        bob.say("hello from bob")
+        await expect.poll(() => ann.text, patience).toContain("bob@sam.test: hello from bob\n")
       },
     )
 

@@ -1,9 +1,6 @@
 /**
  * Programs of others through `tcp-client` and `tcp-server`, over real i2pd: ssh, scp, rsync, git, ncat, and XMPP.
  *
- * Servers of XMPP do not speak with each other here: Prosody finds the other one by DNS alone, and what it asks has no
- * place in I2P.
- *
  * Run it with `npm run testnet -- npx vitest run --project live test/live/tcp.test.ts`.
  */
 import { execFile, spawn } from "node:child_process"
@@ -126,8 +123,9 @@ else
     }
 
     async function leadToProsody(): Promise<string[]> {
-      const port = await openProsody(join(folder, "prosody"), ["ann", "bob"], scope)
-      const address = await serve(String(port))
+      const wish = { folder: join(folder, "prosody"), nicks: ["ann", "bob"] }
+      const { people } = await openProsody({ ...wish, domain: "localhost" }, scope)
+      const address = await serve(String(people))
       const hasCome = (port: string) => answers(port, XMPP_GREETING)
       return Promise.all([enter(address, hasCome), enter(address, hasCome)])
     }
@@ -178,9 +176,11 @@ else
     }
 
     it.skipIf(hasNoXmpp)("A11: two people at Prosody, each by their own tunnel, talk", async () => {
-      const open = (nick: string, to: string, port: string) =>
-        openSendxmpp({ nick, to, server: `127.0.0.1:${port}`, home: folder }, scope)
-      people = [open("ann", "bob", chat[0]!), open("bob", "ann", chat[1]!)]
+      const open = (nick: string, to: string, port: string) => {
+        const server = `127.0.0.1:${port}`
+        return openSendxmpp({ nick, domain: "localhost", to, server, home: folder }, scope)
+      }
+      people = [open("ann", "bob@localhost", chat[0]!), open("bob", "ann@localhost", chat[1]!)]
       await expectTalk("hello")
     })
 
