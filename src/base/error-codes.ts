@@ -268,6 +268,11 @@ const catalogue = {
     next: "Make a new code on the first device: allium identity link.",
   },
   LINKED_DEVICE: { status: 409, exit: 5, next: "Do it on the identity's first device." },
+  DEVICE_UNLINKED: {
+    status: 409,
+    exit: 5,
+    next: "Link this machine anew with a home of its own: allium identity link on the first device.",
+  },
   HAS_LINKED_DEVICES: {
     status: 409,
     exit: 5,

@@ -37,15 +37,19 @@ export async function openDeviceBook(room: StoreRoom): Promise<DeviceBook> {
 export class DeviceBook implements OwnDevices {
   readonly #room: StoreRoom
   readonly #table: Table<BookRecord>
+  readonly #left: Table<boolean>
+  readonly #unlinked = new Set<string>()
   readonly #records = new Map<string, BookRecord & { readonly said: DeviceList }>()
 
   constructor(room: StoreRoom) {
     this.#room = room
     this.#table = room.table("device-lists", recordShape)
+    this.#left = room.table("unlinked", z.boolean())
   }
 
   async load(): Promise<void> {
     for await (const [key, record] of this.#table.entries()) this.#keep(key, record)
+    for await (const [key] of this.#left.entries()) this.#unlinked.add(key)
   }
 
   /** Every device; the first one alone when none was ever linked. */
@@ -55,7 +59,25 @@ export class DeviceBook implements OwnDevices {
   }
 
   others(identity: Identity): readonly Device[] {
+    if (this.isUnlinked(identity)) return []
     return this.list(identity).devices.filter(({ number }) => number !== identity.device)
+  }
+
+  isUnlinked({ key }: Pick<Identity, "key">): boolean {
+    return this.#unlinked.has(key)
+  }
+
+  /** This device is one of the identity's no more, for good. */
+  async leave({ key }: Identity): Promise<void> {
+    await this.#room.commit([this.#left.put(key, true)])
+    this.#unlinked.add(key)
+  }
+
+  /** Whether a device had that number, and has it no more. */
+  wasUnlinked(identity: Identity, number: number): boolean {
+    const { last = 0 } = this.#records.get(identity.key) ?? {}
+    const { devices } = this.list(identity)
+    return number > 0 && number <= last && devices.every((one) => one.number !== number)
   }
 
   /** What contacts are told, signed by the present key; `undefined` when none was ever linked. */

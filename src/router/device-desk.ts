@@ -26,10 +26,12 @@ import type { DeviceBook } from "./device-book.ts"
 import { DEVICE_SECRET_BYTES, formatDeviceCode, parseDeviceCode } from "./device-code.ts"
 import { DeviceContacts } from "./device-contacts.ts"
 import { type DeviceLetter, packDeviceLetter, readDeviceLetter } from "./device-letters.ts"
+import { answerListed, askListed, LISTED_PROTOCOL } from "./device-listed.ts"
 import { answerAsking, fetchHandover } from "./device-meeting.ts"
 import { DEVICE_PROTOCOL, type Handover, refused } from "./device-wire.ts"
 import { linkName } from "./identity-links.ts"
 import type { Links } from "./links.ts"
+import { peerName } from "./mail-devices.ts"
 import type { ArrivedLetter, BackupPart, PluginMail } from "./plugin.ts"
 import type { PostOffice } from "./post-office.ts"
 import type { Sessions } from "./sessions.ts"
@@ -76,7 +78,7 @@ export interface DeviceDeskOptions {
   readonly own: DeviceBook
   readonly links: Links
   readonly sessions: Sessions
-  readonly post: Pick<PostOffice, "tellOwn" | "devicesChanged" | "open" | "reach">
+  readonly post: Pick<PostOffice, "tellOwn" | "devicesChanged" | "open" | "reach" | "leave">
   /** Of topic `devices`, to and from contacts. */
   readonly letters: Pick<PluginMail, "send" | "receive">
   readonly desk: () => ContactDesk
@@ -85,6 +87,8 @@ export interface DeviceDeskOptions {
     save(identity: Identity): Promise<Record<string, Uint8Array>>
     load(identity: Identity, parts: Readonly<Record<string, Uint8Array>>): Promise<void>
   }
+  /** This device is one of the identity's no more: its session is to end. */
+  readonly onUnlinked: (identity: Identity) => Promise<void>
   /** Opens the session and all the rest of an identity that came. */
   readonly onNew: (identity: Identity) => Promise<void>
   readonly emit: (event: string, data: Readonly<Record<string, unknown>>) => void
@@ -140,7 +144,29 @@ class Desk implements DeviceDesk {
     this.#scope.defer(
       links.onContactChanged((identity, key) => this.#soon(() => this.#changed(identity, key))),
     )
+    this.#scope.defer(
+      links.serveOwn(LISTED_PROTOCOL, (arrival) => answerListed(arrival, this.#options)),
+    )
+    this.#scope.defer(
+      links.onPeer((identity, peer) => {
+        if (identity.device !== 0 && peer === peerName(identity.key, 0))
+          this.#soon(() => this.#askListed(identity, peer))
+      }),
+    )
     for (const identity of identities.list()) this.#soon(() => this.#tellAll(identity))
+  }
+
+  /** The first device says whether we are one of its identity's still. */
+  async #askListed(identity: Identity, peer: string): Promise<void> {
+    const { links, own, post, onUnlinked, emit } = this.#options
+    const { signal } = this.#scope
+    const { channel } = await links.openPeer(identity, peer, LISTED_PROTOCOL, { signal })
+    if ((await askListed(channel, identity.device)) !== "unlinked" || own.isUnlinked(identity))
+      return
+    await own.leave(identity)
+    await post.leave(identity)
+    emit("identity.unlinked", { identity: identity.name })
+    await onUnlinked(identity)
   }
 
   link(identity: Identity): { code: string; goodForMs: number } {

@@ -26,6 +26,9 @@ import { addressesOf, FIRST_DEVICE, type OwnDevices, peerName } from "./mail-dev
 const STRANGERS_MAX = 16
 /** How long a stranger may keep a link. */
 const STRANGER_MS = 120_000
+/** Links to devices that were unlinked, and how long each may stay: they are told so, and dial no more. */
+const FORMERS_MAX = 4
+const FORMER_MS = 30_000
 /** The link's handshake is the real connect (SAM says OK too early), so each dial needs a limit. */
 const HANDSHAKE_MS = 15_000
 /** Waiting for the session and for a LeaseSet to be found. */
@@ -55,8 +58,8 @@ export interface Stranger {
   open(protocol: string, call: { signal: AbortSignal }): Channel
 }
 
-/** `own`: another device of the same identity. `met`: a contact where they are met when they come back, for letters alone. */
-export type Standing = "stranger" | "contact" | "own" | "met"
+/** `own`: another device of the same identity. `former`: one that is on its list no more. `met`: a contact where they are met when they come back, for letters alone. */
+export type Standing = "stranger" | "contact" | "own" | "former" | "met"
 
 /** What the links of an identity stand on. */
 export interface IdentityLinksOptions {
@@ -67,7 +70,10 @@ export interface IdentityLinksOptions {
   /** Finds who answers a protocol; `undefined` refuses the channel. */
   readonly handlerFor: (protocol: string, standing: Standing) => ChannelHandler | undefined
   /** Told when a link to a device of an accepted contact, or of ourselves, comes up. */
-  readonly onReachable: (peer: ReachedDevice, standing: Exclude<Standing, "stranger">) => void
+  readonly onReachable: (
+    peer: ReachedDevice,
+    standing: Exclude<Standing, "stranger" | "former">,
+  ) => void
   /** Told of a key of ours that somebody knows though we never rotated to it: our memory is older than our last rotation. */
   readonly onNewer: (version: number) => Promise<void>
   /** Told when a link to somebody else comes up. */
@@ -96,7 +102,7 @@ interface Who {
   readonly key: string
   /** Of the link: see {@linkcode linkName}. */
   readonly name: string
-  readonly standing: Standing
+  readonly standing: Exclude<Standing, "former">
   readonly contact: Contact | undefined
   readonly device: number | undefined
 }
@@ -116,6 +122,7 @@ export class IdentityLinks implements AsyncDisposable {
   readonly #lanes: Lanes
   /** By contact: where they said they are met. */
   readonly #homecomings = new Map<string, string>()
+  readonly #formers = new Set<Link>()
 
   constructor(options: IdentityLinksOptions) {
     this.#options = options
@@ -268,8 +275,29 @@ export class IdentityLinks implements AsyncDisposable {
   async #accept(stream: SamStream): Promise<void> {
     const link = await this.#acceptor.accept(stream, { signal: this.#scope.signal })
     if (link === undefined) return
+    if (this.#isFormer(link.peer)) return this.#dismiss(link)
     if (link.lane === 0) this.#adopt(link, "in")
     else this.#adoptLane(link)
+  }
+
+  /** Who proves a key of ours from an address on no list; only the first device can say what became of it. */
+  #isFormer(peer: LinkPeer): boolean {
+    const { identity } = this.#options
+    if (identity.device !== 0 || identity.keysOf(keyOf(peer)) === undefined) return false
+    const own = addressesOf(this.#options, identity.key)
+    return own.every(({ address }) => address !== peer.destination.b32)
+  }
+
+  #dismiss(link: Link): void {
+    const { clock } = this.#options
+    const { signal } = this.#scope
+    this.#formers.add(link)
+    void link.closed.then(() => this.#formers.delete(link))
+    clock.sleep(FORMER_MS, { signal }).then(
+      () => close(link),
+      () => {}, // the session ends, and it too
+    )
+    void this.#serve(link).catch((thrown: unknown) => this.#tell("serve", thrown))
   }
 
   #adoptLane(link: Link): void {
@@ -345,6 +373,7 @@ export class IdentityLinks implements AsyncDisposable {
   async #admits(peer: LinkPeer, wantedKey: Uint8Array, lane: number): Promise<boolean> {
     const { identity } = this.#options
     const { name, standing, contact } = this.#whoIs({ peer })
+    if (this.#isFormer(peer)) return lane === 0 && this.#formers.size < FORMERS_MAX
     if (contact?.state === "blocked" || this.#isRetired(keyOf(peer))) return false
     if (lane > 0 && standing !== "contact") return false
     const wanted = identity.keysOf(keyOf({ identityKey: wantedKey }))?.version ?? 0
@@ -453,7 +482,8 @@ export class IdentityLinks implements AsyncDisposable {
 
   #dispatch(link: Link, channel: Channel): void {
     const { identity, handlerFor } = this.#options
-    const { contact, device, standing } = this.#whoIs(link)
+    const { contact, device, standing: found } = this.#whoIs(link)
+    const standing = this.#formers.has(link) ? "former" : found
     const peerKey = keyOf(link.peer)
     const handle = handlerFor(channel.protocol, standing)
     channel.on("error", (thrown) => this.#tell("channel", thrown))

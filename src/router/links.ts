@@ -69,6 +69,8 @@ export interface Links extends AsyncDisposable {
     protocol: string,
     handle: (from: { identity: Identity; peer: string; channel: Channel }) => Promise<void>,
   ): Undo
+  /** Answers a protocol for other devices of ours, and for those that were unlinked: `device` is absent for these. */
+  serveOwn(protocol: string, handle: ChannelHandler): Undo
   /** Answers a protocol for whoever proved an identity, contact or not. */
   serveAnyone(protocol: string, handle: ChannelHandler): Undo
   /**
@@ -250,6 +252,10 @@ class LinkBook implements Links {
       if (device === undefined) return
       await handle({ identity, peer: peerName((contact ?? identity).key, device), channel })
     })
+  }
+
+  serveOwn(protocol: string, handle: ChannelHandler): Undo {
+    return this.#register(protocol, ["own", "former"], handle)
   }
 
   serveAnyone(protocol: string, handle: ChannelHandler): Undo {
@@ -448,7 +454,7 @@ class LinkBook implements Links {
   #tellReachable(
     identity: Identity,
     { key, device }: ReachedDevice,
-    standing: Exclude<Standing, "stranger">,
+    standing: Exclude<Standing, "stranger" | "former">,
   ): void {
     if (standing !== "met") this.#met(identity, linkName(key, device))
     for (const listener of this.#peerListeners) listener(identity, peerName(key, device))

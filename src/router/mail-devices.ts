@@ -22,6 +22,21 @@ export function devicesOf(contact: Pick<Contact, "key" | "devices">): readonly s
 export interface OwnDevices {
   /** Devices of an identity but for the one that asks. */
   others(identity: Identity): readonly Device[]
+  /** Whether this device was unlinked, and knows it. */
+  isUnlinked(identity: Pick<Identity, "key">): boolean
+}
+
+/** Why nothing goes out or comes in; `undefined` while this device is one of the identity's. */
+export function whyUnlinked(own: OwnDevices, identity: Identity): AlliumError | undefined {
+  if (!own.isUnlinked(identity)) return undefined
+  const message = "Cannot be online: this device was unlinked from its identity"
+  return new AlliumError("DEVICE_UNLINKED", message)
+}
+
+/** @throws {AlliumError} `DEVICE_UNLINKED`. */
+export function requireLinked(own: OwnDevices, identity: Identity): void {
+  const reason = whyUnlinked(own, identity)
+  if (reason !== undefined) throw reason
 }
 
 /** Name of a correspondent. */

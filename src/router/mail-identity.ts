@@ -144,6 +144,7 @@ export class MailIdentity implements AsyncDisposable {
 
   /** Plugins run: towers are asked, and what became hopeless meanwhile is given up. */
   async start(): Promise<void> {
+    if (this.#options.own.isUnlinked(this.identity)) return this.giveUp()
     for (const contact of this.#options.contacts.list()) {
       const reason = hopeless(contact)
       for (const peer of reason === undefined ? [] : devicesOf(contact))
@@ -152,6 +153,12 @@ export class MailIdentity implements AsyncDisposable {
     await this.#forgetGone()
     await this.#towers.start()
     this.#doors.start()
+  }
+
+  /** What waits will never go: this device is the identity's no more. */
+  async giveUp(): Promise<void> {
+    for (const peer of this.#post.peers())
+      if (this.#post.hasWaiting(peer)) await this.#post.cancel(peer, "DEVICE_UNLINKED")
   }
 
   /** Puts a letter to a contact into the outbox of each of their devices, and a copy into those of ours. */

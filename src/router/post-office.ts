@@ -14,7 +14,7 @@ import type { Change, StoreRoom } from "../store/store.ts"
 import type { Reach } from "./core/tower-offers.ts"
 import type { DeviceLetter } from "./device-letters.ts"
 import type { DoorArrival, DoorDesk } from "./door-desk.ts"
-import { devicesOf, keyOf, requireWritable } from "./mail-devices.ts"
+import { devicesOf, keyOf, requireLinked, requireWritable } from "./mail-devices.ts"
 import { MailIdentity, type MailParts } from "./mail-identity.ts"
 import { openMailShelf } from "./mail-shelf.ts"
 import { MailTopics } from "./mail-topics.ts"
@@ -30,6 +30,8 @@ export interface PostOffice extends AsyncDisposable {
   tellOwn(identity: Identity, letter: DeviceLetter, also?: readonly Change[]): Promise<void>
   /** To be called when the devices of an identity are others. */
   devicesChanged(identity: Identity): Promise<void>
+  /** This device was unlinked: what waits is given up, and nothing more is sent. */
+  leave(identity: Identity): Promise<void>
   /** A contact knows our newest key. */
   told(identity: Identity, contact: Contact): void
   /** Opens the post of an identity that was created or restored; one that stands already stays. */
@@ -150,10 +152,12 @@ class Office implements PostOffice {
     if (how.isPrivate) this.#private.add(plugin)
     return {
       send: async ({ identity, contact }, { content, name }, also = []) => {
+        requireLinked(this.#options.own, identity)
         const found = requireWritable(identities.contacts(identity), contact.key)
         await this.#mail(identity).send(found, { topic: plugin, content, name }, also)
       },
       flash: async ({ identity, contact }, content) => {
+        requireLinked(this.#options.own, identity)
         const { post, admits } = this.#mail(identity)
         for (const peer of devicesOf(contact))
           if (admits(peer)) await post.flash(peer, { topic: plugin, content })
@@ -169,6 +173,10 @@ class Office implements PostOffice {
 
   devicesChanged(identity: Identity): Promise<void> {
     return this.#mail(identity).devicesChanged()
+  }
+
+  leave(identity: Identity): Promise<void> {
+    return this.#mail(identity).giveUp()
   }
 
   told(identity: Identity, contact: Contact): void {

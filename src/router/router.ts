@@ -38,6 +38,7 @@ import { type Home, openHome } from "./home.ts"
 import { CONTACTS_TOPIC } from "./introduction-letters.ts"
 import { openKeyMemory } from "./key-memory.ts"
 import { type Links, openLinks } from "./links.ts"
+import { requireLinked } from "./mail-devices.ts"
 import { openConflicts } from "./names/conflicts.ts"
 import { openFeedKeeper } from "./names/feed-keeper.ts"
 import { openFeedNames } from "./names/feed-names.ts"
@@ -304,11 +305,13 @@ async function openUpper(
   const onNew = async (identity: Identity) => {
     await post.open(identity)
     safety?.keep(identity)
-    if (post.reach(identity) === "reachable") parts.stage.attach(identity)
+    const isHere = post.reach(identity) === "reachable" && !own.isUnlinked(identity)
+    if (isHere) parts.stage.attach(identity)
   }
   const turns = new Turns()
   const reachBy = (set: PostOffice["setReach"]) => (identity: Identity, reach: Reach) =>
     turns.take(async () => {
+      requireLinked(own, identity)
       await set.call(post, identity, reach)
       await (reach === "reachable" ? parts.stage.attach(identity) : parts.stage.detach(identity))
     })
@@ -323,6 +326,7 @@ async function openUpper(
   devices = scope.use(
     await openDeviceDesk({
       ...{ ...tools, identities, own, links, sessions, post, emit, onNew },
+      onUnlinked: (identity) => turns.take(() => parts.stage.detach(identity)),
       letters: post.mailFor(DEVICES_TOPIC, scope, { isPrivate: true }),
       desk: () => desk,
       parts: backups.backups.parts,
@@ -395,7 +399,7 @@ function answerOffers(
     post.doors(identity).changed()
     backups.changed(identity)
   }
-  answerIdentityOffers(offers, identities, onNew, async (identity) => {
+  answerIdentityOffers(offers, { identities, own: parts.own }, onNew, async (identity) => {
     await parts.devices.alone(identity, "rotate key", () => desk.rotate(identity))
     onCards(identity)
   })

@@ -8,6 +8,7 @@ import type { IdentityBook } from "../identity/identity.ts"
 import type { Status } from "./core/status-offers.ts"
 import type { Home } from "./home.ts"
 import type { Links } from "./links.ts"
+import { type OwnDevices, whyUnlinked } from "./mail-devices.ts"
 import type { Network } from "./network.ts"
 import type { PluginHost } from "./plugin-host.ts"
 import type { PostOffice } from "./post-office.ts"
@@ -23,6 +24,7 @@ export interface RouterView {
   readonly sessions: Sessions
   readonly budget: SessionBudget
   readonly identities: IdentityBook
+  readonly own: OwnDevices
   readonly links: Links
   readonly post: PostOffice
   readonly plugins: PluginHost
@@ -43,7 +45,7 @@ export function makeStatus(view: RouterView, clock: Clock, startedMs: number): S
     },
     uptimeMs: Math.round(clock.monotonicMs() - startedMs),
     home: view.home.folder,
-    sessions: view.sessions.list().map(sessionLine),
+    sessions: [...view.sessions.list().map(sessionLine), ...unlinkedLines(view)],
     budget: budgetLine(view),
     towers: towerLines(view),
     contacts: countContacts(view),
@@ -65,6 +67,17 @@ function sessionLine(report: SessionReport): Status["sessions"][number] {
     forMs: Math.round(forMs),
     ...(state.name === "down" && { reason: `${state.reason.message} (${state.reason.code})` }),
   }
+}
+
+/** Identities this machine has no session for any more. */
+function unlinkedLines({ identities, own }: RouterView): Status["sessions"] {
+  return identities.list().flatMap((identity) => {
+    const reason = whyUnlinked(own, identity)
+    if (reason === undefined) return []
+    const { name, destination } = identity
+    const line = { owner: `identity ${name}`, address: destination.b32, state: "closed" } as const
+    return [{ ...line, forMs: 0, reason: `${reason.message} (${reason.code})` }]
+  })
 }
 
 function budgetLine({ budget }: RouterView): Status["budget"] {

@@ -5,6 +5,7 @@
  */
 import { z } from "zod"
 import type { Identity, IdentityBook } from "../../identity/identity.ts"
+import { type OwnDevices, whyUnlinked } from "../mail-devices.ts"
 import { type Offer, offer } from "../offer.ts"
 import type { OfferBook } from "../offers.ts"
 import { backupOffers } from "./backup-offers.ts"
@@ -16,6 +17,8 @@ const identityShape = z.object({
   address: z.string(),
   key: z.string(),
   contacts: z.number(),
+  /** Why it is not online, and will not be. */
+  reason: z.string().optional(),
 })
 
 const create = offer({
@@ -88,13 +91,18 @@ export const identityOffers: readonly Offer[] = [
  */
 export function answerIdentityOffers(
   book: OfferBook,
-  identities: IdentityBook,
+  { identities, own }: { identities: IdentityBook; own: OwnDevices },
   onNew: (identity: Identity) => Promise<void>,
   rotateKey: (identity: Identity) => Promise<void>,
 ): void {
-  const report = ({ name, destination, present }: Identity) => {
+  const report = (identity: Identity) => {
+    const { name, destination, present } = identity
+    const reason = whyUnlinked(own, identity)
     const contacts = identities.contacts(identities.find(name)).list().length
-    return { name, address: destination.b32, key: present.key, contacts }
+    return {
+      ...{ name, address: destination.b32, key: present.key, contacts },
+      ...(reason && { reason: `${reason.message} (${reason.code})` }),
+    }
   }
   book.register(create, async ({ name }) => {
     const identity = await identities.create(name)

@@ -15,6 +15,9 @@ interface Message {
   readonly state: string
   readonly text: string
 }
+interface Status {
+  readonly sessions: readonly { readonly owner: string; readonly reason?: string }[]
+}
 interface Device {
   readonly device: number
   readonly here: boolean
@@ -171,11 +174,32 @@ describe("one identity on two devices", () => {
     await list(bob, "ann").until((all) =>
       all.some(({ id, state }) => id === sent.id && state === "delivered"),
     )
-    await new Promise((resolve) => setTimeout(resolve, 3_000))
     const all = await phone.ask<Message[]>("message list", { contact: "bob" })
     expect(texts(all, "in")).not.toContain("not for it")
-    await phone.stop()
   }, 60_000)
+
+  it("it learns that it was unlinked, says so, and keeps what it has", async () => {
+    const says = { reason: expect.stringContaining("DEVICE_UNLINKED") }
+    const { name } = phone.router.identities.find()
+    const saysSo = async () => {
+      await phone.until<Status>("status", {}, ({ sessions }) =>
+        sessions.some(({ reason }) => reason?.includes("DEVICE_UNLINKED") ?? false),
+      )
+      expect(await phone.ask("identity show")).toMatchObject({ name, ...says })
+      await expect(
+        phone.ask("message send", { contact: "bob", text: "by nobody" }),
+      ).rejects.toMatchObject({ code: "DEVICE_UNLINKED" })
+      const all = await phone.ask<Message[]>("message list", { contact: "bob" })
+      expect(texts(all, "in")).not.toContain("not for it")
+      expect(all.length).toBeGreaterThan(0)
+    }
+    for (let starts = 0; starts < 2; starts++) {
+      await phone.stop()
+      await phone.start()
+      await saysSo()
+    }
+    await phone.stop()
+  }, 120_000)
 
   it("a rotated key casts it out, and a device that is linked then has the new one", async () => {
     await desktop.ask("identity rotate", { name: "ann" })

@@ -54,6 +54,8 @@ describe("DeviceDesk", () => {
           handler = handle
           return () => {}
         },
+        serveOwn: () => () => {},
+        onPeer: () => () => {},
         onContactChanged: () => () => {},
         contactChanged: () => {},
         devicesChanged: () => {},
