@@ -328,7 +328,9 @@ export function describeHttpServer(
           Promise.all(Array.from({ length: 25 }, (_, index) => ask(agent, `/${index}`)))
         for (const agent of agents) await askAll(agent) // a router takes so many new streams at once
         const all = await Promise.all(agents.map(askAll))
-        expect(counters()).toMatchObject({ connections: 200, requests: 400 })
+        const { connections, requests } = counters()
+        expect(requests).toBe(400)
+        expect(connections).toBeGreaterThanOrEqual(200) // on a busy machine some are not kept so long
         expect(all.flat().every(({ status }) => status === 200)).toBe(true)
       })
 
