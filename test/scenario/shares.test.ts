@@ -7,7 +7,8 @@ import { AlliumProcess } from "../support/allium-process.ts"
 import { tellShareStory } from "../support/share-story.ts"
 import { eventually } from "../support/story.ts"
 
-const PATIENCE_MS = 60_000
+/** A peer that was lost is dialled again after a minute. */
+const PATIENCE_MS = 180_000
 let bridge: EmbeddedBridge | undefined
 afterAll(() => bridge?.[Symbol.asyncDispose]())
 
