@@ -11,6 +11,7 @@ import type { Bitfield } from "../torrent/bitfield.ts"
 import type { Block } from "../torrent/geometry.ts"
 import { type Metainfo, readInfo } from "../torrent/metainfo.ts"
 import type { Priority } from "../torrent/piece-order.ts"
+import { Acquaintances } from "./acquaintances.ts"
 import { Bans } from "./bans.ts"
 import { Choking } from "./choking.ts"
 import { Content, type ContentHost } from "./content.ts"
@@ -68,6 +69,7 @@ class LiveSwarm implements Swarm, SessionHost, ContentHost {
   readonly #bans = new Bans()
   readonly #choking: Choking
   readonly #seeding: Seeding
+  readonly #acquaintances = new Acquaintances()
   readonly #wishes = new Wishes()
   /** All streams that were, and are. */
   readonly #flows: { readonly down: Flow; readonly up: Flow }
@@ -238,8 +240,7 @@ class LiveSwarm implements Swarm, SessionHost, ContentHost {
   }
 
   peers(): ReadonlySet<string> {
-    const hashes = [...this.#sessions.values()].map(({ isShaken, peer }) => isShaken && peer.hash)
-    return new Set(hashes.filter((hash) => !!hash).map((hash) => Buffer.from(hash).toString("hex")))
+    return this.#acquaintances.names(this.#sessions.values(), this.clock.monotonicMs())
   }
 
   learned(hashes: readonly Uint8Array[]): void {
@@ -260,6 +261,7 @@ class LiveSwarm implements Swarm, SessionHost, ContentHost {
     this.#seeding.see(session)
     this.fetch?.left(session.id)
     if (why === "broken rules") this.#ban(name, false)
+    else this.#acquaintances.left(session, this.clock.monotonicMs())
     this.#log.debug("peer.ended", { why, peers: this.#sessions.size })
     this.#ends.get(session)?.(why)
     this.#ends.delete(session)

@@ -295,6 +295,29 @@ describe("silence", () => {
 describe("peer exchange", () => {
   const hash = (byte: number) => new Uint8Array(32).fill(byte)
 
+  it("names who left with everything, for half an hour, and nobody else who left", async () => {
+    const { seeder, pass, close } = await two()
+    const whole = await openRaw(seeder, { name: "whole", hash: hash(1) })
+    await whole.send({ kind: "have all" })
+    const half = await openRaw(seeder, { name: "half", hash: hash(2) })
+    await half.send({ kind: "have none" })
+    await pass(12)
+    expect([whole.why(), half.why()]).toEqual(["done", undefined])
+    half.stream.destroy()
+    const toldTo = async (name: string, byte: number) => {
+      const raw = await openRaw(seeder, { name, hash: hash(byte) })
+      await raw.send({ kind: "have none" }, { kind: "interested" })
+      await pass(61)
+      raw.stream.destroy()
+      const told = raw.of("extended").filter(({ id }) => id === 4)
+      return told.flatMap(({ payload }) => decodePeerExchange(payload).added.map(([byte]) => byte))
+    }
+    expect(await toldTo("early", 3)).toEqual([1])
+    await pass(1_800)
+    expect(await toldTo("late", 4)).toEqual([])
+    await close()
+  })
+
   it("names at most 50 others, at most every two minutes, and is heard at most every 30 s", async () => {
     const { seeder, pass, close } = await two({}, { peersMax: 100 })
     const raw = await openRaw(seeder, { name: "raw 0", hash: hash(200) })
