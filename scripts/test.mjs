@@ -23,7 +23,7 @@ const SHARED_NETWORKS = [
   ["files"],
   ["two-routers", "irc", "udp"],
   ["shares", "encrypted", "socks"],
-  ["http-proxy", "tcp", "sites"],
+  ["http-proxy", "tcp", "sites", "full-disk"],
 ].map((names) => names.map((name) => `test/live/${name}.test.ts`))
 const SUITES = { fast: runPlain, scenario: runPlain, live: runLive }
 
