@@ -12,6 +12,7 @@ import type { Metainfo } from "../torrent/metainfo.ts"
 import { type Disk, diskCode, look, removeFile, syncFolder } from "./disk.ts"
 import { isSameFile, makeFolders, moveTo } from "./move-file.ts"
 import { type PartFolder, PLACES_NAMES } from "./part-folder.ts"
+import { quarantine } from "./quarantine.ts"
 import { pathOf, type Spot } from "./spot.ts"
 
 /** Somebody else took the free name so often: something is wrong. */
@@ -74,22 +75,26 @@ export class Places {
   }
 
   /**
-   * Gives complete files their names.
+   * Gives complete files their names; they bear the system's mark by then, if it has one.
    *
    * @param files - Their bytes are synced.
    * @param moved - Told the path of each part file that is no longer used.
    */
   async place(files: readonly number[], moved: (path: string) => Promise<void>): Promise<void> {
+    const { parts } = this.#o
     const fresh = files.filter((file) => !this.#placed.has(file))
     if (fresh.length === 0) return
     if (this.#o.metainfo.isFolder) await this.#claimRoot()
     for (const file of fresh)
       if (!this.#chosen.has(file)) this.#chosen.set(file, await this.#wish(file))
     await this.#keep()
+    await quarantine(
+      fresh.filter((file) => parts.made.has(file)).map((file) => pathOf(parts.spot(file))),
+    )
     const folders = new Set<string>()
     for (const file of fresh) {
       await this.#placeOne(file, folders)
-      await moved(pathOf(this.#o.parts.spot(file)))
+      await moved(pathOf(parts.spot(file)))
     }
     await this.#settle(fresh, folders)
   }
