@@ -17,11 +17,12 @@ tellFilesStory("files between two routers, each with its own i2pd", async () => 
     kills: FILE_KILLS,
     // A LeaseSet that i2pd failed to publish is published anew with its next tunnels, within ten minutes.
     patienceMs: 700_000 + FILE_MIB * 10_000,
-    async restartRouterOfA() {
+    async restartRouter(of) {
       // See the story of two routers: a younger session would stay unheard.
       await sleep(130_000)
-      await killRouter(1)
-      await startRouter(1)
+      const number = of === "a" ? 1 : 2
+      await killRouter(number)
+      await startRouter(number)
     },
   }
 })

@@ -19,7 +19,7 @@ tellFilesStory("files between two routers on the embedded network", async () => 
     fileBytes: 32 * 2 ** 20,
     kills: 10,
     patienceMs: 60_000,
-    async restartRouterOfA() {
+    async restartRouter() {
       if (bridge === undefined) throw new Error("The bridge is not open")
       bridge.knobs.faults.add("hang")
       for (const { destinationB32 } of bridge.record) bridge.faults.killSession(destinationB32)

@@ -27,8 +27,8 @@ export interface FilesPlace {
   /** Times one of them is killed on the way. */
   readonly kills: number
   readonly patienceMs: number
-  /** The router (or bridge) of A is not there for a while. */
-  restartRouterOfA(): Promise<void>
+  /** The I2P router of A or B (or its bridge) is not there for a while. */
+  restartRouter(of: "a" | "b"): Promise<void>
 }
 
 interface Transfer {
@@ -117,16 +117,19 @@ export function tellFilesStory(title: string, openPlace: () => Promise<FilesPlac
       await until(a, id, ({ state }) => state === "done")
     })
 
-    it("goes on by itself when the router of one side was restarted", async () => {
-      const path = join(folder, "restart.bin")
-      const sha256 = await writeNoise(path, Math.floor(place.fileBytes / 2))
-      const id = await send(path)
-      await until(b, id, ({ done }) => done > 0)
-      await place.restartRouterOfA()
-      const arrived = await until(b, id, ({ state }) => state === "done")
-      expect(await hashOf(arrived!.path!)).toBe(sha256)
-      await until(a, id, ({ state }) => state === "done")
-    })
+    it.each(["a", "b"] as const)(
+      "goes on by itself when the router of %s was restarted",
+      async (side) => {
+        const path = join(folder, `restart-${side}.bin`)
+        const sha256 = await writeNoise(path, Math.floor(place.fileBytes / 2))
+        const id = await send(path)
+        await until(b, id, ({ done }) => done > 0)
+        await place.restartRouter(side)
+        const arrived = await until(b, id, ({ state }) => state === "done")
+        expect(await hashOf(arrived!.path!)).toBe(sha256)
+        await until(a, id, ({ state }) => state === "done")
+      },
+    )
 
     it("a folder comes with its structure", async () => {
       const album = join(folder, "album")
