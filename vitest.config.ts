@@ -42,6 +42,8 @@ export default defineConfig({
           globalSetup: BUILT_PROGRAM,
           // Stories wait more than they work: for back-offs, silences and restarts.
           maxWorkers: 3,
+          // They start whole routers, at times on a machine that does other work: what fails twice has failed.
+          retry: 1,
           expect: expectations,
           sequence: { groupOrder: 1 },
           testTimeout: 300_000,
