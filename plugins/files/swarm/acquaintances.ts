@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { hexOf } from "./extensions.ts"
 import type { PeerSession } from "./session.ts"
 
 /** Who left with everything is told of for so long: two who have everything end their stream, and are there for others. */
@@ -16,7 +17,7 @@ export class Acquaintances {
   readonly #whole = new Map<string, number>()
 
   left({ hasAll, peer }: PeerSession, now: number): void {
-    const name = nameOf(peer.hash)
+    const name = hexOf(peer.hash)
     if (!hasAll || name === undefined) return
     this.#whole.delete(name)
     this.#whole.set(name, now)
@@ -27,14 +28,10 @@ export class Acquaintances {
   names(present: Iterable<PeerSession>, now: number): ReadonlySet<string> {
     const names = new Set<string>()
     for (const { isShaken, peer } of present) {
-      const name = nameOf(peer.hash)
+      const name = hexOf(peer.hash)
       if (isShaken && name !== undefined) names.add(name)
     }
     for (const [name, at] of this.#whole) if (now - at < WHOLE_MS) names.add(name)
     return names
   }
-}
-
-function nameOf(hash: Uint8Array | undefined): string | undefined {
-  return hash && Buffer.from(hash).toString("hex")
 }

@@ -158,6 +158,7 @@ export class Extensions {
   }
 }
 
-function hexOf(hash: Uint8Array | undefined): string | undefined {
+/** A name for the hash of a destination, where there is one. */
+export function hexOf(hash: Uint8Array | undefined): string | undefined {
   return hash && Buffer.from(hash).toString("hex")
 }

@@ -32,7 +32,7 @@ const CONNECT_MS = 75_000
 const DIALS_MAX = 8
 /** Shortest wait before a peer is dialled again, and the longest. */
 const AGAIN = { firstMs: 60_000, mostMs: 3_600_000 }
-/** Longest wait while nobody is there: twenty times an hour, as often as I2PSnark lets one in. */
+/** Longest wait while nobody is there: fifteen dials an hour at least; I2PSnark lets one in twenty times. */
 const LONELY_MS = 240_000
 /** A peer that could not be reached so often is forgotten; a tracker may name it again. */
 const FAILURES_MAX = 6

@@ -24,6 +24,8 @@ const INTERIM_MAX = 16
 const EVENT_STREAM_IDLE_MS = 3_600_000
 /** Before what changes nothing is asked again whose new connection was cut; then four times that. */
 const AGAIN_AFTER_MS = 250
+/** A whole answer of so much body or less is passed on in one piece. */
+const AT_ONCE_BYTES_MAX = 64 * 1024
 
 /** Time limits of an exchange. */
 export interface ExchangeLimits {
@@ -62,7 +64,7 @@ export interface Exchange {
   readonly limits: ExchangeLimits
   /** Fields of the answer, without those of one hop, as the asker may see them. */
   readonly answerFields: (fields: Field[]) => Field[]
-  /** What the body of this answer passes through on its way, if anything; made anew for each. */
+  /** What the body of this answer passes through on its way, if anything; made anew for each. A short one that is whole does not. */
   readonly through?: (answer: IncomingMessage) => Duplex | undefined
 }
 
@@ -291,9 +293,6 @@ export async function giveBack(answer: IncomingMessage, call: Exchange): Promise
   // A refusal of what is still being sent: nobody wants the rest.
   if (answer.statusCode! >= 400 && !request.complete) answer.socket.destroy()
 }
-
-/** A whole answer of so much body or less is passed on in one piece. */
-const AT_ONCE_BYTES_MAX = 64 * 1024
 
 function isShort({ complete, destroyed, readableLength }: IncomingMessage): boolean {
   return complete && !destroyed && readableLength <= AT_ONCE_BYTES_MAX
